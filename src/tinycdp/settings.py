@@ -22,7 +22,15 @@ from tinycdp.errors import InvalidInput
 
 PREFIX = "TINYCDP_"
 _PLAIN_NAMES = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
-_SECRETS = {"database_url", "redis_url", "bootstrap_admin_key", "bootstrap_write_key", "bootstrap_read_key", "key"}
+_SECRETS = {
+    "database_url",
+    "redis_url",
+    "bootstrap_admin_key",
+    "bootstrap_write_key",
+    "bootstrap_read_key",
+    "key",
+    "source_key",
+}
 
 Key = Annotated[str, Meta(min_length=16)]
 
@@ -56,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     access_log: Annotated[bool, Meta(description="log each request that was answered")] = False
     url: Annotated[str | None, Meta(description="server that the command line uses instead of the database")] = None
     key: Annotated[str | None, Meta(description="admin key of the command line for that server")] = None
+    source_key: Annotated[str | None, Meta(description="admin key of the environment that `promote` reads")] = None
     environment: Annotated[str, Meta(min_length=1, description="environment the command line acts on")] = "prod"
     zone: Annotated[str, Meta(description="IANA time zone of new environments")] = "UTC"
     bootstrap_admin_key: Annotated[Key | None, Meta(description="first admin key of an empty database")] = None

@@ -5,10 +5,10 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from tinycdp.cli.database import on_database
-from tinycdp.cli.options import REMOTE, SCOPED, DatabaseOption, command, group
+from tinycdp.cli.options import REMOTE, SCOPED, command, group
 from tinycdp.cli.project import project_of
 from tinycdp.cli.terminal import bar, end_progress, output, show_progress, unwritable
 from tinycdp.errors import InvalidInput
@@ -16,6 +16,7 @@ from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
     from tinycdp.cli.options import Commands
+    from tinycdp.runtime.transfer.import_reports import RejectedRow
     from tinycdp.runtime.transfer.imports import ImportProgress
 
 
@@ -40,11 +41,7 @@ def add_to(commands: "Commands") -> None:
     importing.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN", help="as userId=customer_no")
     importing.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="as event=purchase")
     importing.add_argument("--text", action="append", default=[], metavar="COLUMN", help="keep its numbers as texts")
-    importing.add_argument(
-        "--report", type=Path, metavar="FILE", action=DatabaseOption,
-        why="the log of rejections has rejected rows, at GET /v1/admin/rejections",
-        help="append rejected rows to it, as JSON lines; not on a server",
-    )  # fmt: skip
+    importing.add_argument("--report", type=Path, metavar="FILE", help="append rejected rows to it, as JSON lines")
 
 
 def run_export_segment(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -78,6 +75,7 @@ def run_import(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.api.ingest.adapters.history import check_mapping
     from tinycdp.runtime.transfer.import_files import FileMapping, ImportFile, form_of
 
+    encode_lines = msgspec.json.Encoder().encode_lines
     mapping = check_mapping(
         FileMapping(_pairs("--map", arguments.map), _pairs("--set", arguments.set), tuple(arguments.text))
     )
@@ -90,23 +88,17 @@ def run_import(arguments: argparse.Namespace, settings: Settings) -> int:
             except OSError as error:
                 raise unwritable(arguments.report, error) from error
 
-        def on_progress(progress: "ImportProgress", rejected: Sequence[tuple[int, Any]]) -> None:
+        def on_progress(progress: "ImportProgress") -> None:
             show_progress(
                 f"{progress.name} {bar(progress.share)} {progress.share:.0%}, {progress.rows:,} rows,"
                 f" {progress.rate or 0:,.0f} a second"
             )
-            if report is None:
-                return
-            for line, rejection in rejected:
-                entry = {
-                    "file": progress.name,
-                    "line": line or None,
-                    "code": rejection.code,
-                    "message": rejection.message,
-                }
-                report.write(msgspec.json.encode(entry) + b"\n")
 
-        done = project_of(settings).import_files(sources, on_progress)
+        def on_rejected(name: str, rows: "Sequence[RejectedRow]") -> None:
+            assert report is not None
+            report.write(encode_lines([{"file": name, **msgspec.structs.asdict(row)} for row in rows]))
+
+        done = project_of(settings).import_files(sources, on_progress, on_rejected if report is not None else None)
     end_progress()
     for progress in done:
         print(

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tinycdp.cli.database import on_database
 from tinycdp.cli.terminal import readable
 from tinycdp.model import Instant
@@ -10,9 +12,11 @@ from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
     from tinycdp.engine.catalog import Definition
+    from tinycdp.runtime.access.environments import EnvironmentSummary
     from tinycdp.runtime.access.keys import KeySummary
     from tinycdp.runtime.definitions.change_set import Change
     from tinycdp.runtime.definitions.observed import Known
+    from tinycdp.runtime.definitions.promotion import Selection
     from tinycdp.runtime.definitions.publish import PublishPlan
     from tinycdp.runtime.definitions.workspace import BackfillProgress
     from tinycdp.runtime.environment import Environment
@@ -22,7 +26,8 @@ if TYPE_CHECKING:
     from tinycdp.runtime.time_travel.preview import Preview
     from tinycdp.runtime.transfer.export import SegmentRequest
     from tinycdp.runtime.transfer.import_files import ImportFile
-    from tinycdp.runtime.transfer.imports import ImportProgress, OnProgress
+    from tinycdp.runtime.transfer.import_reports import OnRejectedRows
+    from tinycdp.runtime.transfer.imports import ImportProgress, OnProgress, OnRejected
 
 
 class Direct:
@@ -41,6 +46,22 @@ class Direct:
                 environment, changes, Edit("command line", environment.now(), note, dry_run=dry_run), prune=prune
             ),
         )
+
+    def promote(
+        self, source: str, note: str = "", *, only: "Sequence[Selection]", dry_run: bool, prune: bool
+    ) -> "PublishPlan":
+        from dataclasses import replace
+
+        from tinycdp.runtime.access.keys import environment_named
+        from tinycdp.runtime.definitions.promotion import promote
+        from tinycdp.runtime.edits import Edit
+
+        async def run(target: "Environment") -> "PublishPlan":
+            read = replace(target, id=await environment_named(target.pool, source))
+            edit = Edit("command line", target.now(), note, dry_run=dry_run)
+            return await promote(read, target, edit, only=only, prune=prune)
+
+        return on_database(self._settings, run)
 
     def preview(self, changes: "Sequence[Change]", *, prune: bool) -> "Preview":
         from tinycdp.runtime.definitions.workspace import EventNames
@@ -76,16 +97,17 @@ class Direct:
         export = on_database(self._settings, lambda environment: write_segment(environment, wanted, write))
         return export.profiles, export.as_of
 
-    def import_files(self, sources: "Sequence[ImportFile]", on_progress: "OnProgress") -> "list[ImportProgress]":
+    def import_files(
+        self, sources: "Sequence[ImportFile]", on_progress: "OnProgress", on_rejected: "OnRejectedRows | None"
+    ) -> "list[ImportProgress]":
         import asyncio
         import gc
-
-        import msgspec
 
         from tinycdp.api.ingest.adapters.history import PARSE
         from tinycdp.app import open_parts
         from tinycdp.runtime import clock
         from tinycdp.runtime.access.keys import environment_named
+        from tinycdp.runtime.transfer.import_reports import rows_of
         from tinycdp.runtime.transfer.imports import Importer
         from tinycdp.server.embedded_postgres import reachable
 
@@ -93,12 +115,18 @@ class Direct:
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
 
+        def reported(name: str) -> "OnRejected":
+            return lambda rejected: on_rejected(name, rows_of(rejected)) if on_rejected is not None else None
+
         async def run(reached: Settings) -> "list[ImportProgress]":
             parts = await open_parts(msgspec.structs.replace(reached, ingest_batch=4_000))
             try:
                 environment = await environment_named(parts.pool, self._settings.environment)
                 importer = Importer(parts.pool, parts.ingest, parts.pipeline, clock.now, PARSE)
-                return [await importer.run(environment, source, "command line", on_progress) for source in sources]
+                return [
+                    await importer.run(environment, source, "command line", on_progress, reported(source.shown))
+                    for source in sources
+                ]
             finally:
                 await parts.stop()
 
@@ -147,3 +175,19 @@ class Direct:
         from tinycdp.runtime.access.keys import revoke_key
 
         on_database(self._settings, lambda environment: revoke_key(environment, prefix))
+
+    def list_environments(self) -> "list[EnvironmentSummary]":
+        from tinycdp.runtime.access.environments import list_environments
+
+        return on_database(self._settings, list_environments)
+
+    def create_environment(self, key: str, zone: str | None) -> str:
+        from tinycdp.runtime.access.environments import create_environment
+
+        return on_database(self._settings, lambda beside: create_environment(beside, key, zone)).admin_key.key
+
+    def rename_environment(self, key: str, new: str) -> None:
+        from tinycdp.runtime.access.environments import rename_environment
+
+        own = msgspec.structs.replace(self._settings, environment=key)
+        on_database(own, lambda environment: rename_environment(environment, new))

@@ -52,6 +52,8 @@ SERVER.add_argument("--url", help="a server to use instead of the database (TINY
 SERVER.add_argument("--key", dest="api_key", help="an admin key of that server's environment (TINYCDP_KEY)")
 #: Options of every command that acts on one environment, by its database or over HTTP.
 REMOTE = argparse.ArgumentParser(add_help=False, parents=[SCOPED, SERVER])
+#: The same of commands whose arguments name the environment.
+REMOTE_NAMED = argparse.ArgumentParser(add_help=False, parents=[DATA, SERVER])
 
 
 class Misuse(InvalidInput):

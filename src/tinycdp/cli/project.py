@@ -14,9 +14,11 @@ from tinycdp.model import Instant
 
 if TYPE_CHECKING:
     from tinycdp.engine.catalog import Definition
+    from tinycdp.runtime.access.environments import EnvironmentSummary
     from tinycdp.runtime.access.keys import KeySummary
     from tinycdp.runtime.definitions.change_set import Change
     from tinycdp.runtime.definitions.observed import Known
+    from tinycdp.runtime.definitions.promotion import Selection
     from tinycdp.runtime.definitions.publish import PublishPlan
     from tinycdp.runtime.definitions.workspace import BackfillProgress
     from tinycdp.runtime.segments.list_files import ListFile
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from tinycdp.runtime.time_travel.preview import Preview
     from tinycdp.runtime.transfer.export import SegmentRequest
     from tinycdp.runtime.transfer.import_files import ImportFile
+    from tinycdp.runtime.transfer.import_reports import OnRejectedRows
     from tinycdp.runtime.transfer.imports import ImportProgress, OnProgress
     from tinycdp.settings import Settings
 
@@ -33,6 +36,11 @@ class Project(Protocol):
     """What commands do with an environment."""
 
     def publish(self, changes: "Sequence[Change]", note: str = "", *, dry_run: bool, prune: bool) -> "PublishPlan": ...
+
+    def promote(
+        self, source: str, note: str = "", *, only: "Sequence[Selection]", dry_run: bool, prune: bool
+    ) -> "PublishPlan":
+        """Take definitions over. source: the environment to read, by its key; on a server, an API key of it"""
 
     def preview(self, changes: "Sequence[Change]", *, prune: bool) -> "Preview": ...
 
@@ -45,7 +53,9 @@ class Project(Protocol):
 
     def export_segment(self, wanted: "SegmentRequest", write: Callable[[bytes], object]) -> tuple[int, Instant]: ...
 
-    def import_files(self, sources: "Sequence[ImportFile]", on_progress: "OnProgress") -> "list[ImportProgress]": ...
+    def import_files(
+        self, sources: "Sequence[ImportFile]", on_progress: "OnProgress", on_rejected: "OnRejectedRows | None"
+    ) -> "list[ImportProgress]": ...
 
     def edit_list(
         self, key: str, mode: "Mode", source: "ListFile | str", on_progress: "OnListProgress", *, dry_run: bool
@@ -62,7 +72,14 @@ class Project(Protocol):
 
     def revoke_key(self, prefix: str) -> None: ...
 
+    def list_environments(self) -> "list[EnvironmentSummary]": ...
+
+    def create_environment(self, key: str, zone: str | None) -> str:
+        """Returns the admin key of the new environment."""
+
+    def rename_environment(self, key: str, new: str) -> None: ...
+
 
 def project_of(settings: "Settings") -> Project:
     """The project of these settings."""
-    return Remote(settings) if settings.url is not None else Direct(settings)
+    return Remote(settings.url, settings.key) if settings.url is not None else Direct(settings)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -32,13 +33,14 @@ from tinycdp.errors import (
     Unavailable,
 )
 from tinycdp.model import Instant
-from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
-    from tinycdp.engine.catalog import Definition
+    from tinycdp.engine.catalog import Definition, Name
+    from tinycdp.runtime.access.environments import EnvironmentSummary
     from tinycdp.runtime.access.keys import KeySummary
     from tinycdp.runtime.definitions.change_set import Change
     from tinycdp.runtime.definitions.observed import Known
+    from tinycdp.runtime.definitions.promotion import Selection
     from tinycdp.runtime.definitions.publish import PublishPlan
     from tinycdp.runtime.definitions.workspace import BackfillProgress
     from tinycdp.runtime.segments.list_files import ListFile
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from tinycdp.runtime.time_travel.preview import Preview
     from tinycdp.runtime.transfer.export import SegmentRequest
     from tinycdp.runtime.transfer.import_files import ImportFile
+    from tinycdp.runtime.transfer.import_reports import OnRejectedRows, RejectedRow
     from tinycdp.runtime.transfer.imports import ImportProgress, OnProgress
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
@@ -66,17 +69,28 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 class Remote:
     """The environment of a key, on a server; each method is described by Project."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._url, self._key = (settings.url or "").rstrip("/"), settings.key
+    def __init__(self, url: str, key: str | None) -> None:
+        self._url, self._key = url.rstrip("/"), key
         if not self._key:
             raise InvalidInput("KEY_MISSING", f"{self._url} needs an admin key; give --key or set TINYCDP_KEY.")
 
     def publish(self, changes: "Sequence[Change]", note: str = "", *, dry_run: bool, prune: bool) -> "PublishPlan":
+        body = {"changes": _bodies(changes), "note": note, "dryRun": dry_run, "prune": prune}
+        return self._plan(self._json("POST", "/v1/admin/publish", body), [(one.kind, one.key) for one in changes])
+
+    def promote(
+        self, source: str, note: str = "", *, only: "Sequence[Selection]", dry_run: bool, prune: bool
+    ) -> "PublishPlan":
+        body = {"only": [str(one) for one in only], "note": note, "dryRun": dry_run, "prune": prune}
+        answer = self._json("POST", "/v1/admin/promote", body, {"X-Source-Key": source})
+        there = sorted(one.name for one in Remote(self._url, source).definitions())
+        return self._plan(answer, [name for name in there if not only or any(one.has(name) for one in only)])
+
+    def _plan(self, answer: Any, named: "Sequence[Name]") -> "PublishPlan":
+        """What a publish changed, and which of the definitions it named stay."""
         from tinycdp.runtime.definitions.change_set import Step
         from tinycdp.runtime.definitions.publish import PublishPlan
 
-        body = {"changes": _bodies(changes), "note": note, "dryRun": dry_run, "prune": prune}
-        answer = self._json("POST", "/v1/admin/publish", body)
         found = {
             (changed["kind"], changed["key"]): Step(
                 changed["action"],
@@ -90,7 +104,6 @@ class Remote:
             )
             for changed in answer["changes"]
         }
-        named = [(change.kind, change.key) for change in changes]
         steps = [found.pop(name) if name in found else Step("keep", *name) for name in named]
         return PublishPlan((*steps, *found.values()), answer["revision"], answer["backfilling"], answer["warnings"])
 
@@ -157,8 +170,26 @@ class Remote:
             as_of = instant_of(stamp)
         return lines - (wanted.form == "csv"), as_of
 
-    def import_files(self, sources: "Sequence[ImportFile]", on_progress: "OnProgress") -> "list[ImportProgress]":
-        return [self._import(source, on_progress) for source in sources]
+    def import_files(
+        self, sources: "Sequence[ImportFile]", on_progress: "OnProgress", on_rejected: "OnRejectedRows | None"
+    ) -> "list[ImportProgress]":
+        done = []
+        for source in sources:
+            done.append(self._import(source, on_progress))
+            if on_rejected is not None:
+                self._report(done[-1].id, partial(on_rejected, source.shown))
+        return done
+
+    def _report(self, id: str, on_rejected: "Callable[[Sequence[RejectedRow]], None]") -> None:
+        """Fetch the rejected rows of an import."""
+        from tinycdp.runtime.transfer.import_reports import RejectedRow
+
+        with self._answer("GET", f"/v1/admin/imports/{id}/report") as answer:
+            while lines := answer.readlines(_PART_BYTES):
+                try:
+                    on_rejected(msgspec.json.Decoder(RejectedRow).decode_lines(b"".join(lines)))
+                except msgspec.MsgspecError:
+                    raise self._unexpected() from None
 
     def _import(self, source: "ImportFile", on_progress: "OnProgress") -> "ImportProgress":
         from tinycdp.runtime.transfer.import_files import NO_MAPPING, identity_of
@@ -175,7 +206,7 @@ class Remote:
                     raise
         seen = time.monotonic()
         while progress.status in ("running", "interrupted"):
-            on_progress(progress, ())
+            on_progress(progress)
             time.sleep(_POLL_SECONDS)
             try:
                 progress = self._progress(progress.id) or progress
@@ -263,8 +294,22 @@ class Remote:
         with self._answer("DELETE", f"/v1/admin/keys/{key_with_prefix(self.list_keys(), prefix)}"):
             pass
 
-    def _json(self, method: str, path: str, body: Any = None) -> Any:
-        with self._answer(method, path, body) as answer:
+    def list_environments(self) -> "list[EnvironmentSummary]":
+        from tinycdp.runtime.access.environments import EnvironmentSummary
+
+        return [
+            EnvironmentSummary(one["id"], one["key"], one["zone"], one["revision"])
+            for one in self._json("GET", "/v1/admin/environments")["environments"]
+        ]
+
+    def create_environment(self, key: str, zone: str | None) -> str:
+        return str(self._json("POST", "/v1/admin/environments", {"key": key, "zone": zone})["adminKey"]["key"])
+
+    def rename_environment(self, key: str, new: str) -> None:
+        self._json("POST", f"/v1/admin/environments/{quote(key, safe='')}/rename", {"key": new})["environments"]
+
+    def _json(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
+        with self._answer(method, path, body, headers) as answer:
             return self._answered(answer)
 
     def _upload(self, path: Path, route: str, query: Mapping[str, str]) -> Any:
@@ -273,12 +318,14 @@ class Remote:
             return self._answered(answer)
 
     @contextmanager
-    def _answer(self, method: str, path: str, body: Any = None) -> Iterator[http.client.HTTPResponse]:
+    def _answer(
+        self, method: str, path: str, body: Any = None, more: Mapping[str, str] | None = None
+    ) -> Iterator[http.client.HTTPResponse]:
         """The answer to a request, if it succeeded. body: a file as it is, anything else as JSON"""
         address = urlsplit(self._url)
         secure = address.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        headers = {"Authorization": f"Bearer {self._key}"}
+        headers = {"Authorization": f"Bearer {self._key}", **(more or {})}
         sent: Any = body
         if isinstance(body, _Sent):
             headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(body.size)}

@@ -200,7 +200,10 @@ def test_what_is_wrong_with_the_way_is_one_line(both: Both, tmp_path: Path) -> N
 def test_files_of_history(both: Both, tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_text("who,sum,zip,at\nh-1,5,007,2026-01-02T03:04:05Z\n,1,2,\nh-2,x,12,never\n")
     options = ("--map", "userId=who", "--map", "timestamp=at", "--set", "event=order", "--text", "zip")
-    first = both.same("import", "orders.csv", *options)
+    first = both.same("import", "orders.csv", *options, "--report", "rejected.jsonl")
+    reported = [json.loads(line) for line in (tmp_path / "rejected.jsonl").read_text().splitlines()]
+    assert [(one["file"], one["line"]) for one in reported] == [("orders.csv", 3), ("orders.csv", 4)] * 2
+    assert reported[:2] == reported[2:] and all(one["code"] and one["message"] for one in reported)
     assert first == (0, "orders.csv: 3 rows, 1 stored, 0 duplicates, 2 rejected\n", "")
     assert both.same("import", "orders.csv", *options) == first, "a file that was done is not done again"
     (tmp_path / "orders.csv.gz").write_bytes(gzip.compress((tmp_path / "orders.csv").read_bytes()))
@@ -316,6 +319,62 @@ def test_lists_of_static_segments(both: Both, tmp_path: Path) -> None:
         assert (found, err.endswith(f"[{code}]\n")) == (status, True), (argv, err)
 
 
+def test_environments_and_promotions(both: Both, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(FIRST)
+    (tmp_path / "typo.yaml").write_text(TYPO)
+    assert both.same("environment", "list")[1].splitlines()[0].split() == ["prod", "UTC", "revision", "0"]
+    ends: dict[str, tuple[str, str]] = {}
+    for name, way in (("one", {"key": None}), ("two", {"key": both.dev})):
+        keys = []
+        for end in ("from", "to"):
+            status, out, err = both.run("environment", "create", f"{name}-{end}", "--zone", "Asia/Tokyo", **way)
+            assert (status, err.startswith(f"This is the admin key of {name}-{end}.")) == (0, True)
+            keys.append(out.strip())
+            until(lambda key=keys[-1]: both.run("environment", "list", key=key)[0] == 0)
+        assert both.run("apply", "a.yaml", key=keys[0])[0] == 0
+        assert both.server.track({"userId": "ada", "event": "purchase"}, keys[1]).status_code == 200
+        ends[name] = (keys[0], keys[1])
+    source, target = ends["two"]
+
+    def promoted(*options: str) -> tuple[int, str, str]:
+        direct = both.run("promote", "--from", "one-from", "--to", "one-to", *options)
+        remote = both.run("promote", "--source-key", source, *options, key=target)
+        assert [_plain(part) for part in remote] == [_plain(part) for part in direct], options
+        return direct
+
+    status, out, err = promoted("--dry-run")
+    assert (status, "+ flag archive" in out, "backfill before they serve" in out, err) == (2, True, True, "")
+    assert promoted("--only", "trait:nosuch")[2].endswith("[NOT_FOUND]\n")
+    assert promoted("--only", "traits")[2].endswith("[INVALID_REQUEST]\n")
+    assert promoted("--only", "trait", "--only", "segment:buyers", "--note", "first")[0] == 0
+    status, out, _ = promoted("--prune", "--wait", "--strict")
+    assert (status, out.endswith("is live\n")) == (0, True), out
+    assert promoted("--dry-run")[1] == "nothing to change, 3 unchanged\n"
+    for key in (ends["one"][0], source):
+        assert both.server.track({"userId": "ada", "event": "purchase"}, key).status_code == 200
+        assert both.run("apply", "typo.yaml", key=key)[0] == 0
+    for options in (["--strict"], ["--strict", "--dry-run"]):
+        status, _, err = promoted(*options)
+        assert (status, "warning: segment typo" in err) == (1, True), err
+    assert promoted("--dry-run")[0] == 2, "--strict has published nothing"
+    assert both.run("promote", "--source-key", target, key=target)[2].endswith("[SAME_ENVIRONMENT]\n")
+    assert both.run("promote", key=target)[2].endswith("[KEY_MISSING]\n")
+    for argv, code in (
+        (("promote", "--from", "one-from"), "INVALID_REQUEST"),
+        (("promote", "--source-key", "k"), "URL_MISSING"),
+    ):
+        status, _, err = both.run(*argv)
+        assert (status, err.endswith(f"[{code}]\n")) == (2, True)
+    with both.monkeypatch.context() as environ:
+        environ.setenv("TINYCDP_SOURCE_KEY", source)
+        assert both.run("promote", "--dry-run", key=target)[0] == 2
+    for wrong in (("dev", "prod"), ("dev", "Not a key")):
+        assert both.same("environment", "rename", *wrong)[0] == 1
+    assert both.run("environment", "rename", "prod", "live", key=both.dev)[2].endswith("[OTHER_ENVIRONMENT]\n")
+    assert both.run("environment", "rename", "two-to", "done", key=target) == (0, "renamed two-to to done\n", "")
+    assert "done" in both.run("environment", "list")[1]
+
+
 def test_what_is_no_tinycdp_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(FIRST)
     (tmp_path / "a.csv").write_text("userId\na\n")
@@ -349,6 +408,10 @@ def test_what_is_no_tinycdp_is_one_line(capsys: pytest.CaptureFixture[str], tmp_
                     ["import", str(tmp_path / "a.csv")],
                     ["segment", "add", "vip", str(tmp_path / "a.csv")],
                     ["segment", "add", "vip", "--copy", "crew"],
+                    ["environment", "list"],
+                    ["environment", "create", "staging"],
+                    ["environment", "rename", "staging", "preview"],
+                    ["promote", "--source-key", "tcdp_s"],
                 ):
                     assert main([*argv, *way]) == 1, (answer, argv)
                     said = capsys.readouterr()
@@ -384,12 +447,12 @@ def test_a_command_that_needs_the_database_refuses_a_server(
     monkeypatch.setenv("TINYCDP_URL", "http://127.0.0.1:9")
     refused = set()
     for name, parser in _commands():
-        if name[0] in {"serve", "work", "migrate"} or _has(parser, "api_key") or not _has(parser, "data_dir"):
+        if name[0] in {"serve", "init", "work", "migrate"} or _has(parser, "api_key") or not _has(parser, "data_dir"):
             continue
         assert main([*name, *_needed(parser)]) == 2, name
         assert capsys.readouterr().err.endswith("[DATABASE_NEEDED]\n"), name
         refused.add(name[0])
-    assert refused == {"doctor", "environment", "forget", "promote", "registry", "suppress"}
+    assert refused == {"doctor", "forget", "registry", "suppress"}
 
 
 def test_every_option_works_on_a_server_or_is_refused(
@@ -398,7 +461,7 @@ def test_every_option_works_on_a_server_or_is_refused(
     """What the tests of this module do not run both ways has to be refused."""
     tried = Path(__file__).read_text()
     commands = [(name, parser) for name, parser in _commands() if _has(parser, "api_key")]
-    assert len(commands) == 13
+    assert len(commands) == 17
     for name, parser in commands:
         needed = _needed(parser)
         way = ["--url", "http://127.0.0.1:9", "--key", "k"]

@@ -19,7 +19,7 @@ from serving import PATIENCE_SECONDS, eventually, until
 from tinycdp.api.ingest.adapters.history import PARSE
 from tinycdp.cli.main import main
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.transfer import imports
+from tinycdp.runtime.transfer import import_reports, imports
 from tinycdp.runtime.transfer.import_files import FileMapping, ImportFile, form_of
 from tinycdp.runtime.transfer.imports import Importer, ImportProgress
 from tinycdp.store.database.pool import connect
@@ -281,6 +281,54 @@ async def test_policies_hold_for_files_too(app: Application, tmp_path: Path) -> 
     assert counts(await imported(app, path)) == ("done", 2, 1, 0, 1)
     assert (await events_of(app, "u"))[0]["properties"] == {}
     assert "m@x" not in (await app.admin.get("/v1/admin/rejections")).text
+
+
+async def test_the_report_has_every_rejected_row_and_nothing_that_a_rule_hides(
+    app: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.service.imports.folder = tmp_path
+    await app.admin.put("/v1/admin/policies/privacy", json={"rules": [{"path": "**.mail", "action": "drop"}]})
+    rules = [{"path": "properties.plan", "calls": ["track"], "action": "reject"}]
+    await app.admin.put("/v1/admin/policies/validation", json={"required": rules})
+    lines = [json.dumps({"event": "a", "properties": {"mail": "m@x"}}) for _ in range(2_500)]
+    lines[7] = json.dumps({"userId": "u", "event": "a", "messageId": "no-plan", "properties": {"mail": "m@x"}})
+    lines[9] = json.dumps({"userId": "u", "event": "a", "properties": {"plan": "pro"}})
+
+    async def sent(content: str) -> str:
+        begun = await app.admin.post("/v1/admin/imports", params={"name": "x.jsonl"}, content=content)
+        id: str = begun.json()["id"]
+
+        async def done() -> bool:
+            return bool((await app.admin.get(f"/v1/admin/imports/{id}")).json()["status"] == "done")
+
+        assert await eventually(done)
+        return id
+
+    id = await sent("\n".join(lines))
+    path = f"/v1/admin/imports/{id}/report"
+    answer = await app.admin.get(path)
+    found = [json.loads(line) for line in answer.text.splitlines()]
+    assert answer.headers["content-type"].startswith("application/jsonl")
+    assert sorted(one["line"] for one in found if one["line"]) == [n for n in range(1, 2_501) if n not in {8, 10}]
+    (unread,) = [one for one in found if one["line"] is None]
+    assert unread["code"] == "FIELD_REQUIRED" and "no-plan" in unread["message"]
+    assert "m@x" not in answer.text
+    assert await sent("\n".join(lines)) == id, "a file that was done is not done again"
+    assert (await app.admin.get(path)).text == answer.text
+    assert (await app.stranger.get(path)).json()["code"] == "IMPORT_NOT_FOUND"
+
+    import_reports.remove_old(tmp_path, app.service.now() + import_reports.KEPT_MS - 60_000)
+    assert (await app.admin.get(path)).status_code == 200
+    import_reports.remove_old(tmp_path, app.service.now() + import_reports.KEPT_MS + 60_000)
+    gone = await app.admin.get(path)
+    assert (gone.status_code, gone.json()["code"]) == (404, "REPORT_NOT_FOUND")
+    clean = await sent(lines[9])
+    assert (await app.admin.get(f"/v1/admin/imports/{clean}/report")).text == ""
+
+    monkeypatch.setattr(import_reports, "MOST_BYTES", 1_000)
+    full = await sent("\n".join(json.dumps({"event": f"b{n}"}) for n in range(5_000)))
+    *_, last = (await app.admin.get(f"/v1/admin/imports/{full}/report")).text.splitlines()
+    assert json.loads(last)["code"] == "REPORT_FULL"
 
 
 async def test_the_command(

@@ -67,7 +67,9 @@ async def rename_environment(
 
 async def _listed(environment: Environment) -> Environments:
     rows = await environments.list_environments(environment)
-    return Environments([ListedEnvironment(row.id, row.key, row.zone, row.id == environment.id) for row in rows])
+    return Environments(
+        [ListedEnvironment(row.id, row.key, row.zone, row.revision, row.id == environment.id) for row in rows]
+    )
 
 
 ROUTES = [list_environments, create_environment, rename_environment]

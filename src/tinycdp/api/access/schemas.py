@@ -88,11 +88,12 @@ class CreatedEnvironment(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ListedEnvironment(msgspec.Struct, frozen=True):
-    """An environment. current: whether it is the one of the key that asks."""
+    """An environment. revision: the live one; current: whether the key that asks is of it."""
 
     id: int
     key: str
     zone: str
+    revision: int
     current: bool
 
 

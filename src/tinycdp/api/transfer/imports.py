@@ -1,10 +1,11 @@
 """Routes that import files of history, sent by a client or stored on the server.
 
-Shape   POST starts an import, and answers once the first part is done; GET returns its progress; DELETE stops it
+Shape   POST starts an import, and answers once the first part is done; GET returns its progress, and its rejected rows;
+        DELETE stops it
 Laws    a started import is resumed after a restart. A file that is sent again continues where it stopped, and adds
         nothing if it was done
-Errors  400 FILE_MALFORMED, FILE_TOO_LARGE, INVALID_MAPPING, PARQUET_MISSING · 404 IMPORT_NOT_FOUND · 409 IMPORT_RUNNING
-        · 429 IMPORTS_BUSY
+Errors  400 FILE_MALFORMED, FILE_TOO_LARGE, INVALID_MAPPING, PARQUET_MISSING · 404 IMPORT_NOT_FOUND, REPORT_NOT_FOUND
+        · 409 IMPORT_RUNNING · 429 IMPORTS_BUSY
 Source  docs/reference/imports.md
 """
 
@@ -14,6 +15,7 @@ from typing import Annotated
 import msgspec
 from litestar import delete, get, post
 from litestar.params import FromPath, QueryParameter
+from litestar.response.streaming import ASGIStreamingResponse
 
 from tinycdp.api.http.bodies import decode_json
 from tinycdp.api.http.params import Limit
@@ -99,6 +101,22 @@ async def get_import(actor: Injected[Actor], imports: Injected[ImportQueue], id:
     return as_schema(await imports.find(actor.environment_id, id), ImportProgress)
 
 
+@get(
+    "/v1/admin/imports/{id:str}/report",
+    summary="The rejected rows of an import, as JSON lines",
+    tags=_TAGS,
+    scope="admin",
+    media=("application/jsonl",),
+)
+async def get_import_report(
+    actor: Injected[Actor], imports: Injected[ImportQueue], id: FromPath[str]
+) -> ASGIStreamingResponse:
+    """Each line has `line`, `code` and `message`. It is kept for a day after its last row."""
+    return ASGIStreamingResponse(
+        iterator=await imports.report(actor.environment_id, id), media_type="application/jsonl"
+    )
+
+
 @delete(
     "/v1/admin/imports/{id:str}",
     status_code=200,
@@ -112,4 +130,4 @@ async def stop_import(actor: Injected[Actor], environment: Injected[Environment]
     return as_schema(stopped, ImportProgress)
 
 
-ROUTES = [start_import, list_imports, get_import, stop_import]
+ROUTES = [start_import, list_imports, get_import, get_import_report, stop_import]

@@ -17,9 +17,18 @@ from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import announce_keys
 from tinycdp.store import definitions as store
 from tinycdp.store.database.pool import acquired, transaction
-from tinycdp.store.definitions import EnvironmentRow
 
 _KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSummary:
+    """An environment of the project. revision: the live one"""
+
+    id: int
+    key: str
+    zone: str
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +41,11 @@ class NewEnvironment:
     admin_key: NewKey
 
 
-async def list_environments(environment: Environment) -> list[EnvironmentRow]:
+async def list_environments(environment: Environment) -> list[EnvironmentSummary]:
     """All environments of the project, oldest first."""
     async with acquired(environment.pool) as connection:
-        return await store.list_environments_beside(connection, environment.id)
+        rows = await store.list_environments_beside(connection, environment.id)
+    return [EnvironmentSummary(row.id, row.key, row.zone, row.live_revision) for row in rows]
 
 
 async def create_environment(environment: Environment, key: str, zone: str | None = None) -> NewEnvironment:

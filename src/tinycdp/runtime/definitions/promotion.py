@@ -27,6 +27,9 @@ class Selection:
     kind: str
     key: str | None = None
 
+    def __str__(self) -> str:
+        return self.kind if self.key is None else f"{self.kind}:{self.key}"
+
     def has(self, name: Name) -> bool:
         return self.kind == name[0] and self.key in {None, name[1]}
 

@@ -7,7 +7,8 @@ Laws    a started import is always resumed until it is done, stopped or its file
         A ticket beside the file holds what that needs; it is written once the database knows the import.
         The ticket and file of a finished import are removed; files without a known import are removed a day later
 Units   a file has at most MOST_UPLOADED bytes; a process runs AT_ONCE imports
-Errors  Overloaded IMPORTS_BUSY · InvalidInput FILE_TOO_LARGE · NotFound IMPORT_NOT_FOUND · what imports.Importer raises
+Errors  Overloaded IMPORTS_BUSY · InvalidInput FILE_TOO_LARGE · NotFound IMPORT_NOT_FOUND, REPORT_NOT_FOUND
+        · what imports.Importer raises
 Source  docs/decisions/0028-import-queue.md
 """
 
@@ -17,7 +18,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,13 +27,13 @@ from typing import IO, Any
 import msgspec
 
 from tinycdp.errors import Conflict, InvalidInput, NotFound, Overloaded, Retryable, TinyCDPError
-from tinycdp.model import DAY_MS, Instant
+from tinycdp.model import DAY_MS, Instant, Rejection
 from tinycdp.runtime.background import Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.ingest.group_commit import Ingest
 from tinycdp.runtime.ingest.pipeline import Pipeline
-from tinycdp.runtime.transfer import imports
+from tinycdp.runtime.transfer import import_reports, imports
 from tinycdp.runtime.transfer.import_files import FileMapping, Form, ImportFile, Parse
 from tinycdp.runtime.transfer.imports import Importer, ImportProgress, Pace, locked
 from tinycdp.store import imports as store
@@ -46,6 +47,8 @@ MOST_UPLOADED = 8 * 1024**3
 _POLL_SECONDS = 2.0
 _ABANDONED_MS = DAY_MS
 _FILE, _TICKET = ".upload", ".ticket"
+
+Rejected = Sequence[tuple[int, Rejection]]
 
 
 class Ticket(msgspec.Struct, frozen=True):
@@ -150,20 +153,27 @@ class ImportQueue:
             _remove(run)
             raise
         first: asyncio.Future[ImportProgress] = asyncio.get_running_loop().create_future()
+        id = ""
 
-        def on_progress(progress: ImportProgress, rejected: object) -> None:
+        def on_progress(progress: ImportProgress) -> None:
             run.latest = progress
             if not first.done():
                 first.set_result(progress)
 
-        def on_start(id: str) -> None:
+        def on_rejected(rejected: Rejected) -> None:
+            import_reports.append(self.folder, environment_id, id, rejected)
+
+        def on_start(own_id: str) -> None:
+            nonlocal id
+            id = own_id
             ticket = Ticket(
                 environment_id, id, source.path.name, source.form, source.mapping, source.name, author, api_key_id, keep
             )
             run.ticket = _write(self.folder, ticket)
 
         importer = Importer(*self._parts, parse, pace=self._pace)
-        task = self._spawn(run, importer.run(environment_id, source, author, on_progress, api_key_id, on_start))
+        work = importer.run(environment_id, source, author, on_progress, on_rejected, api_key_id, on_start)
+        task = self._spawn(run, work)
         await asyncio.wait({task, first}, return_when=asyncio.FIRST_COMPLETED)
         return first.result() if first.done() else task.result()
 
@@ -214,15 +224,24 @@ class ImportQueue:
             return False
 
     async def _resume(self, run: _Run, ticket: Ticket, parse: Parse) -> ImportProgress:
-        def on_progress(progress: ImportProgress, rejected: object) -> None:
+        def on_progress(progress: ImportProgress) -> None:
             run.latest = progress
+
+        def on_rejected(rejected: Rejected) -> None:
+            import_reports.append(self.folder, run.environment_id, ticket.id, rejected)
 
         try:
             if not run.source.path.exists():
                 raise InvalidInput("FILE_UNREADABLE", "The file is no longer on the server; send it again.")
             importer = Importer(*self._parts, parse, pace=self._pace)
             return await importer.run(
-                run.environment_id, run.source, ticket.author, on_progress, ticket.api_key_id, resume=ticket.id
+                run.environment_id,
+                run.source,
+                ticket.author,
+                on_progress,
+                on_rejected,
+                ticket.api_key_id,
+                resume=ticket.id,
             )
         except InvalidInput as broken:
             await imports.stop(Environment(run.environment_id, self._pool, self._now), ticket.id, broken.message)
@@ -235,6 +254,14 @@ class ImportQueue:
         return self._with_rate(
             environment_id, await imports.find(Environment(environment_id, self._pool, self._now), id)
         )
+
+    async def report(self, environment_id: int, id: str) -> AsyncIterator[bytes]:
+        """The rejected rows of an import, as JSON lines."""
+        progress = await self.find(environment_id, id)
+        if progress.rejected and not import_reports.exists(self.folder, environment_id, id):
+            message = f"The report of import {id} was deleted, a day after the import, or is on another machine."
+            raise NotFound("REPORT_NOT_FOUND", message)
+        return import_reports.parts(self.folder, environment_id, id)
 
     async def listed(self, environment_id: int, n: int) -> list[ImportProgress]:
         """The progress of the newest imports."""
@@ -269,7 +296,7 @@ def _write(folder: Path, ticket: Ticket) -> Path:
 def _tickets(folder: Path, now: Instant) -> list[tuple[Path, Ticket]]:
     """The tickets in the folder, oldest first.
 
-    Deletes uploads without a ticket once they are abandoned."""
+    Deletes uploads without a ticket once they are abandoned, and old reports."""
     found: list[tuple[float, Path, Ticket]] = []
     for path in folder.glob(f"*{_TICKET}"):
         with contextlib.suppress(FileNotFoundError):
@@ -277,6 +304,7 @@ def _tickets(folder: Path, now: Instant) -> list[tuple[Path, Ticket]]:
                 found.append((path.stat().st_mtime, path, msgspec.json.decode(path.read_bytes(), type=Ticket)))
             except msgspec.DecodeError:
                 log.warning("%s is not a valid import ticket; ignored", path)
+    import_reports.remove_old(folder, now)
     named = {ticket.file for _, _, ticket in found}
     for path in folder.glob(f"*{_FILE}"):
         if path.name not in named and _is_abandoned(path, now):

@@ -80,8 +80,10 @@ class ImportProgress:
     rate: float | None = None
 
 
-#: Called after each part with the rows it rejected: (line, or 0 if unknown; rejection).
-OnProgress = Callable[[ImportProgress, Sequence[tuple[int, Rejection]]], None]
+#: Called after each part.
+OnProgress = Callable[[ImportProgress], None]
+#: Called with the rows that a part rejected, before its progress is saved: (line, or 0 if unknown; rejection).
+OnRejected = Callable[[Sequence[tuple[int, Rejection]]], None]
 
 
 class Stopped(Exception):
@@ -154,7 +156,8 @@ class Importer:
         environment_id: int,
         source: ImportFile,
         author: str,
-        on_progress: OnProgress = lambda progress, rejected: None,
+        on_progress: OnProgress = lambda progress: None,
+        on_rejected: OnRejected = lambda rejected: None,
         api_key_id: int | None = None,
         on_start: Callable[[str], None] = lambda id: None,
         resume: str | None = None,
@@ -180,7 +183,9 @@ class Importer:
                 return progress_of(row, running=False)
             try:
                 with reaching():
-                    await self._store_rows(lock, environment_id, id, source, row.done, on_progress, api_key_id)
+                    await self._store_rows(
+                        lock, environment_id, id, source, row.done, on_progress, on_rejected, api_key_id
+                    )
             except Stopped:
                 stopped = await store.find_import(lock, environment_id, id)
                 assert stopped is not None
@@ -219,6 +224,7 @@ class Importer:
         source: ImportFile,
         done: int,
         on_progress: OnProgress,
+        on_rejected: OnRejected,
         api_key_id: int | None,
     ) -> None:
         began, before = time.monotonic(), done
@@ -229,13 +235,14 @@ class Importer:
             nonlocal done
             task, rows, share = in_flight.popleft()
             stored = await task
+            on_rejected(stored.rejected)
             done += rows
             counts = (stored.accepted, stored.duplicates, len(stored.rejected))
             row = await store.advance_import(lock, environment_id, id, done, share, *counts, self._now())
             if row.error is not None:
                 raise Stopped
             rate = (done - before) / max(time.monotonic() - began, 1e-3)
-            on_progress(progress_of(row, running=True, rate=rate), stored.rejected)
+            on_progress(progress_of(row, running=True, rate=rate))
 
         try:
             async for rows, share in parts(source, done, pace.size):
@@ -259,7 +266,11 @@ class Importer:
         logged = self._pipeline.redact_rejections(environment_id, [rejection for _, rejection in unread])
         passed = self._pipeline.run(environment_id, messages, Client())
         receipt = await self._accept(environment_id, passed.messages, [*logged, *passed.rejections], api_key_id)
-        rejected = [*unread, *((0, rejection) for rejection in (*passed.rejections, *receipt.rejected))]
+        lines = (line for line, _ in unread)
+        rejected = [
+            *zip(lines, logged, strict=True),
+            *((0, rejection) for rejection in (*passed.rejections, *receipt.rejected)),
+        ]
         return _Stored(receipt.accepted, receipt.duplicates, rejected)
 
     async def _accept(
