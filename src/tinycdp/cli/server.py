@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from tinycdp.cli.options import OWN, command
-from tinycdp.errors import InvalidInput
+from tinycdp.errors import Conflict, InvalidInput
 from tinycdp.runtime.stopping import StopRequested, StopSignals
 from tinycdp.settings import Settings
 
@@ -27,6 +27,7 @@ def add_to(commands: "Commands") -> None:
     serve.add_argument("--role", choices=("all", "api"), default="all", help="api: only the HTTP server")
     serve.add_argument("--demo", action="store_true", help="fill an empty database with the example shop")
 
+    command(commands, "init", run_init, "create an empty project, and print its keys and what to do next", OWN)
     command(commands, "work", run_work, "run the background worker", OWN)
     command(commands, "migrate", run_migrate, "bring the database schema up to date, and create the first keys", OWN)
 
@@ -81,6 +82,27 @@ def run_migrate(arguments: argparse.Namespace, settings: Settings) -> int:
     with reachable(settings, make=True) as reached:
         applied = asyncio.run(prepare(reached, clock.now())).migrations
     print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
+    return 0
+
+
+def run_init(arguments: argparse.Namespace, settings: Settings) -> int:
+    import asyncio
+
+    from tinycdp.runtime import clock
+    from tinycdp.server.bootstrap import prepare
+    from tinycdp.server.embedded_postgres import reachable
+    from tinycdp.server.first_keys import FirstKeys, created, has_keys
+
+    if has_keys(settings):
+        message = "TINYCDP_BOOTSTRAP_…_KEY is set, and those are the first keys: use `migrate`, or unset them."
+        raise Conflict("KEYS_GIVEN", message)
+    keys = FirstKeys.random()
+    with reachable(settings, make=True) as reached:
+        prepared = asyncio.run(prepare(keys.given_to(reached), clock.now()))
+    if not prepared.created_keys:
+        print("There is a project with keys already; create others with `tinycdp key create`.")
+        return 0
+    print(created(settings, keys))
     return 0
 
 

@@ -1,7 +1,7 @@
 """The first keys of a project: created once, shown once.
 
-Shape   FirstKeys.random() → given_to(settings), which bootstrap stores as hashes · welcome(settings, keys) → what to
-        print when the server is up
+Shape   FirstKeys.random() → given_to(settings), which bootstrap stores as hashes · welcome(settings, keys), created(…)
+        → what to print when the server is up, or before
 Laws    the text of a key is in no file: keys that were not copied are replaced with `tinycdp key create`.
         An operator who sets any of TINYCDP_BOOTSTRAP_…_KEY gets those and no others
 """
@@ -42,6 +42,9 @@ class FirstKeys(msgspec.Struct, frozen=True, kw_only=True):
         return f"  admin key   {self.admin_key}\n  write key   {self.write_key}\n  read key    {self.read_key}"
 
 
+_COPY_THEM = "Copy the keys now. They are not shown again: only their hashes are stored."
+
+
 def has_keys(settings: Settings) -> bool:
     """Whether the settings name a first key."""
     return bool(settings.bootstrap_admin_key or settings.bootstrap_write_key or settings.bootstrap_read_key)
@@ -52,16 +55,43 @@ def welcome(settings: Settings, keys: FirstKeys | None) -> str:
     url = settings.local_url
     if keys is None:
         return f"TinyCDP {__version__} serves {url}"
-    command = program()
-    folder = "" if settings.data_dir == Path(".data") else f" --data-dir {settings.data_dir}"
     return f"""
 TinyCDP {__version__} serves {url}, with an empty project
 
 {keys}
 
-Copy the keys now. They are not shown again: only their hashes are stored.
+{_COPY_THEM}
 
 Try, in this order
+{_commands(settings, keys)}
+The HTTP reference is at {url}/docs. Ctrl-C stops everything; the data stays.
+"""
+
+
+def created(settings: Settings, keys: FirstKeys) -> str:
+    """The text to print when a project was created and is not served yet."""
+    return f"""
+TinyCDP {__version__} has created an empty project
+
+{keys}
+
+{_COPY_THEM}
+
+Next, in this order
+  # serve it; the other commands need another shell
+  {program()} serve{_folder(settings)}
+{_commands(settings, keys)}"""
+
+
+def _folder(settings: Settings) -> str:
+    """The option that names the data folder, if it is needed."""
+    return "" if settings.data_dir == Path(".data") else f" --data-dir {settings.data_dir}"
+
+
+def _commands(settings: Settings, keys: FirstKeys) -> str:
+    """Commands from the first event to the first decision."""
+    url = settings.local_url
+    return f"""\
   # send an event
   curl '{url}/v1/track' -H 'Authorization: Bearer {keys.write_key}' \\
        -d '{{"userId":"ada","event":"purchase","properties":{{"amount":25}}}}'
@@ -69,11 +99,9 @@ Try, in this order
   curl '{url}/v1/registry/events/purchase' -H 'Authorization: Bearer {keys.read_key}'
   # define a flag
   printf 'flags:\\n  - {{key: discount, rule: "events.purchase.sum(amount, 30d) >= 20"}}\\n' > first.yaml
-  {command} apply --wait first.yaml{folder}
+  {program()} apply --wait first.yaml{_folder(settings)}
   # ask for it
   curl '{url}/v1/decide?userId=ada&flag=discount' -H 'Authorization: Bearer {keys.read_key}'
-
-The HTTP reference is at {url}/docs. Ctrl-C stops everything; the data stays.
 """
 
 

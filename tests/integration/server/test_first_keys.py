@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from serving import BINARIES, PATIENCE_SECONDS, Server, bearer, free_port, until, with_cluster
 from tinycdp import __version__
+from tinycdp.cli.main import main
 
 ENVIRONMENT = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TINYCDP_POSTGRES_BIN": BINARIES}
 
@@ -75,6 +78,31 @@ def test_the_first_start_shows_keys_once_with_commands_that_work(tmp_path: Path)
         assert keys_in(again) == {}
         answer = again.http.get("/v1/decide?userId=ada&flag=discount", headers=bearer(keys["read"]))
         assert answer.json()["allow"] is True
+
+
+def test_init_shows_the_keys_before_the_first_start(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    init = f"tinycdp init --data-dir {folder}"
+    printed = run(init, tmp_path)
+    keys = dict(re.findall(r"^  (admin|write|read) key +(\S+)$", printed, re.MULTILINE))
+    assert set(keys) == {"admin", "write", "read"}
+    assert run(init, tmp_path).startswith("There is a project with keys already")
+    lines = printed.replace("\\\n", " ").split("Next, in this order\n")[1].splitlines()
+    serve, *commands = [line.strip() for line in lines if line.startswith("  ") and not line.startswith("  #")]
+    assert serve == f"tinycdp serve --data-dir {folder}"
+    with started(folder) as server:
+        assert keys_in(server) == {}
+        decided = [run(command.replace("http://127.0.0.1:8000", server.url), tmp_path) for command in commands][-1]
+        assert json.loads(decided)["allow"] is True
+
+
+def test_init_does_not_add_to_an_operators_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TINYCDP_BOOTSTRAP_ADMIN_KEY", "a-key-that-an-operator-chose")
+    assert main(["init", "--data-dir", str(tmp_path / "shop")]) == 1
+    assert capsys.readouterr().err.endswith("[KEYS_GIVEN]\n")
+    assert not (tmp_path / "shop").exists()
 
 
 def test_an_operators_keys_are_the_only_ones(tmp_path: Path) -> None:

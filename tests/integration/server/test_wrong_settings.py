@@ -24,6 +24,7 @@ COMMANDS = {
     "serve": ["serve"],
     "serve --role api": ["serve", "--role", "api"],
     "work": ["work"],
+    "init": ["init"],
     "migrate": ["migrate"],
     "doctor": ["doctor"],
     "doctor --verify": ["doctor", "--verify"],
@@ -62,7 +63,7 @@ WRONG = {
     "newer": ("DATABASE_NEWER", "9999_future.sql"),
 }
 #: These bring the schema up to date instead.
-MIGRATING = {"serve", "migrate"}
+MIGRATING = {"serve", "init", "migrate"}
 
 
 @pytest.fixture(scope="module")
