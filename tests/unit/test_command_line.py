@@ -248,6 +248,7 @@ def test_a_mistyped_data_folder_is_said_not_made(
         ([], {"TINYCDP_PORT": "{}"}, "another TINYCDP_PORT,"),
         ([], {"TINYCDP_PORT": "{}", "PORT": "{}", "MAKELEVEL": "1"}, "another PORT,"),
         ([], {"TINYCDP_PORT": "{}", "PORT": "{}"}, "another TINYCDP_PORT,"),
+        (["--role", "api", "--port", "{}"], {}, "another --port,"),
     ],
 )
 def test_a_taken_port_names_what_chose_it(
@@ -260,6 +261,7 @@ def test_a_taken_port_names_what_chose_it(
     for name in ("PORT", "MAKELEVEL"):
         monkeypatch.delenv(name, raising=False)
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # as another server of this program does
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])

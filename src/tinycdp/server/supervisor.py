@@ -84,12 +84,12 @@ def serve(settings: Settings, signals: StopSignals, role: Role = "all", *, demo:
     log.info("TinyCDP %s starts (%s)", __version__, "HTTP server" if role == "api" else "all parts")
     with contextlib.suppress(StopRequested), contextlib.ExitStack() as stack:
         check_files(settings)
-        settings = msgspec.structs.replace(settings, url=None, key=None)  # those are for commands
+        settings = msgspec.structs.replace(settings, url=None, key=None, source_key=None)  # those are for commands
+        _check_port(settings, remedy)
         if role == "api":
             reached = stack.enter_context(reachable(settings, pause=signals.pause))
             asyncio.run(signals.unless_stopped(check(reached)))
             return _serve_http(reached, signals)
-        _check_port(settings, remedy)
         server = None
         if settings.database_url is None:
             server = EmbeddedPostgres(settings.data_dir, binaries=settings.postgres_bin, pause=signals.pause)

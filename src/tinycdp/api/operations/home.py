@@ -45,7 +45,7 @@ li a{{display:block;padding:.7rem 1rem;color:inherit;text-decoration:none}}
 li a:hover,li a:focus-visible{{background:var(--panel)}}
 li b{{color:var(--link)}}li span{{display:block;font-size:.9rem;color:var(--dim)}}
 code{{font:.86em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;padding:.1em .3em;border-radius:4px;
-background:var(--panel)}}
+background:var(--panel);white-space:nowrap}}
 footer{{font-size:.9rem;color:var(--dim)}}
 """
 _POLICY = policy_of(_STYLE)
