@@ -241,12 +241,28 @@ class Remote:
 
         route, query = f"/v1/admin/segments/{quote(key, safe='')}/list", {"dryRun": "true" if dry_run else "false"}
         if isinstance(source, str):
-            answer = self._json("POST", f"{route}?{urlencode(query)}", {"mode": mode, "copy": source})
+            answer = self._edited(f"{route}?{urlencode(query)}", {"mode": mode, "copy": source}, on_progress)
         else:
             query |= {"mode": mode}
             query |= {name: text for name in ("kind", "column") if (text := getattr(source, name)) is not None}
-            answer = self._upload(source.path, f"{route}/upload", query)
+            with readable(source.path) as file:
+                answer = self._edited(f"{route}/upload?{urlencode(query)}", _Sent(file), on_progress)
         return self._read(answer, schemas.ListChange)  # type: ignore[return-value] # the same fields
+
+    def _edited(self, path: str, body: Any, on_progress: "OnListProgress") -> Any:
+        """The answer to an edit, the last of its lines; the others are its progress."""
+        found: Any = None
+        with self._answer("POST", path, body, {"Accept": "application/jsonl"}) as answer:
+            for line in answer:
+                if not isinstance(found := self._decoded(line), dict):
+                    raise self._unexpected()
+                if "done" in found:
+                    on_progress(int(found["done"]), int(found["total"]))
+        if found is None or "done" in found:
+            raise self._unexpected()
+        if found.get("success") is False:
+            raise self._failure(InvalidInput.status, _encode(found), path)
+        return found
 
     def create_key(self, scopes: Sequence[str], name: str, expires_at: Instant | None, origins: Sequence[str]) -> str:
         from tinycdp.times import iso_or_none

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,12 +10,15 @@ import pytest
 
 from application import Application, running
 from serving import ManualClock
+from tinycdp.api.segments import progress
 from tinycdp.engine import outbox
+from tinycdp.errors import Conflict
 from tinycdp.model import MINUTE_MS, Identifier, IdentifierKind
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.outbox import Consumer, register
 from tinycdp.runtime.profiles.verify import verify
 from tinycdp.runtime.segments import lists as list_module
+from tinycdp.runtime.segments.lists import Lists
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.times import iso
 
@@ -408,3 +412,51 @@ async def test_a_worker_and_another_process_know_it(app: Application) -> None:
     clock.now += 8 * 24 * 60 * MINUTE_MS
     await Worker(app.service.pool, Catalogs(), app.service.now).wake_due_in(app.environment_id)
     assert await members(app, "guests") == {"ada"}
+
+
+async def lines_of(app: Application, name: str = "vip", file: str = "userId\n", **parameters: Any) -> Any:
+    answer = await app.admin.post(
+        f"/v1/admin/segments/{name}/list/upload",
+        content=file.encode(),
+        params=parameters,
+        headers={"Accept": "application/jsonl"},
+    )
+    return answer.status_code, [json.loads(line) for line in answer.text.splitlines()]
+
+
+async def test_a_client_of_json_lines_sees_the_progress_and_last_the_answer(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(list_module, "PART", 5)
+    monkeypatch.setattr(progress, "_PACE_SECONDS", 0.0)
+    file = "userId\n" + "".join(f"u-{n}\n" for n in range(200))
+    status, (*lines, last) = await lines_of(app, file=file)
+    assert (status, last["received"], last["added"], last["dryRun"]) == (200, 200, 200, False)
+    done = [line["done"] for line in lines]
+    assert done and done == sorted(done) and {line["total"] for line in lines} == {200}
+    status, (*_, last) = await lines_of(app, file=file, dryRun="true", mode="remove")
+    assert (status, last["removed"], last["dryRun"]) == (200, 200, True)
+
+    status, (error,) = await lines_of(app, file="kind,value\nno kind,b\n")
+    assert (status, error["code"]) == (400, "LIST_MALFORMED")
+    status, (error,) = await lines_of(app, "buyers", file=file)
+    assert (status, error["code"]) == (409, "NOT_STATIC")
+    assert len(await listed(app)) == 50, "what is wrong from the first changes nothing; a page has 50"
+
+
+async def test_a_failure_amid_an_edit_is_the_last_line(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_module, "PART", 5)
+    apply, parts = Lists._apply_part, 0
+
+    async def deleted(self: Lists, *arguments: Any) -> Any:
+        nonlocal parts
+        parts += 1
+        if parts == 3:
+            raise Conflict("NOT_STATIC", "The segment was deleted.")
+        return await apply(self, *arguments)
+
+    monkeypatch.setattr(Lists, "_apply_part", deleted)
+    status, (*lines, error) = await lines_of(app, file="userId\n" + "".join(f"u-{n}\n" for n in range(20)))
+    assert status == 200 and lines
+    assert (error["success"], error["code"]) == (False, "NOT_STATIC")
+    assert len(await listed(app)) == 10, "the parts before it stay"

@@ -196,7 +196,7 @@ async def test_what_was_killed_goes_on(app: Application, tmp_path: Path, monkeyp
     source = ImportFile(path, "jsonl")
     seen: list[ImportProgress] = []
 
-    def advanced(progress: ImportProgress, refused: Any) -> None:
+    def advanced(progress: ImportProgress) -> None:
         seen.append(progress)
         if len(seen) == 3:
             first.cancel()

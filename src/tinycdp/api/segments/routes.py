@@ -8,11 +8,12 @@ Source  docs/how-to/static-segments.md
 """
 
 import asyncio
+import contextlib
 import tempfile
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from tinycdp.api.http.params import DryRun, Limit
@@ -20,12 +21,14 @@ from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest
 from tinycdp.api.http.responses import as_schema
 from tinycdp.api.ingest.adapters.canonical import listed_identifier
+from tinycdp.api.segments.progress import answer
 from tinycdp.api.segments.schemas import ListChange, ListedIdentifier, ListedIdentifiers, ListEdit
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Identifier, IdentifierKind
 from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.segments import lists as lists_of
 from tinycdp.runtime.segments.list_files import read_list, wrong_kind
-from tinycdp.runtime.segments.lists import Lists
+from tinycdp.runtime.segments.lists import Lists, OnProgress
 
 _TAGS = ["Segments"]
 _IN_MEMORY = 1 << 20
@@ -59,27 +62,34 @@ async def get_segment_list(
     summary="Add, remove or replace identifiers of a static segment",
     tags=_TAGS,
     scope="admin",
+    answer=ListChange,
     example={"mode": "add", "identifiers": ["ada", {"kind": "anonymousId", "value": "ada-web"}]},
 )
 async def edit_segment_list(
+    request: ExactRequest,
     actor: Injected[Actor],
     lists: Injected[Lists],
     name: FromPath[str],
     data: JSONBody[ListEdit],
     dry_run: DryRun = False,
-) -> ListChange:
+) -> Response[Any]:
+    """A client that accepts `application/jsonl` gets the progress as lines, and the answer as the last one."""
     if (data.identifiers is None) == (data.copy is None):
         raise InvalidInput("INVALID_BODY", "$: send either `identifiers` or `copy`.", path="$")
-    change = await lists.change(
-        actor.environment_id,
-        name,
-        data.mode,
-        list(_identifiers(data)),
-        copied=data.copy,
-        dry_run=dry_run,
-        may_empty=data.copy is None,
+    identifiers = list(_identifiers(data))
+    return await answer(
+        request,
+        lambda progress: lists.change(
+            actor.environment_id,
+            name,
+            data.mode,
+            identifiers,
+            copied=data.copy,
+            dry_run=dry_run,
+            may_empty=data.copy is None,
+            progress=progress,
+        ),
     )
-    return as_schema(change, ListChange)
 
 
 @post(
@@ -88,6 +98,7 @@ async def edit_segment_list(
     summary="Add, remove or replace identifiers of a static segment, from a CSV file",
     tags=_TAGS,
     scope="admin",
+    answer=ListChange,
     request_max_body_size=MOST_UPLOADED,
 )
 async def upload_segment_list(
@@ -99,18 +110,25 @@ async def upload_segment_list(
     kind: Annotated[str | None, QueryParameter(description="the kind of all identifiers in the file")] = None,
     column: Annotated[str | None, QueryParameter(description="the column they are in")] = None,
     dry_run: DryRun = False,
-) -> ListChange:
-    """The body is the file, which may be compressed with gzip. It answers when the whole list is changed."""
+) -> Response[Any]:
+    """The body is the file, which may be compressed with gzip. It answers when the whole list is changed.
+
+    A client that accepts `application/jsonl` gets the progress as lines, and the answer as the last one."""
     if column is not None and kind is None:
         raise InvalidInput("INVALID_REQUEST", "Say which `kind` the identifiers in `column` have.")
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))
         async for part in request.stream():
             await asyncio.to_thread(file.write, part)
         await asyncio.to_thread(file.seek, 0)
-        change = await lists.change(
-            actor.environment_id, name, mode, read_list(file, listed_identifier, kind, column), dry_run=dry_run
-        )
-    return as_schema(change, ListChange)
+        received = stack.pop_all()
+
+    async def edit(progress: OnProgress) -> lists_of.ListChange:
+        with received:
+            identifiers = read_list(file, listed_identifier, kind, column)
+            return await lists.change(actor.environment_id, name, mode, identifiers, dry_run=dry_run, progress=progress)
+
+    return await answer(request, edit)
 
 
 def _identifiers(data: ListEdit) -> Iterator[Identifier]:
