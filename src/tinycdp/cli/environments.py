@@ -27,7 +27,8 @@ def add_to(commands: "Commands") -> None:
 
 def run_list(arguments: argparse.Namespace, settings: Settings) -> int:
     for one in project_of(settings).list_environments():
-        print(f"{one.key:24}{one.zone:24}revision {one.revision}")
+        known = f"revision {one.revision}" if one.revision is not None else ""
+        print(f"{one.key:24}{one.zone:24}{known}".rstrip())
     return 0
 
 

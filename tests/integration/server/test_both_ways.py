@@ -322,7 +322,8 @@ def test_lists_of_static_segments(both: Both, tmp_path: Path) -> None:
 def test_environments_and_promotions(both: Both, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(FIRST)
     (tmp_path / "typo.yaml").write_text(TYPO)
-    assert both.same("environment", "list")[1].splitlines()[0].split() == ["prod", "UTC", "revision", "0"]
+    assert both.run("environment", "list")[1].split() == ["prod", "UTC", "revision", "0", "dev", "UTC", "revision", "0"]
+    assert both.run("environment", "list", key=both.dev)[1].split() == ["prod", "UTC", "dev", "UTC", "revision", "0"]
     ends: dict[str, tuple[str, str]] = {}
     for name, way in (("one", {"key": None}), ("two", {"key": both.dev})):
         keys = []

@@ -68,7 +68,11 @@ async def rename_environment(
 async def _listed(environment: Environment) -> Environments:
     rows = await environments.list_environments(environment)
     return Environments(
-        [ListedEnvironment(row.id, row.key, row.zone, row.revision, row.id == environment.id) for row in rows]
+        [
+            ListedEnvironment(row.id, row.key, row.zone, row.revision if own else None, own)
+            for row in rows
+            for own in [row.id == environment.id]
+        ]
     )
 
 

@@ -88,12 +88,12 @@ class CreatedEnvironment(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ListedEnvironment(msgspec.Struct, frozen=True):
-    """An environment. revision: the live one; current: whether the key that asks is of it."""
+    """An environment. current: whether the key that asks is of it; revision: the live one then, else null."""
 
     id: int
     key: str
     zone: str
-    revision: int
+    revision: int | None
     current: bool
 
 

@@ -23,12 +23,12 @@ _KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentSummary:
-    """An environment of the project. revision: the live one"""
+    """An environment of the project. revision: the live one; None if the reader may not know it"""
 
     id: int
     key: str
     zone: str
-    revision: int
+    revision: int | None
 
 
 @dataclass(frozen=True, slots=True)
