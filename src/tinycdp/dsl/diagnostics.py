@@ -59,6 +59,7 @@ CODES: dict[str, str] = {
     "E504": "a window out of bounds",
     "E505": "a range this aggregate cannot take",
     "E506": "a name for flag rules only",
+    "E508": "a name that a filter of a question cannot read",
     "E601": "definitions form a cycle",
     "E602": "a key defined twice",
     "E603": "a definition it depends on has errors",

@@ -7,16 +7,16 @@ Source  dsl/SPEC.md "Aggregates", "Windows"
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from tinycdp.dsl import ast, ir
 from tinycdp.dsl.ast import SUGARED
 from tinycdp.dsl.check.checker import Checker, broken, is_broken
 from tinycdp.dsl.check.signatures import AGGREGATES, MAX_WINDOW_MS, MIN_WINDOW_MS, SPOKEN, AggregateShape
-from tinycdp.dsl.diagnostics import TextEdit, insert, quote, replacing
+from tinycdp.dsl.diagnostics import Diagnostic, TextEdit, insert, quote, replacing
 from tinycdp.dsl.editor.format import format_expression, format_name
-from tinycdp.dsl.ir import Type
+from tinycdp.dsl.ir import Span, Type
 from tinycdp.dsl.suggest import nearest
 from tinycdp.dsl.tokens import in_units
 from tinycdp.dsl.values.scalars import duration_text, parse_duration
@@ -90,13 +90,23 @@ def unfinished(checker: Checker, expr: ast.EventSelection) -> ir.Node:
 
 def _known_event(checker: Checker, events: ast.EventSelection) -> Mapping[str, Type]:
     """Return the event's known properties; warn if events are known and this one is not."""
-    event, known = events.event, checker.events
-    if event is None or not known or event in known or event in {"page", "screen"}:
-        return known.get(event or "", {})
+    event = events.event
+    if event is None:
+        return {}
+    if found := unknown_event(event, checker.events, events.event_span):
+        checker.error(found.code, found.span, found.message, *found.fixes, severity=found.severity)
+    return checker.events.get(event, {})
+
+
+def unknown_event(event: str, known: Collection[str], span: Span, *, quoted: bool = False) -> Diagnostic | None:
+    """A warning if events are known and this one is not.
+
+    A `quoted` name stands alone, so that its replacement needs no backticks."""
+    if not known or event in known or event in {"page", "screen"}:
+        return None
     near = nearest(event, known)
-    fixes = [replacing(events.event_span, near, format_name(near))] if near else []
-    checker.error("E301", events.event_span, f"Unknown event {quote(event)}.", *fixes, severity="warning")
-    return {}
+    fixes = (replacing(span, near, near if quoted else format_name(near)),) if near else ()
+    return Diagnostic("E301", "warning", span, f"Unknown event {quote(event)}.", fixes)
 
 
 def _where(checker: Checker, expr: ast.Expr, properties: Mapping[str, Type]) -> tuple[ir.Node, ast.Expr] | None:

@@ -51,7 +51,7 @@ def infer_call(checker: Checker, expr: ast.Call) -> ir.Node:
         nodes.append(node)
     nullable = any(node.nullable for node in nodes)
     if name in {"ago", "until"}:
-        if checker.event is not None:
+        if checker.on_arrival:
             message = "'where' is evaluated once, when the event arrives, so it cannot depend on the current time."
             return checker.error("E502", span, message)
         return ir.Clock(Type.DURATION, name, nodes[0], span=span, nullable=nullable)
@@ -105,7 +105,7 @@ def _scalar(checker: Checker, expr: ast.Call) -> ir.Node:
     if name == "datetime" and (instant := parse_instant(text)) is not None:
         return ir.Const(Type.DATETIME, instant, span=span)
     if name == "date" and is_date(text):
-        if checker.event is not None:
+        if checker.on_arrival:
             message = "'where' is evaluated once for all time zones; give the instant with datetime."
             return checker.error("E502", span, message)
         return ir.LocalMidnight(Type.DATETIME, text, span=span)

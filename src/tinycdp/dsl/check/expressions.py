@@ -43,6 +43,17 @@ _NEVER_DYN = {
     Type.DURATION: "A property cannot hold a duration; compare numbers, or ago({0}) or until({0}) if it is an instant.",
 }
 
+_CONDITIONS = {
+    "segment": "A segment's rule",
+    "flag": "A flag's condition",
+    "event filter": "A filter",
+    "people filter": "A filter",
+}
+#: What a filter cannot read, and what to do instead.
+_SAVE = "Save a condition over it as a segment first, then write segments.<key>."
+#: The names that an event filter can read beside the event's own properties.
+_BESIDE_THE_EVENT = frozenset({"context", "profile", "group"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
@@ -53,9 +64,10 @@ class Scope:
     known       properties that profiles have had, or that are declared; if empty, none is reported as unknown
     group       traits that groups have had, or that are declared; likewise
     certain     traits that are never unknown, so that it is safe to negate them
+    event       event filters only: the properties of the event that is filtered
     """
 
-    kind: Literal["trait", "segment", "flag"] = "trait"
+    kind: Literal["trait", "segment", "flag", "event filter", "people filter"] = "trait"
     traits: Mapping[str, Type] = field(default_factory=dict)
     segments: Collection[str] = ()
     flags: Mapping[str, Type] = field(default_factory=dict)
@@ -64,6 +76,12 @@ class Scope:
     certain: Collection[str] = ()
     known: Collection[str] = ()
     group: Collection[str] = ()
+    event: Mapping[str, Type] = field(default_factory=dict)
+
+    @property
+    def filters(self) -> bool:
+        """Whether the expression filters what a question of analytics counts."""
+        return self.kind in {"event filter", "people filter"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +201,11 @@ class _Checker:
         self.events = scope.events
         self.found: list[Diagnostic] = []
         #: the known properties of the event whose `where` is being checked; None outside a `where`
-        self.event: Mapping[str, Type] | None = None
+        self.event: Mapping[str, Type] | None = scope.event if scope.kind == "event filter" else None
+
+    @property
+    def on_arrival(self) -> bool:
+        return self.event is not None and not self.scope.filters
 
     @property
     def failed(self) -> bool:
@@ -206,8 +228,7 @@ class _Checker:
         node = self.infer(tree)
         if self.scope.kind == "trait" or node.type is Type.BOOL or is_broken(node):
             return node
-        what = "A segment's rule" if self.scope.kind == "segment" else "A flag's condition"
-        message = f"{what} must be true or false; this is {SPOKEN[node.type]}."
+        message = f"{_CONDITIONS[self.scope.kind]} must be true or false; this is {SPOKEN[node.type]}."
         loose = isinstance(tree, ast.Coalesce | ast.Arith | ast.Negate)
         opened, closed = ("(", ")") if loose and not self.text(tree.span).startswith("(") else ("", "")
         test = {Type.DYN: " == true", Type.NUMBER: " > 0"}.get(node.type)
@@ -228,6 +249,8 @@ class _Checker:
                 return self.path(expr)
             case ast.Ref():
                 return self.reference(expr)
+            case ast.EventSelection() | ast.Aggregate() if self.scope.filters:
+                return self.beyond_filters(f"the aggregate {quote(self.text(expr.span))}", expr.span)
             case ast.EventSelection():
                 return unfinished(self, expr)
             case ast.Aggregate():
@@ -270,6 +293,8 @@ class _Checker:
             return seen if unit_ms is None else ir.Ago(Type.NUMBER, seen, unit_ms, span=span, nullable=True)
         if name in self.scope.traits:
             return self.trait(name, span)
+        if self.scope.filters and name not in ROOTS:
+            return self.unknown_in_people_filter(name, span)
         if name == "events":
             return self.error("E306", span, "Name an event and an aggregate, such as events.purchase.count_30d.")
         if name in ROOTS:
@@ -285,14 +310,33 @@ class _Checker:
         hint = "" if fixes else " Write profile.name for a property, segments.name for a segment."
         return self.error("E302", span, f"Unknown trait {quote(name)}.{hint}", *fixes)
 
+    def unknown_in_people_filter(self, name: str, span: Span) -> ir.Node:
+        """Report a bare name that is not an instant of the profile."""
+        fixes = []
+        if name in self.scope.segments:
+            fixes.append(replacing(span, f"segments.{name}", f"segments.{format_name(name)}"))
+        if name in self.scope.properties or name in self.scope.known:
+            fixes.append(replacing(span, f"profile.{name}", f"profile.{format_name(name)}"))
+        near = nearest(name, [*SEEN, "true", "false"])
+        if near is not None:
+            fixes.append(replacing(span, near))
+        hint = "" if fixes else " Write profile.name for a property, segments.name for a segment."
+        return self.error("E302", span, f"Unknown name {quote(name)}.{hint}", *fixes)
+
+    def beyond_filters(self, what: str, span: Span, instead: str = _SAVE) -> ir.Node:
+        """Report something that the data of analytics does not have."""
+        return self.error("E508", span, f"A filter of a question cannot read {what}. {instead}")
+
     def trait(self, key: str, span: Span) -> ir.Node:
+        if self.scope.filters:
+            return self.beyond_filters(f"the trait {quote(key)}", span)
         nullable = key not in self.scope.certain
         return ir.Reference(self.scope.traits[key], "trait", key, span=span, nullable=nullable)
 
     def path(self, expr: ast.Path) -> ir.Node:
         root, *rest = expr.names
         span, path = expr.span, tuple(rest)
-        if self.event is not None:
+        if self.event is not None and not (self.scope.kind == "event filter" and root in _BESIDE_THE_EVENT):
             return self.event_property(expr.names, span)
         match root:
             case "profile":
@@ -301,7 +345,9 @@ class _Checker:
                 self.warn_of_unknown("profile", path, span)
                 return ir.Property(declared, path, span=span, nullable=True)
             case "context":
-                if self.scope.kind != "flag":
+                if self.scope.kind == "people filter":
+                    return self.beyond_filters("'context' of people", span, "Write it in the 'where' of an event.")
+                if self.scope.kind not in {"flag", "event filter"}:
                     message = "'context' is part of a decision request; only flag rules can read it."
                     return self.error("E506", span, message)
                 return ir.Context(Type.DYN, path, span=span, nullable=True)
@@ -343,7 +389,12 @@ class _Checker:
 
     def reference(self, expr: ast.Ref) -> ir.Node:
         kind, key, span = expr.kind, expr.key, expr.span
-        if self.event is not None:
+        if self.scope.filters and kind == "flag":
+            instead = "Its value belongs to a decision; write the condition of its rule instead."
+            return self.beyond_filters(f"the flag {quote(key)}", span, instead)
+        if self.scope.filters and kind == "trait":
+            return self.trait(key, span)
+        if self.event is not None and not self.scope.filters:
             return self.only_event_properties(span)
         if kind == "flag" and self.scope.kind != "flag":
             return self.error("E506", span, "Only flag rules can read other flags.")
@@ -373,10 +424,24 @@ class _Checker:
             near = nearest(dotted, known)
             fixes = [replacing(span, near, ".".join(map(format_name, near.split("."))))] if near else []
             message = f"This event has not had a property {quote(dotted)} so far."
-            self.error("E307", span, message, *fixes, severity="warning")
+            self.error("E307", span, message + self.elsewhere(dotted), *fixes, severity="warning")
+        elif dotted not in known and (hint := self.elsewhere(dotted)):
+            message = f"{quote(dotted)} is read as a property of the event."
+            self.error("E307", span, message + hint, severity="warning")
         return ir.EventProperty(known.get(dotted, Type.DYN), path, span=span, nullable=True)
 
+    def elsewhere(self, name: str) -> str:
+        """What a name means outside an event filter, where the author may have expected it to mean that."""
+        if self.scope.kind != "event filter":
+            return ""
+        if name in SEEN:
+            return f" The instants of the profile are read in 'people': {name}."
+        return f" For the trait of that name: {_SAVE}" if name in self.scope.traits else ""
+
     def only_event_properties(self, span: Span) -> ir.Node:
+        if self.scope.filters:
+            message = "Only one name can follow 'traits.', 'segments.' or 'events.'; put a name with dots in backticks."
+            return self.error("E302", span, message)
         message = "'where' can only read the event's own properties: it is evaluated once, when the event arrives."
         return self.error("E502", span, message)
 
