@@ -57,7 +57,7 @@ def literal(value: Any, type_: Type) -> str:
         case Type.NUMBER | Type.DATETIME | Type.DURATION:
             return f"({value})::numeric"
         case Type.VERSION:
-            return quoted(_sortable_version(value)) + ' COLLATE "C"'
+            return quoted(sortable_version(value)) + ' COLLATE "C"'
         case Type.BOOL:
             return "true" if value else "false"
         case Type.STRING:
@@ -208,7 +208,7 @@ def version(text: str) -> str:
     )
 
 
-def _sortable_version(key: VersionKey) -> str:
+def sortable_version(key: VersionKey) -> str:
     """The text that `version` returns for a version with this key."""
     *numbers, release, labels = key
     spelt = ("1" + text if text else f"0{number:0{_DIGITS}}" for _, number, text in labels)
