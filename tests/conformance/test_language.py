@@ -159,7 +159,7 @@ def test_the_example_of_a_code_gives_that_code(code: str, kind: str, example: st
         assert code in {d.code for diagnostics in found.graph.values() for d in diagnostics}
         return
     source = eval(example) if kind == "python" else example
-    kinds = {"segment": "segment", "flag": "flag", "filter": "people filter"}
+    kinds = {"segment": "segment", "flag": "flag", "filter": "profile filter"}
     answer = beside(source, kinds.get(kind, "trait"))
     assert answer.diagnostics[0].code == code
 

@@ -47,7 +47,7 @@ _CONDITIONS = {
     "segment": "A segment's rule",
     "flag": "A flag's condition",
     "event filter": "A filter",
-    "people filter": "A filter",
+    "profile filter": "A filter",
 }
 #: What a filter cannot read, and what to do instead.
 _SAVE = "Save a condition over it as a segment first, then write segments.<key>."
@@ -67,7 +67,7 @@ class Scope:
     event       event filters only: the properties of the event that is filtered
     """
 
-    kind: Literal["trait", "segment", "flag", "event filter", "people filter"] = "trait"
+    kind: Literal["trait", "segment", "flag", "event filter", "profile filter"] = "trait"
     traits: Mapping[str, Type] = field(default_factory=dict)
     segments: Collection[str] = ()
     flags: Mapping[str, Type] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Scope:
     @property
     def filters(self) -> bool:
         """Whether the expression filters what a question of analytics counts."""
-        return self.kind in {"event filter", "people filter"}
+        return self.kind in {"event filter", "profile filter"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +294,7 @@ class _Checker:
         if name in self.scope.traits:
             return self.trait(name, span)
         if self.scope.filters and name not in ROOTS:
-            return self.unknown_in_people_filter(name, span)
+            return self.unknown_in_profile_filter(name, span)
         if name == "events":
             return self.error("E306", span, "Name an event and an aggregate, such as events.purchase.count_30d.")
         if name in ROOTS:
@@ -310,7 +310,7 @@ class _Checker:
         hint = "" if fixes else " Write profile.name for a property, segments.name for a segment."
         return self.error("E302", span, f"Unknown trait {quote(name)}.{hint}", *fixes)
 
-    def unknown_in_people_filter(self, name: str, span: Span) -> ir.Node:
+    def unknown_in_profile_filter(self, name: str, span: Span) -> ir.Node:
         """Report a bare name that is not an instant of the profile."""
         fixes = []
         if name in self.scope.segments:
@@ -345,7 +345,7 @@ class _Checker:
                 self.warn_of_unknown("profile", path, span)
                 return ir.Property(declared, path, span=span, nullable=True)
             case "context":
-                if self.scope.kind == "people filter":
+                if self.scope.kind == "profile filter":
                     return self.beyond_filters("'context' of people", span, "Write it in the 'where' of an event.")
                 if self.scope.kind not in {"flag", "event filter"}:
                     message = "'context' is part of a decision request; only flag rules can read it."

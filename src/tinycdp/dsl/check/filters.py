@@ -1,10 +1,10 @@
 """Check the filters of questions of analytics.
 
-Shape   check_event_filter(source, scope, event) and check_people_filter(source, scope) → Checked
+Shape   check_event_filter(source, scope, event) and check_profile_filter(source, scope) → Checked
         check_event_name(name, scope) → a warning about a name that stands alone
 Laws    an event filter reads the event's properties by bare or dotted names, and `context.…`, `profile.…`, `segments.…`
         and `group.…` as of the event; `ago` and `until` count from the event's instant
-        a people filter reads `profile.…`, `segments.…`, `group.…`, `first_seen_…` and `last_seen_…` as of now
+        a profile filter reads `profile.…`, `segments.…`, `group.…`, `first_seen_…` and `last_seen_…` as of now
         traits, aggregates and flags are errors: a segment is one membership, so a condition over them is saved as one
 Errors  none: a problem in the source is a Diagnostic
 Source  dsl/SPEC.md "Filters of questions"
@@ -24,9 +24,9 @@ def check_event_filter(source: str, scope: Scope, event: str | None) -> Checked:
     return check(source, replace(scope, kind="event filter", event=properties))
 
 
-def check_people_filter(source: str, scope: Scope) -> Checked:
+def check_profile_filter(source: str, scope: Scope) -> Checked:
     """Check a condition on people as they are now."""
-    return check(source, replace(scope, kind="people filter"))
+    return check(source, replace(scope, kind="profile filter"))
 
 
 def check_event_name(name: str, scope: Scope) -> Diagnostic | None:

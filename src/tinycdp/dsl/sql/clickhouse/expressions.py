@@ -14,7 +14,7 @@ from typing import Protocol
 from tinycdp.dsl import ir
 from tinycdp.dsl.check.signatures import DURATION_UNITS_MS
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.sql.clickhouse.reads import JsonValue
+from tinycdp.dsl.sql.clickhouse.reads import LEAST_UNSIGNED, JsonValue, StoredNumber
 from tinycdp.dsl.sql.clickhouse.values import (
     FLOAT_LIMIT,
     Parameters,
@@ -34,6 +34,8 @@ from tinycdp.dsl.values.numbers import SCALE, nanos, number
 _OPERATORS = {"==": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+#: In so many numbers a float is looked for by comparing it with each.
+_FEW = 16
 _READS = (ir.EventProperty, ir.Context, ir.Property, ir.GroupTrait)
 
 
@@ -184,37 +186,41 @@ class Filters:
         if left.type is Type.NUMBER:
             for value, constant, as_written in ((left, right, op), (right, left, _MIRRORED[op])):
                 if isinstance(value, _READS) and isinstance(constant, ir.Const):
-                    stored = self._read(value).wholes_and_floats()
+                    stored = self._read(value).stored_number()
                     scaled = nanos(constant.value)
                     if stored is not None and scaled is not None:
-                        return self._compare_stored(as_written, *stored, scaled, settled)
+                        return self._compare_stored(as_written, stored, scaled, settled)
         return f"({self.value(left)} {_OPERATORS[op]} {self.value(right)})"
 
-    def _compare_stored(self, op: str, wholes: tuple[str, ...], floating: str, constant: int, settled: bool) -> str:
+    def _compare_stored(self, op: str, stored: StoredNumber, constant: int, settled: bool) -> str:
         """A number as it is stored, against a constant.
 
         Each order is `>=` or `<` of the least stored value that has at least so many nanos."""
-        least = constant + 1 if op in {"<=", ">"} else constant
-        whole, real = self._parameters.whole(-(-least // SCALE)), self._parameters.add(at_least(least), "Float64")
-        match op:
-            case ">=" | ">":
-                tests = [f"{sql} >= {whole}" for sql in wholes]
-                test, fits = f"{floating} >= {real}", f"{floating} < {FLOAT_LIMIT}"
-            case "<" | "<=":
-                tests = [f"{sql} < {whole}" for sql in wholes]
-                test, fits = f"{floating} < {real}", f"{floating} > -{FLOAT_LIMIT}"
-            case _:
-                above = self._parameters.add(at_least(constant + 1), "Float64")
-                exact = whole if constant % SCALE == 0 else self._parameters.number(number(constant))
-                tests = [f"{sql} {_OPERATORS[op]} {exact}" for sql in wholes]
-                test, fits = f"({floating} >= {real} AND {floating} < {above})", f"abs({floating}) < {FLOAT_LIMIT}"
-                if op == "!=":
-                    test = f"NOT {test}"
-                elif not settled:
-                    return _joined("or", [*tests, test])
+        signed, unsigned, floating = stored
+        if op in {"==", "!="}:
+            whole = constant // SCALE if constant % SCALE == 0 else None
+            exact = self._parameters.whole(whole) if whole is not None else self._parameters.number(number(constant))
+            tests = [f"{sql} {_OPERATORS[op]} {exact}" for sql in (signed, unsigned)]
+            test, fits = self._float_is(floating, constant), f"abs({floating}) < {FLOAT_LIMIT}"
+            test = test if op == "==" else f"NOT {test}"
+        else:
+            least = constant + 1 if op in {"<=", ">"} else constant
+            order = ">=" if op in {">=", ">"} else "<"
+            whole, real = -(-least // SCALE), self._parameters.add(at_least(least), "Float64")
+            tests = [f"{sql} {order} {self._parameters.whole(whole)}" for sql in (signed, unsigned)]
+            test = f"{floating} {order} {real}"
+            fits = f"{floating} < {FLOAT_LIMIT}" if order == ">=" else f"{floating} > -{FLOAT_LIMIT}"
         if settled:
             return f"coalesce({', '.join(tests)}, if({fits}, {test}, NULL))"
-        return _joined("or", [*tests, f"({test} AND {fits})"])
+        if op in {"==", "<", "<="} and whole is not None and whole <= LEAST_UNSIGNED:
+            tests.pop()  # what is stored unsigned is larger
+        return _joined("or", [*tests, test if op == "==" else f"({test} AND {fits})"])
+
+    def _float_is(self, floating: str, constant: int) -> str:
+        """Whether a float's number is this one: a range of floats, the more of them the nearer to zero."""
+        least, above = at_least(constant), at_least(constant + 1)
+        low, high = self._parameters.add(least, "Float64"), self._parameters.add(above, "Float64")
+        return f"({floating} >= {low} AND {floating} < {high})"
 
     def _in(self, node: ir.In, *, negated: bool | None = None, settled: bool = True) -> str:
         negated = node.negated if negated is None else negated
@@ -238,14 +244,17 @@ class Filters:
         """Whether a number as it is stored is in the list; None if it is not at hand."""
         if node.operand.type is not Type.NUMBER or not isinstance(node.operand, _READS):
             return None
-        stored = self._read(node.operand).wholes_and_floats()
+        stored = self._read(node.operand).stored_number()
         if stored is None:
             return None
-        wholes, floating = stored
+        signed, unsigned, floating = stored
         scaled = [nanos(option) or 0 for option in node.options]
         integers = [option // SCALE for option in scaled if option % SCALE == 0]
-        listed = self._parameters.wholes(integers)
-        tests = [f"{sql} IN {listed}" for sql in wholes] if integers else []
+        tests = [f"{signed} IN {self._parameters.wholes(integers)}"] if integers else []
+        if any(integer >= LEAST_UNSIGNED for integer in integers):
+            tests.append(f"{unsigned} IN {self._parameters.wholes(integers)}")
+        if len(scaled) <= _FEW:
+            return _joined("or", [*tests, *(self._float_is(floating, option) for option in scaled)])
         return _joined("or", [*tests, f"{decimal_of_float(floating)} IN {self._parameters.numbers(node.options)}"])
 
     def _bind(self, body: Callable[..., str], *nodes: ir.Node) -> str:

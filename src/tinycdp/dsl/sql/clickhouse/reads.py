@@ -1,4 +1,4 @@
-"""JSON values that a row holds, as ClickHouse SQL: the forms in which filters, breakdowns and measures read them.
+"""JSON values that a row holds, in the forms that filters, breakdowns and measures read.
 
 Shape   JsonValue: one value · JsonPath: a path of a JSON column · JsonText: JSON text in a String column
         scalar_order(name), read_scalar(text): scalars of a breakdown in order, and read back
@@ -12,12 +12,17 @@ Source  dsl/SPEC.md "Values", "Objects and arrays"
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from tinycdp.dsl.sql.clickhouse.values import decimal_of_float, decimal_of_text, decimal_of_whole
 
 #: The first character of a tagged text says the type of the value.
 TEXT, NUMBER, BOOL, ARRAY, OBJECT = '"', "#", "?", "[", "{"
+
+#: SQL of Nullable(Int64), Nullable(UInt64) and Nullable(Float64), of which at most one is known.
+StoredNumber: TypeAlias = tuple[str, str, str]
+#: Smaller integers are stored as Int64.
+LEAST_UNSIGNED = 2**63
 
 
 class JsonValue(Protocol):
@@ -35,10 +40,8 @@ class JsonValue(Protocol):
         """Nullable(Decimal(38, 9)): the number, if it is one."""
         ...
 
-    def wholes_and_floats(self) -> tuple[tuple[str, ...], str] | None:
-        """SQL of the same number as integers and as a Float64, of which at most one is known; None if not at hand.
-
-        A comparison with a constant reads them as they are stored."""
+    def stored_number(self) -> StoredNumber | None:
+        """The same number as it is stored, for comparisons with a constant; None if it is stored in another way."""
         ...
 
     def present(self) -> str:
@@ -56,7 +59,7 @@ class JsonValue(Protocol):
         ...
 
     def array(self) -> str:
-        """The same for an array; unknown if it is none."""
+        """The same for an array; unknown if it is not one."""
         ...
 
 
@@ -77,20 +80,29 @@ class JsonPath:
         return self._typed("Bool")
 
     def number(self) -> str:
-        (signed, unsigned), floating = self.wholes_and_floats()
-        wholes = f"{decimal_of_whole(signed)}, {decimal_of_whole(unsigned)}"
-        return f"coalesce({wholes}, {decimal_of_float(floating)})"
+        signed, unsigned, floating = self.stored_number()
+        return _first_known(
+            (signed, decimal_of_whole(signed)),
+            (floating, decimal_of_float(floating)),
+            (unsigned, decimal_of_whole(unsigned)),
+        )
 
-    def wholes_and_floats(self) -> tuple[tuple[str, str], str]:
-        return (self._typed("Int64"), self._typed("UInt64")), self._typed("Float64")
+    def stored_number(self) -> StoredNumber:
+        return self._typed("Int64"), self._typed("UInt64"), self._typed("Float64")
 
     def present(self) -> str:
         return f"({self._value()} IS NOT NULL OR notEmpty(JSONAllPaths({self._members()})))"
 
     def scalar(self) -> str:
-        (signed, unsigned), floating = self.wholes_and_floats()
-        numbers = (f"toString({signed})", f"toString({decimal_of_float(floating)})", f"toString({unsigned})")
-        return _scalar(self.text(), numbers, self.bool())
+        signed, unsigned, floating = self.stored_number()
+        real = decimal_of_float(floating)
+        return _first_known(
+            (self.text(), f"concat('{TEXT}', {self.text()})"),
+            (signed, f"concat('{NUMBER}', toString({signed}))"),
+            (floating, f"concat('{NUMBER}', toString({real}))"),
+            (self.bool(), f"concat('{BOOL}', toString({self.bool()}))"),
+            (unsigned, f"concat('{NUMBER}', toString({unsigned}))"),
+        )
 
     def tagged(self) -> str:
         return f"coalesce({self.scalar()}, {self.array()}, nullIf(toJSONString({self._members()}), '{{}}'))"
@@ -129,14 +141,17 @@ class JsonText:
     def number(self) -> str:
         return decimal_of_text(self._digits())
 
-    def wholes_and_floats(self) -> None:
+    def stored_number(self) -> None:
         return None
 
     def present(self) -> str:
         return f"(ifNull({self._raw()}, '') NOT IN ('', 'null'))"
 
     def scalar(self) -> str:
-        return _scalar(self.text(), (f"toString({self.number()})",), self.bool())
+        return (
+            f"coalesce(concat('{TEXT}', {self.text()}), concat('{NUMBER}', toString({self.number()})), "
+            f"concat('{BOOL}', toString({self.bool()})))"
+        )
 
     def tagged(self) -> str:
         return f"coalesce({self.scalar()}, {self._nested(ARRAY, OBJECT)})"
@@ -162,9 +177,12 @@ class JsonText:
         return f"JSONExtractRaw(ifNull({self.sql}, ''), {keys})"
 
 
-def _scalar(text: str, numbers: tuple[str, ...], truth: str) -> str:
-    spelt = ", ".join(f"concat('{NUMBER}', {number})" for number in numbers)
-    return f"coalesce(concat('{TEXT}', {text}), {spelt}, concat('{BOOL}', toString({truth})))"
+def _first_known(*forms: tuple[str, str]) -> str:
+    """The second of the first pair whose first is known. `if` computes a branch only for the rows that take it."""
+    *others, (_, last) = forms
+    for read, sql in reversed(others):
+        last = f"if({read} IS NOT NULL, {sql}, {last})"
+    return last
 
 
 def scalar_order(scalar: str) -> str:
