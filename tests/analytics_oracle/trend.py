@@ -1,20 +1,21 @@
 """Trends: measures of the events of each bucket, of each group, and of the whole range.
 
 Laws    `total` measures the range. `cumulative` measures from the range's start to the bucket's end. `rolling: n` is
-        the mean of the bucket's value and those of the n − 1 before it, each measured whole at its start, also before
-        the range; unknown if one of them is. `formula` is computed from the values that are shown, as the language
-        computes. The top groups are those of the range asked for, also in the range compared with; `other` and the
-        unknown group are there if anything that is measured is in them. `per_person` counts events that have a unit
+        the mean of the known values of the bucket and the n − 1 before it, each measured whole at its start, also
+        before the range. `formula` is computed exactly and rounded once; it counts as one more line, before `rolling`.
+        The groups are those of the range asked for, also in the range compared with. `per_person` counts events that
+        have a unit
 """
 
 import ast
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from string import ascii_uppercase
 
 from analytics_oracle.breakdowns import Cell, Division, breakdowns_of, cell_of, divide
-from analytics_oracle.calendar import Bucket, Range, before, buckets, range_of, start_before, start_of
+from analytics_oracle.calendar import Bucket, Range, before, buckets, range_of, start_before
 from analytics_oracle.filters import is_person, matches
 from analytics_oracle.sessions import GAP, sessions_of
 from analytics_oracle.values import exact, mean, measure, ratio, value_at
@@ -30,13 +31,12 @@ Number = Decimal | None
 def trend(world: World, question: TrendQuestion) -> TrendAnswer:
     asked = range_of(question, world)
     series = [_events(world, question, one) for one in question.series]
-    ranges = [asked, *([before(asked, question.compare, world.zone)] if question.compare else [])]
-    division = _division(world, question, series, ranges)
+    division = _division(series, asked, question)
     spans = buckets(asked, question.bucket, world)
     now = _lines(world, question, series, division, asked)
     then = None
     if question.compare:
-        earlier = ranges[1]
+        earlier = before(asked, question.compare, world.zone)
         then = _lines(world, question, series, division, earlier)
         earlier_spans = tuple(bucket.span(world.zone) for bucket in buckets(earlier, question.bucket, world))
     lines = []
@@ -73,32 +73,16 @@ def _units(world: World, profile: int, unit: str) -> Callable[[RawEvent], object
     return lambda event: sessions.get(event.id)
 
 
-def _division(world: World, question: TrendQuestion, series: list[list[Seen]], ranges: list[Range]) -> Division:
-    """The top groups of the first range; other and unknown, if anything that is measured in any range is in them."""
+def _division(series: list[list[Seen]], asked: Range, question: TrendQuestion) -> Division:
     if not breakdowns_of(question):
         return Division(divided=False)
-    asked, first = ranges[0], question.series[0]
+    first = question.series[0]
     cells = {cell for seen in series for event, _, cell in seen if asked.has(event.occurred_at)}
     totals = {
         cell: _measured(first, [one for one in series[0] if one[2] == cell and asked.has(one[0].occurred_at)])
         for cell in cells
     }
-    division = divide(totals, question.top)
-    read = [_read(world, question, one) for one in ranges]
-    rest = {
-        cell for seen in series for event, _, cell in seen if any(part.has(event.occurred_at) for part in read)
-    } - set(division.shown)
-    return Division(division.shown, bool(rest - {None}), None in rest)
-
-
-def _read(world: World, question: TrendQuestion, asked: Range) -> Range:
-    """The instants that a range's values are measured from: with `rolling` also buckets before it."""
-    since = asked.since
-    if question.rolling:
-        since = start_of(since, question.bucket, world.zone)
-        for _ in range(question.rolling - 1):
-            since = start_before(since, question.bucket, world.zone)
-    return Range(since, asked.until)
+    return divide(totals, question.top)
 
 
 def _lines(
@@ -106,42 +90,40 @@ def _lines(
 ) -> list[tuple[str, str, Group | None, tuple[Number, ...], Number]]:
     """Of each series, and of the formula, of each group: its letter, its name, the group, the values and the total."""
     spans = buckets(asked, question.bucket, world)
+    letters = ascii_uppercase[: len(series)]
     found = []
+
+    def value(n: int, place: int, part: Range) -> Number:
+        seen = [one for one in series[n] if part.has(one[0].occurred_at) and division.place(one[2]) == place]
+        return _measured(question.series[n], seen)
+
+    def formula(place: int, part: Range) -> Number:
+        return computed(question.formula, {letter: value(n, place, part) for n, letter in enumerate(letters)})
+
     for place, group in enumerate(division.groups()):
-        values: dict[str, list[Number]] = {}
-        for letter, one, seen in zip(ascii_uppercase, question.series, series, strict=False):
-            here = [event for event in seen if division.place(event[2]) == place]
-            values[letter] = [
-                _in_bucket(world, question, one, here, asked, bucket) if bucket.begun else None for bucket in spans
-            ]
-            values[letter].append(_measured(one, [event for event in here if asked.has(event[0].occurred_at)]))
-            found.append((letter, one.name, group, tuple(values[letter][:-1]), values[letter][-1]))
-        if question.formula:
-            results = [
-                computed(question.formula, dict(zip(values, column, strict=True)))
-                for column in zip(*values.values(), strict=True)
-            ]
-            shown = [result if n >= len(spans) or spans[n].begun else None for n, result in enumerate(results)]
-            found.append(("formula", "", group, tuple(shown[:-1]), shown[-1]))
-    return found
+        of_series = [(letter, question.series[n].name, partial(value, n, place)) for n, letter in enumerate(letters)]
+        of_formula = [("formula", "", partial(formula, place))] if question.formula else []
+        for letter, name, measured in of_series + of_formula:
+            values = tuple(
+                _in_bucket(world, question, measured, asked, bucket) if bucket.begun else None for bucket in spans
+            )
+            found.append((letter, name, group, values, measured(asked)))
+    return sorted(found, key=lambda line: (line[0] == "formula", line[0]))
 
 
 def _in_bucket(
-    world: World, question: TrendQuestion, series: Series, seen: list[Seen], asked: Range, bucket: Bucket
+    world: World, question: TrendQuestion, measured: Callable[[Range], Number], asked: Range, bucket: Bucket
 ) -> Number:
     def of(part: Range) -> Number:
-        return _measured(series, [one for one in seen if part.has(one[0].occurred_at)])
+        return measured(Range(asked.since, part.until) if question.cumulative else part)
 
-    if question.cumulative:
-        return of(Range(asked.since, bucket.part.until))
     if not question.rolling:
         return of(bucket.part)
     parts = [Range(bucket.start, bucket.part.until)]
     while len(parts) < question.rolling:
         start = parts[-1].since
         parts.append(Range(start_before(start, question.bucket, world.zone), start))
-    values = [of(part) for part in parts]
-    return mean(values) if None not in values else None
+    return mean([value for part in parts if (value := of(part)) is not None])
 
 
 def _measured(series: Series, seen: Sequence[Seen]) -> Number:
@@ -164,33 +146,32 @@ def _of_events(name: str, property: str, seen: Sequence[Seen]) -> Number:
 
 
 def computed(formula: str, values: dict[str, Number]) -> Number:
-    """A formula over letters, rounded at each operation: unknown spreads, and x / 0 is unknown."""
+    """A formula over letters: unknown spreads, and x / 0 is unknown."""
 
-    def value(node: ast.expr) -> Number:
+    def value(node: ast.expr) -> Fraction | None:
         match node:
             case ast.Name(id=letter):
-                return values[letter]
+                number = values[letter]
+                return None if number is None else Fraction(number)
             case ast.Constant():
-                return exact(Decimal(ast.get_source_segment(formula.strip(), node) or ""))
+                return Fraction(ast.get_source_segment(formula.strip(), node) or "")
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 inner = value(operand)
-                return None if inner is None else inner.copy_negate()
+                return None if inner is None else -inner
             case ast.BinOp(left=left, op=op, right=right):
-                return _operated(op, value(left), value(right))
+                a, b = value(left), value(right)
+                if a is None or b is None or (isinstance(op, ast.Div) and b == 0):
+                    return None
+                match op:
+                    case ast.Add():
+                        return a + b
+                    case ast.Sub():
+                        return a - b
+                    case ast.Mult():
+                        return a * b
+                    case ast.Div():
+                        return a / b
         raise AssertionError(f"not arithmetic: {ast.dump(node)}")
 
-    return value(ast.parse(formula.strip(), mode="eval").body)
-
-
-def _operated(op: ast.operator, left: Number, right: Number) -> Number:
-    if left is None or right is None:
-        return None
-    a, b = Fraction(left), Fraction(right)
-    match op:
-        case ast.Add():
-            return exact(a + b)
-        case ast.Sub():
-            return exact(a - b)
-        case ast.Mult():
-            return exact(a * b)
-    return exact(a / b) if b else None
+    result = value(ast.parse(formula.strip(), mode="eval").body)
+    return None if result is None else exact(result)
