@@ -37,8 +37,8 @@ serve: $(VENV)/.runtime ## Serve a project of your own, empty at first (PORT=800
 test: $(VENV)/.dev ## Run every test but the slow ones (PYTEST="-k name" narrows, PYTEST_WORKERS=0: one by one)
 	@$(BIN)/pytest $(PARALLEL) $(PYTEST)
 
-test-fast: $(VENV)/.dev ## Run the tests that need no Postgres, in seconds
-	@$(BIN)/pytest $(PARALLEL) -m "not slow and not postgres" tests/unit tests/property tests/conformance $(PYTEST)
+test-fast: $(VENV)/.dev ## Run the tests that need no Postgres and no ClickHouse, in seconds
+	@$(BIN)/pytest $(PARALLEL) -m "not slow and not postgres and not analytics" tests/unit tests/property tests/conformance $(PYTEST)
 
 test-deep: $(VENV)/.dev ## Run every test, the SQL oracle at length, then what needs Postgres on the system's
 	@$(BIN)/pytest $(PARALLEL) -m "" $(PYTEST)
@@ -65,11 +65,13 @@ bench-engine: $(VENV)/.dev ## Measure the language and the engine in µs, and ag
 schema: $(VENV)/.dev ## Write migrations/schema.sql anew from the migrations
 	@UPDATE_SCHEMA=1 $(BIN)/pytest -q tests/integration/store/test_migrations.py -k make_the_schema
 
-lock: $(VENV)/.dev ## Resolve dependencies anew into requirements.lock and requirements-dev.lock
+lock: $(VENV)/.dev ## Resolve dependencies anew into the three lock files
 	@$(BIN)/pip install --quiet --upgrade "pip>=25.1"
 	@$(PIP) install --dry-run --ignore-installed --report - . hatchling editables \
 		| $(BIN)/python .ci/lock.py > requirements.lock
-	@$(PIP) install --dry-run --ignore-installed --report - -c requirements.lock --group dev \
+	@$(PIP) install --dry-run --ignore-installed --report - -c requirements.lock '.[analytics]' \
+		| $(BIN)/python .ci/lock.py requirements.lock > requirements-analytics.lock
+	@$(PIP) install --dry-run --ignore-installed --report - -c requirements.lock -c requirements-analytics.lock --group dev \
 		| $(BIN)/python .ci/lock.py > requirements-dev.lock
 
 clean: ## Remove the environment and everything generated; data folders stay
@@ -78,7 +80,7 @@ clean: ## Remove the environment and everything generated; data folders stay
 
 # The environment is made in two steps, so that `make run` need not wait for the tests' tools. Each step leaves a stamp,
 # newer than what it was made from: the second time nothing is left to do.
-$(VENV)/.runtime: requirements.lock pyproject.toml
+$(VENV)/.runtime: requirements.lock requirements-analytics.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "TinyCDP needs Python 3.11 or newer; name one: make PYTHON=python3.12 …" >&2; exit 1; }
 	@test -x $(BIN)/pip || echo "Making a Python environment in $(VENV)"
@@ -86,6 +88,9 @@ $(VENV)/.runtime: requirements.lock pyproject.toml
 		{ echo "This Python cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing $$(grep -c == requirements.lock) packages into $(VENV); the first time this takes about a minute"
 	@$(call install,-r requirements.lock)
+	@echo "Installing analytics: $$(grep -c == requirements-analytics.lock) packages, among them ClickHouse"
+	@$(call install,-r requirements-analytics.lock) || \
+		echo "Analytics is off: its packages cannot be installed here; docs/how-to/analytics.md says what to do" >&2
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 

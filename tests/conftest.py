@@ -1,6 +1,7 @@
 """Fixtures every test may use: an embedded Postgres, and a fresh, migrated database of it for each test that asks.
 
 Shape   server (session) → template (session: the migrated database) → dsn (a clone of it per test) → pool
+        engine (session) → clickhouse: an analytics engine, see clickhouse_engine.py
 Laws    of a run in parallel each worker process has a server of its own: the session's fixtures are a worker's
         a law is checked without regard to how long it takes: one Hypothesis profile, loaded here
         under CI=true a skipped test fails the run: there, everything the tests need is installed
@@ -19,6 +20,7 @@ import asyncpg
 import pytest
 from hypothesis import settings
 
+from clickhouse_engine import _tables, clickhouse, engine  # noqa: F401 - fixtures
 from laws import DEEP, PROFILE
 from tinycdp.runtime import clock
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
@@ -146,6 +148,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "server" in getattr(item, "fixturenames", ()):
             item.add_marker("postgres")
+        if "engine" in getattr(item, "fixturenames", ()):
+            item.add_marker("analytics")
         if DEEP:
             item.add_marker(pytest.mark.timeout(0))
 

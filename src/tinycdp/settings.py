@@ -1,7 +1,8 @@
 """All settings of an operator, read once from the environment.
 
-Shape   Settings, one field per variable: DATABASE_URL, REDIS_URL, and TINYCDP_<FIELD> for the rest
-Units   durations in whole seconds; sizes in items, not bytes
+Shape   Settings, one field per variable: DATABASE_URL, REDIS_URL, CLICKHOUSE_URL, CLICKHOUSE_CLUSTER, and
+        TINYCDP_<FIELD> for the rest
+Units   durations in whole seconds; sizes in items, memory in megabytes
 Laws    load(to_environ(s)) == s, which is how settings reach child processes
 Errors  InvalidInput `SETTING_UNKNOWN` and `SETTING_INVALID`, with the variable and what to do
 Source  docs/reference/settings.md documents every field; a test compares the two
@@ -21,18 +22,17 @@ from msgspec import Meta
 from tinycdp.errors import InvalidInput
 
 PREFIX = "TINYCDP_"
-_PLAIN_NAMES = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
-_SECRETS = {
-    "database_url",
-    "redis_url",
-    "bootstrap_admin_key",
-    "bootstrap_write_key",
-    "bootstrap_read_key",
-    "key",
-    "source_key",
+PLAIN_NAMES = {
+    "database_url": "DATABASE_URL",
+    "redis_url": "REDIS_URL",
+    "clickhouse_url": "CLICKHOUSE_URL",
+    "clickhouse_cluster": "CLICKHOUSE_CLUSTER",
 }
+_ADDRESSES = {"database_url", "redis_url", "clickhouse_url"}
+_SECRETS = _ADDRESSES | {"bootstrap_admin_key", "bootstrap_write_key", "bootstrap_read_key", "key", "source_key"}
 
 Key = Annotated[str, Meta(min_length=16)]
+ClusterName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
 def _default_workers() -> int:
@@ -48,12 +48,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     database_url: Annotated[str | None, Meta(description="Postgres 15 or newer; without it, an embedded one")] = None
     redis_url: Annotated[str | None, Meta(description="Redis 7 or newer; one count of limits for all processes")] = None
+    clickhouse_url: Annotated[
+        str | None, Meta(description="ClickHouse 25.8 or newer for analytics; without it, an embedded one")
+    ] = None
+    clickhouse_cluster: Annotated[
+        ClusterName | None, Meta(description="cluster of that ClickHouse to make the tables on")
+    ] = None
     host: Annotated[str, Meta(description="address the HTTP server listens on")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65535, description="port the HTTP server listens on")] = 8000
     workers: Annotated[int, Meta(ge=1, le=64, description="HTTP processes")] = msgspec.field(
         default_factory=_default_workers
     )
-    data_dir: Annotated[Path, Meta(description="folder of the embedded Postgres and its log")] = Path(".data")
+    data_dir: Annotated[Path, Meta(description="folder of the embedded Postgres and ClickHouse")] = Path(".data")
     postgres_bin: Annotated[
         str | None, Meta(description="folder of Postgres binaries for the embedded server, or `wheel`")
     ] = None
@@ -79,6 +85,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 25
     exposure_days: Annotated[int, Meta(ge=1, le=3_650, description="days that exposures are kept")] = 400
     outbox_days: Annotated[int, Meta(ge=1, le=365, description="days that the outbox waits for a consumer")] = 7
+    analytics: Annotated[
+        bool, Meta(description="run an embedded ClickHouse for analytics, unless CLICKHOUSE_URL names another")
+    ] = True
+    analytics_memory: Annotated[
+        int, Meta(ge=400, description="megabytes of memory that the embedded ClickHouse may use")
+    ] = 1_000
     stream_limit: Annotated[int, Meta(ge=0, description="event streams one process holds open")] = 10_000
     trusted_proxies: Annotated[
         int, Meta(ge=0, le=10, description="proxies in front whose X-Forwarded-For is believed")
@@ -138,7 +150,7 @@ def describe(settings: Settings) -> dict[str, str]:
 
 def variable(field: str) -> str:
     """The environment variable of a field."""
-    return _PLAIN_NAMES.get(field, PREFIX + field.upper())
+    return PLAIN_NAMES.get(field, PREFIX + field.upper())
 
 
 def descriptions() -> dict[str, str]:
@@ -175,6 +187,7 @@ def _checked(given: Mapping[str, Any]) -> Settings:
 _SCHEMES = {
     "database_url": ("postgresql", "postgres"),
     "redis_url": ("redis", "rediss", "unix"),
+    "clickhouse_url": ("http", "https"),
     "url": ("http", "https"),
 }
 #: The settings that are files to read. The folders are made, or searched for programs, by the embedded Postgres.

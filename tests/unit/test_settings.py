@@ -136,7 +136,7 @@ def test_every_setting_is_described_and_documented_with_its_default() -> None:
 
 
 def test_every_command_and_option_is_documented() -> None:
-    page = "".join((REFERENCE / name).read_text() for name in ("cli.md", "cli-access.md"))
+    page = "".join(path.read_text() for path in sorted(REFERENCE.glob("cli*.md")))
     for name, options in _commands().items():
         assert f"## `tinycdp {name}" in page, name
         section = page.split(f"## `tinycdp {name}", 1)[1].split("\n## ", 1)[0]

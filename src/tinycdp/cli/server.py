@@ -1,4 +1,4 @@
-"""`serve`, `work`, `migrate` and `seed`: processes, schema and example data."""
+"""`serve`, `work`, `analytics`, `migrate` and `seed`: processes, schema and example data."""
 
 import argparse
 import contextlib
@@ -29,6 +29,7 @@ def add_to(commands: "Commands") -> None:
 
     command(commands, "init", run_init, "create an empty project, and print its keys and what to do next", OWN)
     command(commands, "work", run_work, "run the background worker", OWN)
+    command(commands, "analytics", run_analytics, "run the embedded ClickHouse that answers analytics", OWN)
     command(commands, "migrate", run_migrate, "bring the database schema up to date, and create the first keys", OWN)
 
     seed = command(commands, "seed", run_seed, "send the example shop's events to a running server")
@@ -68,8 +69,19 @@ def run_work(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def run_analytics(arguments: argparse.Namespace, settings: Settings) -> int:
+    with StopSignals() as signals, contextlib.suppress(StopRequested):
+        from tinycdp.products.analytics.packages import check_engine
+
+        check_engine()
+        from tinycdp.products.analytics.engine.server import serve
+
+        serve(settings, signals)
+    return 0
+
+
 #: The commands that run until they are stopped.
-LONG_RUNNING = (run_serve, run_work)
+LONG_RUNNING = (run_serve, run_work, run_analytics)
 
 
 def run_migrate(arguments: argparse.Namespace, settings: Settings) -> int:

@@ -15,6 +15,8 @@ import msgspec
 import redis
 
 from tinycdp.errors import TinyCDPError
+from tinycdp.products.analytics.packages import AnalyticsMissing
+from tinycdp.products.analytics.store.clickhouse import describe
 from tinycdp.runtime.processes import Identity, spawn, unprivileged_user
 from tinycdp.server.bootstrap import check
 from tinycdp.server.embedded_postgres import OLDEST_MAJOR, find_binaries, reachable
@@ -43,6 +45,8 @@ def examine(settings: Settings) -> list[Finding]:
         found += _database(settings)
     if settings.redis_url:
         found.append(_redis(settings.redis_url))
+    if settings.analytics or settings.clickhouse_url:
+        found.append(_analytics(settings))
     return found
 
 
@@ -128,3 +132,15 @@ def _redis(url: str) -> Finding:
     except (redis.RedisError, ValueError) as failure:
         return Finding("FAIL", "redis", f"does not answer: {failure}; see REDIS_URL")
     return Finding("ok", "redis", f"Redis {found} answers")
+
+
+def _analytics(settings: Settings) -> Finding:
+    try:
+        detail = asyncio.run(describe(settings))
+    except AnalyticsMissing as missing:
+        return Finding("warn", "analytics", f"{missing.message} Everything else works without it.")
+    except TinyCDPError as failure:
+        if settings.clickhouse_url:
+            return Finding("FAIL", "analytics", f"{failure.message}; see CLICKHOUSE_URL")
+        return Finding("warn", "analytics", f"{failure.message}. `tinycdp serve` starts it")
+    return Finding("ok", "analytics", detail)

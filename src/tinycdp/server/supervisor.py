@@ -1,14 +1,15 @@
 """The processes of one machine, started by one command and stopped in order.
 
 Shape   serve --role all   this process: Postgres, and as children the two commands that run apart on many machines:
-                           `serve --role api` (the HTTP server) and `work` (the background worker)
+                           `serve --role api` (the HTTP server) and `work` (the background worker); and `analytics`
+                           (the embedded ClickHouse), unless CLICKHOUSE_URL names another
         serve --role api   this process: granian and its workers on tinycdp.app:create_app
 Laws    a request to stop is heeded at every instant. HTTP (requests in flight finish) and the worker stop together,
         then Postgres: nothing accepted is lost.
         Each process is given longer to stop than those under it: granian's workers TINYCDP_DRAIN_SECONDS, a child of
         this process a few seconds more.
         A process that dies is restarted; one that dies five times in a row soon after its start ends the command with
-        status 1 and its last reason.
+        status 1 and its last reason. Not so analytics: nothing else needs it, so it is tried again for ever.
         Whatever is killed, no process is left: each child dies with its parent
 Source  docs/decisions/0003-granian.md
 """
@@ -41,6 +42,7 @@ from granian.log import LogLevels
 
 from tinycdp import __version__
 from tinycdp.errors import Conflict, TinyCDPError, Unavailable
+from tinycdp.products.analytics.packages import AnalyticsMissing, check_engine
 from tinycdp.runtime import clock
 from tinycdp.runtime.processes import (
     REASON_DESCRIPTOR,
@@ -57,7 +59,7 @@ from tinycdp.server.demo import Demo
 from tinycdp.server.embedded_postgres import EmbeddedPostgres, reachable
 from tinycdp.server.first_keys import FirstKeys, has_keys, welcome
 from tinycdp.server.logs import configure, granian_logging
-from tinycdp.settings import Settings, load, to_environ
+from tinycdp.settings import PLAIN_NAMES, Settings, load, to_environ
 
 Role = Literal["all", "api"]
 
@@ -67,6 +69,8 @@ _YOUNG_DEATHS = 5
 #: How much longer this process waits for a child to stop than the child waits for its requests.
 _MARGIN_SECONDS = 5.0
 LONGEST_BACKOFF_SECONDS = 5.0
+#: For a process that the others can do without.
+_LONGEST_OPTIONAL_BACKOFF_SECONDS = 60.0
 # Connections that the kernel queues while a worker is busy, and requests that one worker runs at once before the rest
 # wait in that queue. Above the ingest queue's batch size, so that the ingest queue's own limit (429) is reached first.
 _BACKLOG = 2048
@@ -120,7 +124,7 @@ def child_environment(settings: Settings) -> dict[str, str]:
     foreign = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("TINYCDP_") and name not in ("DATABASE_URL", "REDIS_URL")
+        if not name.startswith("TINYCDP_") and name not in PLAIN_NAMES.values()
     }
     return foreign | ours
 
@@ -128,8 +132,10 @@ def child_environment(settings: Settings) -> dict[str, str]:
 class Child:
     """A `tinycdp` command as a child process, restarted when it ends."""
 
-    def __init__(self, name: str, arguments: Sequence[str], settings: Settings) -> None:
+    def __init__(self, name: str, arguments: Sequence[str], settings: Settings, *, vital: bool = True) -> None:
+        """vital: the others cannot do without it."""
         self.name = name
+        self._vital = vital
         self._arguments = arguments
         self._environment = child_environment(settings)
         self._young_deaths = 0
@@ -159,7 +165,7 @@ class Child:
     def tend(self) -> None:
         """Restart it if it ended, after a longer pause each time.
 
-        Raises Unavailable if it always ends soon."""
+        Raises Unavailable if a vital one always ends soon."""
         if self._process is None:
             if time.monotonic() >= self._restart_at:
                 self.start()
@@ -170,10 +176,11 @@ class Child:
             ended = f"status {status}" if status >= 0 else f"signal {-status}"
             if reason := self._reason():
                 ended += f": {reason}"
-            if self._young_deaths >= _YOUNG_DEATHS:
+            if self._vital and self._young_deaths >= _YOUNG_DEATHS:
                 message = f"The {self.name} ended {_YOUNG_DEATHS} times, each time soon after its start. Last: {ended}"
                 raise Unavailable("CHILD_FAILED", message)
-            delay = min(0.1 * 4 ** (self._young_deaths - 1), LONGEST_BACKOFF_SECONDS)
+            longest = LONGEST_BACKOFF_SECONDS if self._vital else _LONGEST_OPTIONAL_BACKOFF_SECONDS
+            delay = min(0.1 * 4 ** (self._young_deaths - 1), longest)
             self._restart_at = time.monotonic() + delay
             log.warning("the %s ended (%s); restarting it in %.1f s", self.name, ended, delay)
 
@@ -238,6 +245,8 @@ def _supervise(
             raise Unavailable("DEMO_FAILED", "The example definitions could not be applied; see the log above.")
         api = Child("HTTP server", ("serve", "--role", "api"), settings)
         children += [api, Child("worker", ("work",), settings)]
+        if _runs_analytics(settings):
+            children.append(Child("analytics engine", ("analytics",), settings, vital=False))
         while not signals.requests:
             _tend(server)
             for child in children:
@@ -258,6 +267,17 @@ def _supervise(
         if keys and not announced:
             print(f"The first keys of this project, shown only now:\n{keys}", flush=True)
         _stop(children, signals, settings.drain_seconds + _MARGIN_SECONDS)
+
+
+def _runs_analytics(settings: Settings) -> bool:
+    if settings.clickhouse_url or not settings.analytics:
+        return False
+    try:
+        check_engine()
+    except AnalyticsMissing as missing:
+        log.info("%s Everything else works without it", missing.message)
+        return False
+    return True
 
 
 def _banner(settings: Settings, demo: Demo | None, keys: FirstKeys | None) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from clickhouse_engine import need_chdb
 from serving import PATIENCE_SECONDS, alive, free_port, until, with_cluster
 from tinycdp.errors import Unavailable
 from tinycdp.runtime.stopping import StopSignals
@@ -27,7 +28,8 @@ class Served:
         self.folder, self.port = folder, port
         self.log = folder / "serve.log"
         folder.mkdir(exist_ok=True)
-        environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+        foreign = ("DATABASE_URL", "REDIS_URL", "CLICKHOUSE_URL")
+        environment = {name: value for name, value in os.environ.items() if name not in foreign}
         ours = {"TINYCDP_DATA_DIR": str(folder), "TINYCDP_PORT": str(port), "TINYCDP_POSTGRES_BIN": CHOSEN}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -56,12 +58,14 @@ class Served:
         listed = subprocess.run(["ps", "-Awwo", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True)
         rows = [line.split(None, 3) for line in listed.stdout.splitlines()]
         living = {int(pid): (int(parent), args) for pid, parent, state, args in rows if not state.startswith("Z")}
-        found: dict[str, list[int]] = {"postgres": [], "http": [], "granian": [], "worker": []}
+        found: dict[str, list[int]] = {"postgres": [], "http": [], "granian": [], "worker": [], "analytics": []}
         for pid, (parent, args) in living.items():
             if str(self.folder / "postgres") in args:
                 found["postgres"].append(pid)
             elif parent == self.process.pid and args.endswith("tinycdp work"):
                 found["worker"].append(pid)
+            elif parent == self.process.pid and args.endswith("tinycdp analytics"):
+                found["analytics"].append(pid)
             elif parent == self.process.pid and args.endswith("--role api"):
                 found["http"].append(pid)
             elif living.get(parent, (0, ""))[0] == self.process.pid and args.endswith("--role api"):
@@ -88,10 +92,11 @@ def _serving(folder: Path, port: int) -> Iterator[Served]:
         until(lambda: not alive(*everything), said=served.said)
 
 
-@pytest.mark.parametrize("victim", ["worker", "http", "granian", "postgres"])
+@pytest.mark.parametrize("victim", ["worker", "http", "granian", "postgres", "analytics"])
 def test_whatever_is_killed_comes_back(running: Served, victim: str) -> None:
+    need_chdb()
+    until(lambda: all(running.children().values()), said=running.said)
     before = running.children()
-    assert all(before.values()), before
     os.kill(before[victim][0], signal.SIGKILL)
 
     def healed() -> bool:

@@ -1,0 +1,1 @@
+"""What analytics stores: the client of ClickHouse, and the tables."""
