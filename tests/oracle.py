@@ -402,7 +402,7 @@ def call(function: str, arguments: list[Any]) -> Any:
             return first if first >= 0 else negated(first)
         case "round":
             places = int(arguments[1]) if len(arguments) > 1 else 0
-            return first.quantize(Decimal(1).scaleb(-places), context=WIDE)
+            return quantised(Fraction(first.quantize(Decimal(1).scaleb(-places), context=WIDE)))
         case "seconds" | "minutes" | "hours" | "days":
             return Decimal(math.floor(Fraction(first, UNIT_MS[function])))
         case "min2":

@@ -15,7 +15,7 @@ from tinycdp.dsl import evaluators, ir, window_ops
 from tinycdp.dsl.check.signatures import DURATION_UNITS_MS
 from tinycdp.dsl.evaluators import Activation, Evaluator, EventActivation, Result
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.values.numbers import SCALE, nanos, rounded
+from tinycdp.dsl.values.numbers import SCALE, bounded, nanos, rounded
 from tinycdp.dsl.values.scalars import parse_instant, semver_key
 from tinycdp.model import Instant
 
@@ -221,7 +221,9 @@ class Compiler:
             case "abs":
                 return evaluators.mapped(self._number(arguments[0]), abs)
             case "round":
-                return evaluators.mapped(self._number(arguments[0]), lambda value: rounded(value, SCALE) * SCALE)
+                return evaluators.mapped(
+                    self._number(arguments[0]), lambda value: bounded(rounded(value, SCALE) * SCALE)
+                )
             case "min2" | "max2":
                 pick: Callable[[Any, Any], Any] = min if node.function == "min2" else max
                 return evaluators.binary(
