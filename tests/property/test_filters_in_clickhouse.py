@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from clickhouse_rows import ask, insert, json_text, session
 from laws import DEEP, examples
-from strategies.filters import FILTERS, ROWS, Row
+from strategies.filters import FILTERS, NUMBERS, ROWS, VALUES, Row
+from tinycdp.dsl import ir
 from tinycdp.dsl.check.expressions import Scope
 from tinycdp.dsl.check.filters import check_event_filter
 from tinycdp.dsl.compile import Compiler
-from tinycdp.dsl.evaluators import Activation
-from tinycdp.dsl.sql.clickhouse import Filters, JsonPath, JsonText, JsonValue, Parameters
+from tinycdp.dsl.evaluators import Activation, coerce
+from tinycdp.dsl.sql.clickhouse import Filters, JsonPath, JsonText, JsonValue, Parameters, read_scalar, scalar_order
 from tinycdp.dsl.values.calendar import days_in
 from tinycdp.model import NEVER
 
@@ -166,3 +167,36 @@ def test_a_filter_in_clickhouse_is_the_filter(
                 note(f"{source}\n{row}\n{filters.value(nodes[source])}\n{filters.condition(nodes[source])}")
                 assert (condition, value) == (expected is True, expected)
             compared[expected] += 1
+
+
+def order(scalar: Any) -> tuple[Any, ...]:
+    """SPEC "Aggregates": numbers by value, false, true, text by code points."""
+    if isinstance(scalar, bool):
+        return (1, scalar)
+    return (2, scalar.encode()) if isinstance(scalar, str) else (0, scalar)
+
+
+@law
+@given(st.lists(VALUES | NUMBERS, min_size=20, max_size=60))
+def test_scalars_read_back_and_stand_in_order(table: str, values: list[Any]) -> None:
+    fill(table, [Row({"x": value}, {}, {"x": value}, {}, False, None, 0) for value in values])
+    stored, text = JsonPath("e.properties", ("x",)), JsonText("said_x")
+    answers = ask(
+        f"SELECT {stored.scalar()}, {stored.number()}, {text.scalar()}, {text.number()} FROM {table} AS e ORDER BY id",
+        {},
+    )
+    for value, (of_column, number, of_text, number_of_text) in zip(values, answers, strict=True):
+        for sent, scalar, decimal in ((kept(value), of_column, number), (value, of_text, number_of_text)):
+            known = coerce(sent, ir.Type.DYN)
+            expected = known if isinstance(known, str | bool | int | Decimal) else None
+            note(repr(value))
+            found = None if scalar is None else read_scalar(scalar)
+            assert (type(found) is bool, found) == (type(expected) is bool, expected)
+            is_number = isinstance(expected, int | Decimal) and not isinstance(expected, bool)
+            assert (None if decimal is None else Decimal(decimal)) == (expected if is_number else None)
+    for read in (stored, text):
+        scalars = f"SELECT {read.scalar()} AS k FROM {table} AS e WHERE k IS NOT NULL"
+        groups = ask(f"{scalars} GROUP BY k ORDER BY {scalar_order('k')}", {})
+        found = [read_scalar(scalar) for (scalar,) in groups]
+        assert found == sorted(found, key=order)
+        assert len({order(scalar) for scalar in found}) == len(found)

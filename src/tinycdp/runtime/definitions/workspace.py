@@ -2,7 +2,7 @@
 
 Shape   read_workspace(…) → the head revision · understand(…), understand_flag(…) → what an expression or a flag would
         mean there, understand_definition(…) → the same for a saved definition · impact_of(…) → what depends on it,
-        and what it depends on
+        and what it depends on · check_event_filter(…), check_profile_filter(…) → filters of questions
 Laws    nothing is compiled here: the catalog has it already, and an answer takes about a millisecond.
         A definition is "live" if its newest version serves, and "backfilling" until then
 """
@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from tinycdp.dsl import ir
+from tinycdp.dsl.check import filters
 from tinycdp.dsl.check.expressions import Checked, Scope, check, listed
 from tinycdp.dsl.cost import Cost
 from tinycdp.dsl.diagnostics import Diagnostic, SourceError, to_wire
@@ -360,6 +361,28 @@ def _check(workspace: Workspace, kind: Kind, key: str | None, text: str) -> tupl
     return checked, found
 
 
+def check_event_filter(workspace: Workspace, event: str | None, text: str) -> Checked:
+    """The `where` of an event in a question. An event of None means every event."""
+    scope, declared = scope_of(workspace, "segment", None), workspace.declared
+    checked = filters.check_event_filter(text, scope, event)
+    if not declared or checked.node is None:
+        return checked
+    return _with_contradictions(checked, filters.check_event_filter(text, _planned(scope, declared), event))
+
+
+def check_profile_filter(workspace: Workspace, text: str) -> Checked:
+    """The condition on people in a question."""
+    scope, declared = scope_of(workspace, "segment", None), workspace.declared
+    checked = filters.check_profile_filter(text, scope)
+    if not declared or checked.node is None:
+        return checked
+    return _with_contradictions(checked, filters.check_profile_filter(text, _planned(scope, declared)))
+
+
+def _with_contradictions(checked: Checked, typed: Checked) -> Checked:
+    return replace(checked, diagnostics=(*checked.diagnostics, *_as_warnings(typed)))
+
+
 def _contradictions(text: str, checked: Checked, scope: Scope, declared: Declared) -> list[Diagnostic]:
     """What contradicts the types of the tracking plan, in an expression that has no other error.
 
@@ -367,8 +390,16 @@ def _contradictions(text: str, checked: Checked, scope: Scope, declared: Declare
     Values of other types are unknown."""
     if not declared or checked.node is None:
         return []
+    return _as_warnings(check(text, _planned(scope, declared)))
+
+
+def _planned(scope: Scope, declared: Declared) -> Scope:
+    """The scope with the types that the tracking plan declares."""
     events: dict[str, Mapping[str, Type]] = {**scope.events, **declared.events}
-    typed = check(text, replace(scope, properties={**scope.properties, **declared.profile}, events=events))
+    return replace(scope, properties={**scope.properties, **declared.profile}, events=events)
+
+
+def _as_warnings(typed: Checked) -> list[Diagnostic]:
     return [replace(d, severity="warning", message=f"{d.message} The tracking plan says so.") for d in typed.errors]
 
 
