@@ -236,16 +236,19 @@ _BREAKDOWNS = st.one_of(st.just([]), _BREAKDOWN, _BREAKDOWN, st.lists(_BREAKDOWN
 _TOP = st.sampled_from((1, 1, 2, 10))
 _OF_PROPERTY = st.sampled_from(("sum", "avg", "min", "max", "distinct", "median", "p1", "p50", "p75", "p99"))
 _PROPERTY = st.sampled_from(("x", "amount", "amount"))
+_THEN = st.sampled_from(("avg", "sum", "min", "max", "median", "p25"))
+_COUNT_PER_PERSON = st.record({"perPerson": st.just("count"), "then": _THEN})
 _PER_PERSON = st.record(
     {
-        "perPerson": st.sampled_from(("count", "sum", "avg", "min", "max", "distinct", "median", "p90")),
-        "then": st.sampled_from(("avg", "sum", "min", "max", "median", "p25")),
+        "perPerson": st.sampled_from(("sum", "avg", "min", "max", "distinct", "median", "p90")),
+        "then": _THEN,
     }
 )
 _SERIES = st.one_of(
     st.record({"event": _EVENTS, "where": _WHERE, "measure": st.sampled_from(("count", "people", "per_person"))}),
     st.record({"event": _EVENTS, "where": _WHERE, "measure": _OF_PROPERTY, "property": _PROPERTY}),
     st.record({"event": _EVENTS, "measure": _PER_PERSON, "property": _PROPERTY}),
+    st.record({"event": _EVENTS, "measure": _COUNT_PER_PERSON}),
 )
 _TREND = st.record(
     {
