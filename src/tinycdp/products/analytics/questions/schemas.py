@@ -86,7 +86,7 @@ class Series(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
     name: str = ""
 
 
-class _Asked(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class Asked(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What every question has.
 
     from_        the range's first instant: a local date or an instant
@@ -104,7 +104,7 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_u
     approximate: bool = False
 
 
-class TrendQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag="trend"):
+class TrendQuestion(Asked, frozen=True, kw_only=True, tag_field="kind", tag="trend"):
     """Measures over time.
 
     formula     over the letters of the series, such as "A / B * 100"; it becomes one more line
@@ -125,7 +125,7 @@ class TrendQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag="tr
     compare: Literal["", "previous", "week", "year"] = ""
 
 
-class ActiveQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag="active"):
+class ActiveQuestion(Asked, frozen=True, kw_only=True, tag_field="kind", tag="active"):
     """How many people were active in the days before each bucket's end.
 
     days  of each line: 1 is daily, 7 weekly, 30 monthly active people"""
@@ -136,7 +136,7 @@ class ActiveQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag="a
     days: tuple[int, ...] = (1, 7, 30)
 
 
-class StickinessQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag="stickiness"):
+class StickinessQuestion(Asked, frozen=True, kw_only=True, tag_field="kind", tag="stickiness"):
     """In how many buckets of the range people were active."""
 
     event: Event = "*"
@@ -144,7 +144,7 @@ class StickinessQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", ta
     bucket: Bucket = "day"
 
 
-class FrequencyQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag="frequency"):
+class FrequencyQuestion(Asked, frozen=True, kw_only=True, tag_field="kind", tag="frequency"):
     """How many times people did something, or in how many buckets of a smaller size.
 
     edges  of the counts: (1, 2, 3, 5, 10) makes 1, 2, 3 to 4, 5 to 9, 10 and above"""
@@ -175,7 +175,7 @@ class Exclusion(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fiel
     after: tuple[int, ...] = ()
 
 
-class FunnelQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag="funnel"):
+class FunnelQuestion(Asked, frozen=True, kw_only=True, tag_field="kind", tag="funnel"):
     """How many people take the steps one after another.
 
     within       of an attempt: each step begins less than this after the first
@@ -196,7 +196,7 @@ class FunnelQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag="f
     bucket: Bucket | Literal[""] = ""
 
 
-class RetentionQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag="retention"):
+class RetentionQuestion(Asked, frozen=True, kw_only=True, tag_field="kind", tag="retention"):
     """Who comes back, by the bucket in which they started.
 
     start      what begins a cohort; returns what counts as coming back
@@ -218,7 +218,7 @@ class RetentionQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag
     top: int = 10
 
 
-class LifecycleQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag="lifecycle"):
+class LifecycleQuestion(Asked, frozen=True, kw_only=True, tag_field="kind", tag="lifecycle"):
     """New, returning, resurrecting and dormant people of each bucket."""
 
     event: Event = "*"
@@ -226,7 +226,7 @@ class LifecycleQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag
     bucket: Bucket = "week"
 
 
-class SessionsQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag="sessions"):
+class SessionsQuestion(Asked, frozen=True, kw_only=True, tag_field="kind", tag="sessions"):
     """Sessions over time: how many, how long, how many with one event, where they begin and end.
 
     gap    a pause of this length or more ends a session
@@ -238,7 +238,7 @@ class SessionsQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag=
     top: int = 10
 
 
-class PathsQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag="paths"):
+class PathsQuestion(Asked, frozen=True, kw_only=True, tag_field="kind", tag="paths"):
     """What people do one after another, within sessions.
 
     start    the label to begin with; the first one of a session if empty
@@ -259,7 +259,7 @@ class PathsQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag="pa
     top: int = 20
 
 
-class AdoptionQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag="adoption"):
+class AdoptionQuestion(Asked, frozen=True, kw_only=True, tag_field="kind", tag="adoption"):
     """How many active people use a feature, for the first time, and ever."""
 
     feature: Matching
@@ -267,7 +267,7 @@ class AdoptionQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag=
     bucket: Bucket = "week"
 
 
-class ImpactQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag="impact"):
+class ImpactQuestion(Asked, frozen=True, kw_only=True, tag_field="kind", tag="impact"):
     """What people do before and after their first use of a feature, against those who do not use it. An association.
 
     within  how long before and after"""
@@ -295,7 +295,7 @@ class ExperimentMetric(msgspec.Struct, frozen=True, rename="camel", forbid_unkno
     name: str = ""
 
 
-class ExperimentQuestion(_Asked, frozen=True, kw_only=True, tag_field="kind", tag="experiment"):
+class ExperimentQuestion(Asked, frozen=True, kw_only=True, tag_field="kind", tag="experiment"):
     """The results of a flag's variants, by the first exposure of each unit.
 
     control  the variant that others are compared with; the flag's off variant if empty"""

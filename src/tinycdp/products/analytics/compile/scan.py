@@ -1,0 +1,327 @@
+"""One read of the events that a question needs, with a column for each thing it asks of them.
+
+Shape   Scan(world, parameters, span, …): match(event, where) and column(sql) return column names;
+        source() is a table with the columns person, at, and these
+Units   at: milliseconds
+Laws    events of a name are read by the table's key; an event that matches nothing is left out.
+        a person is the profile that the event's identifier belongs to now.
+        as of the event: a property is the latest value said at or before its instant by any identifier of the person; a
+        segment is the last transition at or before it
+Source  docs/reference/analytics-meanings.md
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tinycdp.dsl import ir
+from tinycdp.dsl.check.filters import check_event_filter, check_event_name
+from tinycdp.dsl.sql.clickhouse import Filters, JsonPath, JsonText, JsonValue, Parameters
+from tinycdp.products.analytics.answers.schemas import Notice
+from tinycdp.products.analytics.compile.calendar import Span, invalid
+from tinycdp.products.analytics.compile.people import (
+    names_of,
+    node_of,
+    people_where,
+    person_of,
+    said_by_person,
+    segment_id,
+    unknown_key,
+)
+from tinycdp.products.analytics.compile.sql import indented, listed
+from tinycdp.products.analytics.compile.world import Reads, World
+from tinycdp.products.analytics.questions.schemas import Asked, DerivedEvent, Event, Matching
+
+MOST_EVENTS_OF_ONE = 20
+EVERY = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class _Alternative:
+    """Events of one name for which all filters hold. A filter is its text and its path in the question."""
+
+    name: str
+    wheres: tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class Scan:
+    """The events of a span, as a table with one row per event that matches.
+
+    sample   the share of people to ask
+    people   a condition on people as of now
+    every    also events that match nothing, of any name"""
+
+    world: World
+    parameters: Parameters
+    span: Span
+    people: str = ""
+    sample: float = 1.0
+    every: bool = False
+    warnings: dict[tuple[str, str], Notice] = field(default_factory=dict)
+    _columns: dict[str, str] = field(default_factory=dict)
+    _matches: list[str] = field(default_factory=list)
+    _names: set[str] | None = field(default_factory=set)
+    _said: dict[str, str] = field(default_factory=dict)
+    _moved: dict[int, str] = field(default_factory=dict)
+    _now: dict[str, str] = field(default_factory=dict)
+    _reads_people: bool = False
+
+    @classmethod
+    def of(cls, question: Asked, world: World, span: Span, parameters: Parameters | None = None) -> "Scan":
+        """The scan of a question over one span."""
+        if not 0 < question.sample <= 1:
+            raise invalid("sample", f"A share of people is above 0 and at most 1, not {question.sample}.")
+        return cls(world, parameters or Parameters(), span, question.people, float(question.sample))
+
+    # What a question may ask of an event
+
+    def match(self, event: Event, where: str, path: str) -> str:
+        """A column that says whether the event is one of these."""
+        wheres = ((where, f"{path}.where"),) if where else ()
+        found = [self._matches_one(one) for one in self._alternatives(event, wheres, path, frozenset())]
+        condition = found[0] if len(found) == 1 else "(" + " OR ".join(found) + ")"
+        column = self.column(condition, "m")
+        if column not in self._matches:
+            self._matches.append(column)
+        return column
+
+    def column(self, sql: str, prefix: str = "c") -> str:
+        """A column with this SQL over an event."""
+        return self._columns.setdefault(sql, f"{prefix}{len(self._columns)}")
+
+    def event_property(self, names: tuple[str, ...]) -> JsonValue:
+        """A property of the event."""
+        return JsonPath("e.properties", names)
+
+    def context(self, names: tuple[str, ...]) -> JsonValue:
+        """A field of the event's context."""
+        return JsonPath("e.context", names)
+
+    def number(self, dotted: str, path: str) -> str:
+        """A column with the number of a property; NULL for anything else."""
+        return self.column(self.event_property(names_of(dotted, path)).number())
+
+    def scalar(self, value: JsonValue) -> str:
+        """A column that is equal for equal values; NULL if unknown. `read_scalar` reads it."""
+        return self.column(value.scalar())
+
+    def condition(self, node: ir.Node) -> str:
+        """Whether a checked event filter is true."""
+        return Filters(_AsOfEvent(self), self.parameters, self.world.zone).condition(node)
+
+    # People
+
+    @property
+    def person(self) -> str:
+        """The profile that an event's identifier belongs to now."""
+        return person_of(self.world, "e")
+
+    def of_person(self, sql: str) -> str:
+        """SQL over the row of the person in `people`, as of now. It has to be Nullable."""
+        self._reads_people = True
+        return "now." + self._now.setdefault(sql, f"n{len(self._now)}")
+
+    def group_key(self) -> str:
+        """A column with the key of the person's group, as of now; NULL without one."""
+        return self.column(self.of_person("nullIf(group_key, '')"))
+
+    def said(self, path: tuple[str, ...]) -> JsonValue:
+        """A profile property as of the event."""
+        alias = self._said.setdefault(path[0], f"said{len(self._said)}")
+        return JsonText(f"{alias}.value", path[1:])
+
+    def property_now(self, names: tuple[str, ...]) -> JsonValue:
+        """A property of the person, as of now."""
+        return _OfPerson(self, JsonPath("properties", names))
+
+    def inside_now(self, segment: str, path: str) -> str:
+        """Whether the person is in a segment now."""
+        id_ = segment_id(self.world, segment, path)
+        return f"ifNull({self.of_person(f'toNullable(has(segments, {id_}))')}, false)"
+
+    def group_trait(self, names: tuple[str, ...]) -> JsonValue:
+        """A trait of the person's group, as of now."""
+        return _OfPerson(self, JsonText("group_traits", names))
+
+    def seen(self, which: str) -> str:
+        """The instant of the person's first or last message, as of now."""
+        return self.of_person(f"toNullable(toUnixTimestamp64Milli({which}_seen))")
+
+    def inside(self, segment: str, path: str) -> str:
+        """Whether the profile of the event was in a segment, at the event's instant."""
+        id_ = segment_id(self.world, segment, path)
+        alias = self._moved.setdefault(id_, f"moved{len(self._moved)}")
+        return f"({alias}.entered = 1)"
+
+    # The table
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """The warnings of all filters."""
+        return tuple(self.warnings.values())
+
+    def source(self, span: Span | None = None) -> str:
+        """The events as a table, in parentheses; by default of the scan's span."""
+        world, p, span = self.world, self.parameters, span or self.span
+        environment = p.whole(world.environment_id)
+        columns = [
+            f"{self.person} AS person",
+            "toUnixTimestamp64Milli(e.occurred_at) AS at",
+            *(f"{sql} AS {name}" for sql, name in self._columns.items()),
+        ]
+        conditions = [
+            f"e.environment_id = {environment}",
+            f"e.occurred_at >= fromUnixTimestamp64Milli({p.whole(span.since)}, 'UTC')",
+            f"e.occurred_at < fromUnixTimestamp64Milli({p.whole(span.until)}, 'UTC')",
+        ]
+        if self._names is not None and not self.every:
+            conditions.append(f"e.name IN {p.texts(sorted(self._names))}")
+        if self._matches and not self.every:
+            conditions.append("(" + " OR ".join(self._matches) + ")")
+        if self.sample < 1:
+            conditions.append(f"cityHash64(person) % 1000000 < {p.whole(round(self.sample * 1_000_000))}")
+        if self.people:
+            conditions.append(f"person GLOBAL IN {people_where(world, p, self.people, self.warnings)}")
+        joins = [*self._joins_said(), *self._joins_moved(environment)]
+        if self._now:
+            found = [f"{sql} AS {name}" for sql, name in self._now.items()]
+            joins.append(
+                f"GLOBAL ANY LEFT JOIN (SELECT profile_id, {', '.join(found)} FROM people FINAL "
+                f"WHERE environment_id = {environment}) AS now ON now.profile_id = {self.person}"
+            )
+        joined = "".join(f"\n{join}" for join in joins)
+        where = "\n  AND ".join(conditions)
+        return "(\n  " + indented(f"SELECT {listed(columns)}\nFROM events AS e{joined}\nWHERE {where}") + "\n)"
+
+    def reads(self, **also: bool) -> Reads:
+        """What the answer depends on."""
+        return Reads(
+            None if self._names is None or self.every else frozenset(self._names),
+            self.span.since,
+            self.span.until,
+            people=bool(self.people or self._said or self._reads_people or also.get("people")),
+            segments=frozenset(self._moved),
+        )
+
+    def _joins_said(self) -> list[str]:
+        return [
+            f"GLOBAL ASOF LEFT JOIN ({said_by_person(self.world, self.parameters, name)}) AS {alias} "
+            f"ON {alias}.person = {self.person} AND {alias}.at <= e.occurred_at"
+            for name, alias in self._said.items()
+        ]
+
+    def _joins_moved(self, environment: str) -> list[str]:
+        return [
+            f"GLOBAL ASOF LEFT JOIN (SELECT profile_id, at, toNullable(argMax(entered, id)) AS entered FROM moved "
+            f"WHERE environment_id = {environment} AND segment_id = {self.parameters.whole(id_)} "
+            f"GROUP BY profile_id, at) AS {alias} ON {alias}.profile_id = e.profile_id AND {alias}.at <= e.occurred_at"
+            for id_, alias in self._moved.items()
+        ]
+
+    # Events and their filters
+
+    def _alternatives(
+        self, event: Event, wheres: tuple[tuple[str, str], ...], path: str, seen: frozenset[str]
+    ) -> list[_Alternative]:
+        if isinstance(event, str):
+            if not event:
+                raise invalid(f"{path}.event", 'Name an event, or "*" for every event.')
+            return [_Alternative(event, wheres)]
+        parts = self._parts(event, path, seen)
+        found: list[_Alternative] = []
+        for n, part in enumerate(parts):
+            inner = f"{path}.event.any[{n}]"
+            more = ((part.where, f"{inner}.where"),) if part.where else ()
+            found += self._alternatives(part.event, (*wheres, *more), inner, seen | {event.derived})
+        if len(found) > MOST_EVENTS_OF_ONE:
+            raise invalid(
+                f"{path}.event", f"An event is made of at most {MOST_EVENTS_OF_ONE} others; this has {len(found)}."
+            )
+        return found
+
+    def _parts(self, event: DerivedEvent, path: str, seen: frozenset[str]) -> Sequence[Matching]:
+        if bool(event.any) == bool(event.derived):
+            raise invalid(f"{path}.event", "Give either `any` or `derived`.")
+        if not event.derived:
+            return event.any
+        if (definition := self.world.derived.get(event.derived)) is None:
+            raise unknown_key(f"{path}.event.derived", "derived event", event.derived, self.world.derived)
+        if event.derived in seen:
+            raise invalid(f"{path}.event.derived", f"The derived event {event.derived!r} is made of itself.")
+        return self._parts(definition, path, seen | {event.derived})
+
+    def _matches_one(self, alternative: _Alternative) -> str:
+        conditions = []
+        if alternative.name == EVERY:
+            self._names = None
+        else:
+            if self._names is not None:
+                self._names.add(alternative.name)
+            conditions.append(f"e.name = {self.parameters.text(alternative.name)}")
+        for where, path in alternative.wheres:
+            event = None if alternative.name == EVERY else alternative.name
+            checked = check_event_filter(where, self.world.scope, event)
+            conditions.append(self.condition(node_of(checked, path, self.warnings)))
+        if alternative.name != EVERY and (found := check_event_name(alternative.name, self.world.scope)) is not None:
+            self.warnings["", found.message] = Notice("event", found.message)
+        return "(" + " AND ".join(conditions or ["true"]) + ")"
+
+
+@dataclass(frozen=True, slots=True)
+class _AsOfEvent:
+    """What the names of an event filter read: the event, and its person as of its instant."""
+
+    scan: Scan
+
+    def event_property(self, path: tuple[str, ...]) -> JsonValue:
+        return self.scan.event_property(path)
+
+    def context(self, path: tuple[str, ...]) -> JsonValue:
+        return self.scan.context(path)
+
+    def profile_property(self, path: tuple[str, ...]) -> JsonValue:
+        return self.scan.said(path)
+
+    def group_trait(self, path: tuple[str, ...]) -> JsonValue:
+        return self.scan.group_trait(path)
+
+    def segment(self, key: str) -> str:
+        return self.scan.inside(key, "where")
+
+    def seen(self, which: str) -> str:
+        return self.scan.seen(which)
+
+    def now(self) -> str:
+        return "toUnixTimestamp64Milli(e.occurred_at)"
+
+
+@dataclass(frozen=True, slots=True)
+class _OfPerson:
+    """A value of the row of the person in `people`; each form of it is computed there, before the join."""
+
+    scan: Scan
+    value: JsonValue
+
+    def text(self) -> str:
+        return self.scan.of_person(f"toNullable({self.value.text()})")
+
+    def bool(self) -> str:
+        return self.scan.of_person(f"toNullable({self.value.bool()})")
+
+    def number(self) -> str:
+        return self.scan.of_person(f"toNullable({self.value.number()})")
+
+    def wholes_and_floats(self) -> None:
+        return None
+
+    def present(self) -> str:
+        return f"ifNull({self.scan.of_person(f'toNullable({self.value.present()})')}, false)"
+
+    def scalar(self) -> str:
+        return self.scan.of_person(f"toNullable({self.value.scalar()})")
+
+    def tagged(self) -> str:
+        return self.scan.of_person(f"toNullable({self.value.tagged()})")
+
+    def array(self) -> str:
+        return self.scan.of_person(f"toNullable({self.value.array()})")

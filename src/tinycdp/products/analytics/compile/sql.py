@@ -1,0 +1,31 @@
+"""Pieces of SQL for ClickHouse.
+
+Shape   Statement(sql, parameters); `Parameters` of dsl/sql/clickhouse collects the values
+Laws    a value never stands in the SQL text; it is a parameter, and never null
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tinycdp.dsl.sql.clickhouse import Parameters
+
+__all__ = ["Parameters", "Statement", "indented", "listed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement; `parameters` has a value for each {name:Type} in it."""
+
+    sql: str
+    parameters: Mapping[str, Any]
+
+
+def indented(sql: str, by: int = 2) -> str:
+    """The SQL with all lines but the first moved to the right."""
+    return sql.replace("\n", "\n" + " " * by)
+
+
+def listed(columns: Iterable[str]) -> str:
+    """Columns, one a line."""
+    return ",\n  ".join(columns)

@@ -1,0 +1,237 @@
+"""The SQL of a trend: one statement over one range.
+
+Shape   statement(…) → rows of (group, bucket, is it a total, aggregates …), and Columns, which reads the aggregates
+Laws    buckets and their total come from one pass: states of aggregates are merged, never numbers added.
+        A nested measure is a number per person first; cumulative, each event counts in its bucket and all later ones
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tinycdp.dsl.sql.clickhouse import Parameters
+from tinycdp.dsl.sql.clickhouse.values import arithmetic
+from tinycdp.products.analytics.compile.calendar import Buckets, Span, invalid
+from tinycdp.products.analytics.compile.groups import Breakdowns
+from tinycdp.products.analytics.compile.measures import (
+    OF_PROPERTY,
+    PER_PERSON,
+    THEN,
+    Aggregate,
+    Measured,
+    check_measure,
+    counted,
+    distinct,
+    of_numbers,
+    people,
+    per_person,
+)
+from tinycdp.products.analytics.compile.people import names_of
+from tinycdp.products.analytics.compile.scan import Scan
+from tinycdp.products.analytics.compile.sql import Statement, indented, listed
+from tinycdp.products.analytics.compile.world import World
+from tinycdp.products.analytics.questions.schemas import PerPerson, Series, TrendQuestion
+
+MEASURES = ("count", "people", "per_person", *OF_PROPERTY)
+_WITHOUT_PROPERTY = frozenset({"count", "people", "per_person"})
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The aggregates of a statement, by the letters of their series."""
+
+    measured: tuple[tuple[str, Measured], ...]
+
+    def values(self, cells: Sequence[Any]) -> Iterator[tuple[str, int | None]]:
+        """The number of each series, from the aggregates of a row."""
+        at = 0
+        for letter, one in self.measured:
+            yield letter, one.value(cells[at : at + len(one.columns)])
+            at += len(one.columns)
+
+
+def check_series(series: Series, path: str) -> None:
+    """Raise if the measure does not exist, or lacks its property."""
+    if isinstance(series.measure, PerPerson):
+        inner = series.measure.per_person
+        check_measure(inner, f"{path}.measure.perPerson", among=PER_PERSON)
+        check_measure(series.measure.then, f"{path}.measure.then", among=THEN)
+    else:
+        inner = series.measure
+        check_measure(inner, f"{path}.measure", among=MEASURES)
+    if inner in _WITHOUT_PROPERTY:
+        if series.property:
+            raise invalid(f"{path}.property", f"The measure {inner!r} is of no property.")
+    elif not series.property:
+        raise invalid(f"{path}.property", f"The measure {inner!r} needs a property.")
+
+
+def statement(
+    question: TrendQuestion,
+    series: Sequence[Series],
+    chosen: Sequence[int],
+    world: World,
+    span: Span,
+    buckets: Buckets | None,
+    total: bool,
+    main: Span,
+) -> tuple[Statement, Columns]:
+    """The statement for some series over one range.
+
+    buckets  None for the total alone
+    main     the range whose totals say which groups are shown"""
+    parameters = Parameters()
+    scan = Scan.of(question, world, span, parameters)
+    breakdowns = Breakdowns.over(scan, question.breakdown, question.top)
+    wanted = {*chosen, 0} if breakdowns else set(chosen)  # the first series says which groups are shown
+    asked = [_Asked.over(scan, question, one, n) for n, one in enumerate(series) if n in wanted]
+    mine = [one for one in asked if one.number in chosen]
+    group, top = "[]", ""
+    if breakdowns:
+        key = breakdowns.key
+        top = f"WITH shown AS (\n  {indented(_top(scan, breakdowns, asked[0], main))}\n)\n"
+        group = breakdowns.shown(key, "shown")
+    bucket = "0"
+    if buckets is not None:
+        bucket = f"roundDown(at, {parameters.wholes(buckets.starts)})"
+    if mine[0].then:
+        body = _nested(scan, mine[0], group, bucket, buckets, total, question.cumulative)
+    elif question.cumulative:
+        body = _running(scan, mine, group, bucket)
+    else:
+        body = _plain(scan, mine, group, bucket, buckets, total)
+    columns = Columns(tuple((chr(ord("A") + one.number), one.outer) for one in mine))
+    return Statement(top + body, parameters.values), columns
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One series over a scan: its aggregates over events, or over people if it has `then`.
+
+    inner  SQL of the number of one person, over that person's events"""
+
+    number: int
+    outer: Measured
+    then: str = ""
+    inner: str = ""
+
+    @classmethod
+    def over(cls, scan: Scan, question: TrendQuestion, series: Series, number: int) -> "_Asked":
+        path = f"series[{number}]"
+        condition = scan.match(series.event, series.where, path)
+        approximate = question.approximate
+        if isinstance(series.measure, PerPerson):
+            inner = _of_one_person(scan, series, series.measure.per_person, condition, path)
+            then = series.measure.then
+            return cls(number, of_numbers(then, "x", "", approximate=approximate), then, inner)
+        match series.measure:
+            case "count":
+                measured = counted(condition)
+            case "people" | "per_person":
+                unit = "person"
+                if question.unit != "person":
+                    unit = scan.group_key() if question.unit == "group" else "session"
+                    condition = f"({condition}) AND isNotNull({unit})"
+                    unit = f"assumeNotNull({unit})"
+                make = people if series.measure == "people" else per_person
+                measured = make(unit, condition, approximate=approximate)
+            case "distinct":
+                scalar = scan.scalar(scan.event_property(names_of(series.property, f"{path}.property")))
+                measured = distinct(scalar, condition, approximate=approximate)
+            case measure:
+                value = scan.number(series.property, f"{path}.property")
+                measured = of_numbers(measure, value, condition, approximate=approximate)
+        return cls(number, measured)
+
+    def total(self) -> str:
+        """SQL of the number over all rows, to order groups by: NULL if unknown."""
+        columns = [column.sql() for column in self.outer.columns]
+        match len(columns):
+            case 1:
+                return columns[0]
+            case _ if self.outer.is_quotient:
+                return arithmetic("/", f"toDecimal256({columns[0]}, 9)", f"toDecimal256({columns[1]}, 9)")
+            case _:
+                return f"if({columns[1]} = 0, NULL, {columns[0]})"
+
+
+def _of_one_person(scan: Scan, series: Series, measure: str, condition: str, path: str) -> str:
+    """A Nullable decimal: the measure over one person's events."""
+    if measure == "count":
+        return f"toNullable(toDecimal128(countIf({condition}), 9))"
+    if measure == "distinct":
+        scalar = scan.scalar(scan.event_property(names_of(series.property, f"{path}.property")))
+        return f"toNullable(toDecimal128({distinct(scalar, condition).columns[0].sql()}, 9))"
+    value = scan.number(series.property, f"{path}.property")
+    found = of_numbers(measure, value, condition).columns
+    if measure == "sum":
+        return f"toNullable({_bounded(found[0].sql())})"
+    if measure == "avg":
+        return arithmetic("/", found[0].sql(), f"toDecimal256({found[1].sql()}, 9)")
+    return f"if({found[1].sql()} = 0, NULL, {found[0].sql()})"
+
+
+def _bounded(sql: str) -> str:
+    return arithmetic("+", sql, "toDecimal256(0, 9)")
+
+
+def _rows(scan: Scan, group: str, bucket: str, span: Span | None = None) -> str:
+    return f"SELECT *, {group} AS g, {bucket} AS bucket\nFROM {scan.source(span)}"
+
+
+def _plain(scan: Scan, asked: Sequence[_Asked], group: str, bucket: str, buckets: Buckets | None, total: bool) -> str:
+    keys = "ROLLUP(g, bucket)" if buckets is not None and total else "g, bucket"
+    is_total = "grouping(bucket) = 1" if buckets is not None and total else ("false" if buckets is not None else "true")
+    columns = [f"{column.sql()} AS a{n}" for n, column in enumerate(c for one in asked for c in one.outer.columns)]
+    having = "\nHAVING grouping(g) = 0" if keys.startswith("ROLLUP") else ""
+    return (
+        f"SELECT {listed(['g', 'bucket', f'{is_total} AS is_total', *columns])}\n"
+        f"FROM (\n  {indented(_rows(scan, group, bucket))}\n)\nGROUP BY {keys}{having}"
+    )
+
+
+def _running(scan: Scan, asked: Sequence[_Asked], group: str, bucket: str) -> str:
+    aggregates: list[Aggregate] = [column for one in asked for column in one.outer.columns]
+    states = [f"{column.sql('State')} AS s{n}" for n, column in enumerate(aggregates)]
+    merged = [f"{column.merge(f's{n}')} OVER since AS a{n}" for n, column in enumerate(aggregates)]
+    return (
+        f"SELECT {listed(['g', 'bucket', 'false AS is_total', *merged])}\nFROM (\n"
+        f"  SELECT {indented(listed(['g', 'bucket', *states]))}\n"
+        f"  FROM (\n    {indented(_rows(scan, group, bucket), 4)}\n  )\n  GROUP BY g, bucket\n)\n"
+        "WINDOW since AS (PARTITION BY g ORDER BY bucket ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
+    )
+
+
+def _nested(
+    scan: Scan, asked: _Asked, group: str, bucket: str, buckets: Buckets | None, total: bool, cumulative: bool
+) -> str:
+    if cumulative and buckets is not None:
+        starts = scan.parameters.wholes(buckets.starts)
+        bucket = f"arrayJoin(arrayFilter(edge -> edge >= {bucket}, {starts}))"
+        total = False
+    sets = ["(g, person, bucket)"] if buckets is not None else []
+    sets += ["(g, person)"] if total else []
+    is_total = "grouping(bucket) = 1" if buckets is not None else "true"
+    columns = [f"{column.sql()} AS a{n}" for n, column in enumerate(asked.outer.columns)]
+    return (
+        f"SELECT {listed(['g', 'bucket', 'is_total', *columns])}\nFROM (\n"
+        f"  SELECT g, bucket, {is_total} AS is_total, person, {asked.inner} AS x\n"
+        f"  FROM (\n    {indented(_rows(scan, group, bucket), 4)}\n  )\n"
+        f"  GROUP BY GROUPING SETS ({', '.join(sets)})\n)\n"
+        "GROUP BY g, bucket, is_total"
+    )
+
+
+def _top(scan: Scan, breakdowns: Breakdowns, first: _Asked, main: Span) -> str:
+    """The groups that are shown."""
+    rows = f"SELECT *, {breakdowns.key} AS k\nFROM {scan.source(main)}"
+    value = first.total()
+    if first.then:
+        known = f"(\n  {indented(rows)}\n)\nWHERE notEmpty(k)"
+        source = f"(\n  {indented(f'SELECT k, person, {first.inner} AS x FROM {known} GROUP BY k, person')}\n)"
+    else:
+        source = f"(\n  {indented(rows)}\n) WHERE notEmpty(k)"
+    return (
+        f"SELECT k FROM {source} GROUP BY k\n"
+        f"ORDER BY {value} DESC NULLS LAST, {breakdowns.order('k')} LIMIT {breakdowns.top}"
+    )

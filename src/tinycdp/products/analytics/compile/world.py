@@ -1,0 +1,79 @@
+"""What compiling a question needs to know of an environment, and what it returns.
+
+Shape   World · Reads: what an answer depends on, for the cache · Compiled: statements, and what reads their rows
+Laws    compiling is pure: the same question and world give the same statements
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from tinycdp.dsl.check.expressions import Scope
+from tinycdp.model import Instant
+from tinycdp.products.analytics.answers.schemas import Answer
+from tinycdp.products.analytics.compile.sql import Statement
+from tinycdp.products.analytics.questions.schemas import DerivedEvent, ExperimentMetric, Series
+
+AnswerT_co = TypeVar("AnswerT_co", bound=Answer, covariant=True)
+#: Rows of each statement, as the client returns them.
+Rows = Sequence[Sequence[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class FlagFacts:
+    """What an experiment needs to know of a flag.
+
+    shares  of each variant in its split, from 0 to 1; empty if it has none"""
+
+    definition_id: int
+    off_variant: str
+    shares: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """An environment, at one position of the feed.
+
+    as_of      everything acknowledged before it is in the tables
+    merged     whether identifiers belong to another profile than their events say
+    scope      names that filters may use
+    segments   id of each live segment, by key
+    derived, metrics, experiment_metrics   saved definitions that questions may name"""
+
+    environment_id: int
+    zone: str
+    as_of: Instant
+    merged: bool
+    scope: Scope
+    segments: Mapping[str, int] = field(default_factory=dict)
+    flags: Mapping[str, FlagFacts] = field(default_factory=dict)
+    derived: Mapping[str, DerivedEvent] = field(default_factory=dict)
+    metrics: Mapping[str, Series] = field(default_factory=dict)
+    experiment_metrics: Mapping[str, ExperimentMetric] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What an answer depends on: it stays true while none of it changes.
+
+    names         of events; None for all
+    since, until  instants of these events
+    people        whether profiles, their properties or segments as of now matter
+    segments      whose history matters
+    flags         whose exposures matter"""
+
+    names: frozenset[str] | None
+    since: Instant
+    until: Instant
+    people: bool = False
+    segments: frozenset[int] = frozenset()
+    flags: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled(Generic[AnswerT_co]):
+    """A compiled question: run all statements, and give their rows to `read`."""
+
+    statements: tuple[Statement, ...]
+    read: Callable[[Rows], AnswerT_co]
+    reads: Reads
