@@ -11,17 +11,24 @@ Source  docs/reference/analytics-meanings.md
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeVar
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from tinycdp.dsl.values.calendar import days_in
 from tinycdp.dsl.values.scalars import parse_duration, parse_instant
 from tinycdp.errors import InvalidInput
-from tinycdp.model import DAY_MS, HOUR_MS, Instant
+from tinycdp.model import DAY_MS, HOUR_MS, NEVER, Instant
 from tinycdp.products.analytics.answers.schemas import BucketSpan
+from tinycdp.products.analytics.questions.schemas import Asked
 
 MOST_BUCKETS = 5_000
 LONGEST_RANGE_DAYS = 400
+#: The first instant that a table of events can hold: 1900-01-01.
+BEGINNING: Instant = -2_208_988_800_000
+
+AskedT = TypeVar("AskedT", bound=Asked)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -93,6 +100,19 @@ def _last(text: str, zone: str, now: Instant) -> Span:
             return Span(days.first_instant(_months_on(first, 1 - n).toordinal()), tomorrow)
 
 
+def resolved(question: AskedT, zone: str, now: Instant) -> AskedT:
+    """The question with its range in full."""
+    span = span_of(question.from_, question.to, question.last, zone, now)
+    since, until = (local(instant, zone) for instant in (span.since, span.until))
+    return msgspec.structs.replace(question, from_=since, to=until, last="")
+
+
+def days_of(since: Instant, until: Instant, zone: str) -> tuple[date, date]:
+    """The first and last local day of [since, until)."""
+    days = days_in(zone)
+    return date.fromordinal(days.day(since)), date.fromordinal(days.day(until - 1))
+
+
 def duration_of(text: str, path: str, *, most_days: int = LONGEST_RANGE_DAYS) -> int:
     """The milliseconds of a duration such as "7d"."""
     ms = parse_duration(text)
@@ -149,6 +169,11 @@ class Buckets:
     def begun(self) -> int:
         """How many buckets have begun."""
         return sum(max(start, self.span.since) < self.as_of for start in self.starts)
+
+    @property
+    def holds_until(self) -> Instant:
+        """The next instant at which another bucket begins or is complete."""
+        return next((edge for edge in (*self.edges, self.span.until) if edge > self.as_of), NEVER)
 
     def complete(self, n: int) -> bool:
         start, end = self.edges[n], self.edges[n + 1]

@@ -5,9 +5,18 @@ Errors  InvalidInput INVALID_QUESTION, with the path of the field
 """
 
 from tinycdp.products.analytics.answers.schemas import Answer
+from tinycdp.products.analytics.compile.activity import compile_active, compile_frequency, compile_stickiness
+from tinycdp.products.analytics.compile.lifecycle import compile_lifecycle
 from tinycdp.products.analytics.compile.trend import compile_trend
 from tinycdp.products.analytics.compile.world import Compiled, World
-from tinycdp.products.analytics.questions.schemas import Question, TrendQuestion
+from tinycdp.products.analytics.questions.schemas import (
+    ActiveQuestion,
+    FrequencyQuestion,
+    LifecycleQuestion,
+    Question,
+    StickinessQuestion,
+    TrendQuestion,
+)
 
 
 def compile_question(question: Question, world: World) -> Compiled[Answer]:
@@ -15,4 +24,12 @@ def compile_question(question: Question, world: World) -> Compiled[Answer]:
     match question:
         case TrendQuestion():
             return compile_trend(question, world)
+        case ActiveQuestion():
+            return compile_active(question, world)
+        case StickinessQuestion():
+            return compile_stickiness(question, world)
+        case FrequencyQuestion():
+            return compile_frequency(question, world)
+        case LifecycleQuestion():
+            return compile_lifecycle(question, world)
     raise AssertionError(f"no compiler for {type(question).__name__}")

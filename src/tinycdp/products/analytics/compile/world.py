@@ -72,8 +72,11 @@ class Reads:
 
 @dataclass(frozen=True, slots=True)
 class Compiled(Generic[AnswerT_co]):
-    """A compiled question: run all statements, and give their rows to `read`."""
+    """A compiled question: run all statements, and give their rows to `read`.
+
+    holds_until  the first instant at which time alone may change the answer; 0 for at once"""
 
     statements: tuple[Statement, ...]
     read: Callable[[Rows], AnswerT_co]
     reads: Reads
+    holds_until: Instant = 0

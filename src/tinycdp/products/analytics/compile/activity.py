@@ -1,0 +1,135 @@
+"""Who was active, how often: active people, stickiness and frequency.
+
+Shape   compile_active, compile_stickiness, compile_frequency
+Laws    a person active on some days is active in a window of n days from each of them on, for n days: windows that meet
+        are one run. A run adds one where it begins and takes one away where it ends, so a running sum over days counts
+        people. There is no row per day and window
+Source  docs/reference/analytics-meanings.md "Active", "Stickiness", "Frequency"
+"""
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+from tinycdp.dsl.values.calendar import days_in
+from tinycdp.model import NEVER, Instant
+from tinycdp.products.analytics.answers.schemas import (
+    ActiveAnswer,
+    ActiveLine,
+    FrequencyAnswer,
+    FrequencyRow,
+    StickinessAnswer,
+    StickinessRow,
+)
+from tinycdp.products.analytics.compile.calendar import Buckets, Span, invalid, span_of
+from tinycdp.products.analytics.compile.scan import Scan
+from tinycdp.products.analytics.compile.sql import Parameters, Statement, indented
+from tinycdp.products.analytics.compile.world import Compiled, Rows, World
+from tinycdp.products.analytics.questions.schemas import ActiveQuestion, FrequencyQuestion, StickinessQuestion
+
+MOST_WINDOWS = 5
+LONGEST_WINDOW = 400
+MOST_EDGES = 50
+
+
+def place_in(starts: Sequence[Instant], parameters: Parameters, at: str = "at") -> str:
+    """SQL of the number of the bucket, from 0, that an instant is in; `starts` are their first instants, in order."""
+    numbers = {start: n for n, start in enumerate(starts)}  # of empty buckets, which a zone may have, the last counts
+    edges = parameters.wholes(numbers)
+    return f"transform(roundDown({at}, {edges}), {edges}, {parameters.wholes(numbers.values())}, -1)"
+
+
+def compile_active(question: ActiveQuestion, world: World) -> Compiled[ActiveAnswer]:
+    """People active in the days before each bucket's end."""
+    if question.bucket == "hour":
+        raise invalid("bucket", "Active people are counted at the end of days: take day, week, month, quarter or year.")
+    if not 1 <= len(question.days) <= MOST_WINDOWS or not all(1 <= n <= LONGEST_WINDOW for n in question.days):
+        raise invalid("days", f"Give 1 to {MOST_WINDOWS} windows of 1 to {LONGEST_WINDOW} days.")
+    span = span_of(question.from_, question.to, question.last, world.zone, world.as_of)
+    buckets = Buckets.over(span, question.bucket, world.zone, world.as_of)
+    days = days_in(world.zone)
+    ends = [
+        days.day(min(end, span.until, max(world.as_of, start + 1)) - 1)
+        for start, end in zip(buckets.edges, buckets.edges[1:], strict=False)
+    ]
+    first = ends[0] + 1 - max(question.days)
+    starts = [days.first_instant(day) for day in range(first, ends[-1] + 1)]
+    parameters = Parameters()
+    scan = Scan.of(question, world, Span(starts[0], span.until), parameters)
+    scan.match(question.event, question.where, "")
+    place = place_in(starts, parameters)
+    windows = parameters.wholes(sorted(set(question.days)))
+    of_person = f"SELECT person, arraySort(groupUniqArray({place})) AS days\nFROM {scan.source()}\nGROUP BY person"
+    begins = (
+        "arrayFilter((day, before) -> before < 0 OR day - before > n, days, arrayPushFront(arrayPopBack(days), -1))"
+    )
+    ends_sql = "arrayFilter((day, after) -> after < 0 OR after - day > n, days, arrayPushBack(arrayPopFront(days), -1))"
+    sql = (
+        "SELECT n, change.1 AS day, sum(change.2) AS by\nFROM (\n"
+        f"  SELECT arrayJoin({windows}) AS n, arrayJoin(arrayConcat(\n"
+        f"    arrayMap(day -> (day, 1), {begins}),\n"
+        f"    arrayMap(day -> (day + n, -1), {ends_sql})\n"
+        f"  )) AS change\n  FROM (\n    {indented(of_person, 4)}\n  )\n)\nGROUP BY n, day"
+    )
+
+    def read(rows: Rows) -> ActiveAnswer:
+        changes: dict[int, dict[int, int]] = {n: {} for n in question.days}
+        for n, day, by in rows[0]:
+            changes[int(n)][int(day)] = int(by)
+        lines = []
+        for n in question.days:
+            counts = list(accumulate(changes[n].get(day, 0) for day in range(len(starts))))
+            shown = [counts[end - first] for end in ends[: buckets.begun]]
+            lines.append(ActiveLine(n, (*shown, *[None] * (len(ends) - len(shown)))))
+        return ActiveAnswer(buckets=buckets.spans(), lines=tuple(lines), warnings=scan.notices)
+
+    # The value of the present bucket is that of today.
+    tomorrow = days.first_instant(days.day(world.as_of) + 1) if world.as_of < span.until else NEVER
+    return Compiled((Statement(sql, parameters.values),), read, scan.reads(), min(tomorrow, buckets.holds_until))
+
+
+def compile_stickiness(question: StickinessQuestion, world: World) -> Compiled[StickinessAnswer]:
+    """People by the number of buckets in which they were active."""
+    span = span_of(question.from_, question.to, question.last, world.zone, world.as_of)
+    buckets = Buckets.over(span, question.bucket, world.zone, world.as_of)
+    parameters = Parameters()
+    scan = Scan.of(question, world, span, parameters)
+    scan.match(question.event, question.where, "")
+    bucket = f"roundDown(at, {parameters.wholes(buckets.starts)})"
+    of_person = f"SELECT uniqExact({bucket}) AS n\nFROM {scan.source()}\nGROUP BY person"
+    sql = f"SELECT n, count() FROM (\n  {indented(of_person)}\n)\nGROUP BY n"
+
+    def read(rows: Rows) -> StickinessAnswer:
+        exactly = {int(n): int(people) for n, people in rows[0]}
+        total = sum(exactly.values())
+        found, left = [], total
+        for n in range(1, len(buckets) + 1):
+            found.append(StickinessRow(n, exactly.get(n, 0), left))
+            left -= exactly.get(n, 0)
+        return StickinessAnswer(people=total, rows=tuple(found), warnings=scan.notices)
+
+    return Compiled((Statement(sql, parameters.values),), read, scan.reads(), NEVER)
+
+
+def compile_frequency(question: FrequencyQuestion, world: World) -> Compiled[FrequencyAnswer]:
+    """People by how often they did something."""
+    edges = list(question.edges)
+    if not 1 <= len(edges) <= MOST_EDGES or edges != sorted(set(edges)) or edges[0] < 1:
+        raise invalid("edges", f"Give 1 to {MOST_EDGES} whole numbers from 1 on, each greater than the one before.")
+    span = span_of(question.from_, question.to, question.last, world.zone, world.as_of)
+    parameters = Parameters()
+    scan = Scan.of(question, world, span, parameters)
+    scan.match(question.event, question.where, "")
+    least = parameters.wholes(edges)
+    of_person = f"SELECT toInt64(count()) AS n\nFROM {scan.source()}\nGROUP BY person"
+    sql = (
+        f"SELECT if(n < {edges[0]}, 0, roundDown(n, {least})) AS least, count() FROM (\n  {indented(of_person)}\n)\n"
+        "GROUP BY least"
+    )
+
+    def read(rows: Rows) -> FrequencyAnswer:
+        found = {int(n): int(people) for n, people in rows[0]}
+        bounds = [*(edge - 1 for edge in edges[1:]), None]
+        shown = tuple(FrequencyRow(n, most, found.get(n, 0)) for n, most in zip(edges, bounds, strict=True))
+        return FrequencyAnswer(people=sum(found.values()), rows=shown, warnings=scan.notices)
+
+    return Compiled((Statement(sql, parameters.values),), read, scan.reads(), NEVER)

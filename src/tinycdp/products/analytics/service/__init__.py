@@ -1,0 +1,1 @@
+"""Answering questions: their turn, the cache, and the people behind a number."""
