@@ -25,8 +25,9 @@ from tinycdp.products.analytics.questions.schemas import Asked
 
 MOST_BUCKETS = 5_000
 LONGEST_RANGE_DAYS = 400
-#: The first instant that a table of events can hold: 1900-01-01.
+#: The instants between which a table of events can hold any: the years 1900 to 2299.
 BEGINNING: Instant = -2_208_988_800_000
+END: Instant = 10_413_792_000_000
 
 AskedT = TypeVar("AskedT", bound=Asked)
 

@@ -47,8 +47,7 @@ class Breakdowns:
         breakdowns = (given,) if isinstance(given, Breakdown) else tuple(given)
         if len(breakdowns) > MOST_BREAKDOWNS:
             raise invalid("breakdown", f"At most {MOST_BREAKDOWNS} breakdowns; these are {len(breakdowns)}.")
-        if not 1 <= top <= MOST_GROUPS:
-            raise invalid("top", f"Between 1 and {MOST_GROUPS:,} groups can be shown, not {top}.")
+        check_top(top)
         columns, bins = [], []
         for n, breakdown in enumerate(breakdowns):
             path = "breakdown" if isinstance(given, Breakdown) else f"breakdown[{n}]"
@@ -93,6 +92,12 @@ class Breakdowns:
         if list(cell) == [OTHER]:
             return (1, [])
         return (0, [scalar_place(scalar) for scalar in cell])
+
+
+def check_top(top: int) -> None:
+    """Raise unless so many groups can be shown."""
+    if not 1 <= top <= MOST_GROUPS:
+        raise invalid("top", f"Between 1 and {MOST_GROUPS:,} can be shown, not {top}.")
 
 
 def scalar_place(scalar: str) -> tuple[int, Decimal, str]:

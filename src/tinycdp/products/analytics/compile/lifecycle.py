@@ -1,7 +1,8 @@
 """Lifecycle: new, returning, resurrecting and dormant people of each bucket.
 
 Shape   compile_lifecycle(question, world) → Compiled[LifecycleAnswer]
-Laws    new: the first matching event ever is in this bucket · returning: also active in the bucket before ·
+Laws    the first bucket is whole, also where the range begins inside it.
+        new: the first matching event ever is in this bucket · returning: also active in the bucket before ·
         resurrecting: active in this one, not in the one before, and not new · dormant: active in the one before only
 Source  docs/reference/analytics-meanings.md "Lifecycle"
 """
@@ -28,10 +29,8 @@ def compile_lifecycle(question: LifecycleQuestion, world: World) -> Compiled[Lif
     scan.match(question.event, question.where, "")
     since = parameters.whole(extended.edges[0])
     place = place_in(extended.starts, parameters)
-    cut = f" AND NOT (at >= {parameters.whole(buckets.edges[0])} AND at < {parameters.whole(span.since)})"
-    cut = cut if span.since > buckets.edges[0] else ""
     of_person = (
-        f"SELECT arraySort(groupUniqArrayIf({place}, at >= {since}{cut})) AS places,\n"
+        f"SELECT arraySort(groupUniqArrayIf({place}, at >= {since})) AS places,\n"
         f"  if(min(at) < {since}, -1, {place_in(extended.starts, parameters, 'min(at)')}) AS first\n"
         f"FROM {scan.source()}\nGROUP BY person\nHAVING notEmpty(places)"
     )

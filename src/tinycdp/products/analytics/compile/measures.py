@@ -129,6 +129,11 @@ def of_numbers(measure: str, number: str, condition: str, *, approximate: bool =
             return Measured((place, Aggregate("count", "", known)), _if_any)
 
 
+def median_of(sql: str) -> str:
+    """The median of a number that is never NULL."""
+    return f"quantileExactWeighted({0.5 - _BELOW!r})({sql}, 1)"
+
+
 def distinct(scalar: str, condition: str, *, approximate: bool = False) -> Measured:
     """Distinct known values."""
     known = f"({condition}) AND isNotNull({scalar})"

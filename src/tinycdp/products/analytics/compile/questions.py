@@ -7,13 +7,17 @@ Errors  InvalidInput INVALID_QUESTION, with the path of the field
 from tinycdp.products.analytics.answers.schemas import Answer
 from tinycdp.products.analytics.compile.activity import compile_active, compile_frequency, compile_stickiness
 from tinycdp.products.analytics.compile.lifecycle import compile_lifecycle
+from tinycdp.products.analytics.compile.paths import compile_paths
+from tinycdp.products.analytics.compile.sessions import compile_sessions
 from tinycdp.products.analytics.compile.trend import compile_trend
 from tinycdp.products.analytics.compile.world import Compiled, World
 from tinycdp.products.analytics.questions.schemas import (
     ActiveQuestion,
     FrequencyQuestion,
     LifecycleQuestion,
+    PathsQuestion,
     Question,
+    SessionsQuestion,
     StickinessQuestion,
     TrendQuestion,
 )
@@ -30,6 +34,10 @@ def compile_question(question: Question, world: World) -> Compiled[Answer]:
             return compile_stickiness(question, world)
         case FrequencyQuestion():
             return compile_frequency(question, world)
+        case SessionsQuestion():
+            return compile_sessions(question, world)
+        case PathsQuestion():
+            return compile_paths(question, world)
         case LifecycleQuestion():
             return compile_lifecycle(question, world)
     raise AssertionError(f"no compiler for {type(question).__name__}")

@@ -1,0 +1,100 @@
+"""Paths: what people do one after another, within sessions.
+
+Shape   compile_paths(question, world) → Compiled[PathsAnswer]
+Laws    repeats of a label collapse into one. With `start`, a path begins at its first event with that label; with `end`
+        it is read backwards from its last; sessions without it are no paths. A path has at most `depth` labels.
+        Of each step the links with the most sessions are shown, ties in the order of labels; the rest is one link
+Source  docs/reference/analytics-meanings.md "Paths"
+"""
+
+from tinycdp.products.analytics.answers.schemas import PathLink, PathsAnswer
+from tinycdp.products.analytics.compile.calendar import invalid, span_of
+from tinycdp.products.analytics.compile.groups import check_top
+from tinycdp.products.analytics.compile.sessions import label_of, sessions_sql, settled
+from tinycdp.products.analytics.compile.sql import Parameters, Statement, indented
+from tinycdp.products.analytics.compile.world import Compiled, Rows, World
+from tinycdp.products.analytics.questions.schemas import PathsQuestion
+
+DEEPEST = 20
+MOST_PATTERNS = 50
+
+
+def compile_paths(question: PathsQuestion, world: World) -> Compiled[PathsAnswer]:
+    """The links between labels, by step."""
+    _check(question)
+    check_top(question.top)
+    span = span_of(question.from_, question.to, question.last, world.zone, world.as_of)
+    parameters = Parameters()
+    table, scan = sessions_sql(question, world, span, parameters)
+    labels = f"arrayMap(one -> {_grouped('one.2', question, parameters)}, session)"
+    left_out = [f'"{label}' for label in question.without]
+    kept = f"arrayFilter(label -> label != '' AND label NOT IN {parameters.texts(left_out)}, {labels})"
+    path = f"arrayCompact({kept})"
+    if question.start:
+        start = parameters.text(f'"{question.start}')
+        path = f"if(has({path}, {start}), arraySlice({path}, indexOf({path}, {start})), [])"
+    elif question.end:
+        end = parameters.text(f'"{question.end}')
+        backwards = f"arrayReverse({path})"
+        path = f"if(has({path}, {end}), arraySlice({backwards}, indexOf({backwards}, {end})), [])"
+    depth = parameters.whole(question.depth)
+    paths = (
+        f"SELECT arraySlice(path, 1, {depth}) AS shown, length(path) < {depth} AS ends\n"
+        f"FROM (SELECT {path} AS path FROM (\n  {indented(table)}\n))\nWHERE notEmpty(path)"
+    )
+    links = (
+        "SELECT arrayJoin(arrayZip(\n"
+        "    arrayEnumerate(shown), shown, arrayPushBack(arrayPopFront(shown), if(ends, '', '*'))\n"
+        f"  )) AS link, link.1 AS step, link.2 AS source, link.3 AS target\nFROM (\n  {indented(paths)}\n)"
+    )
+    counted = (
+        f"SELECT step, source, target, count() AS sessions FROM (\n  {indented(links)}\n)\n"
+        "WHERE target != '*' GROUP BY step, source, target"
+    )
+    ranked = (
+        f"SELECT step, source, target, sessions,\n"
+        "  row_number() OVER (PARTITION BY step ORDER BY sessions DESC, source, target) AS place\n"
+        f"FROM (\n  {indented(counted)}\n)"
+    )
+    shown = parameters.whole(question.top)
+    sql = (
+        f"SELECT step, if(place <= {shown}, source, '') AS from_label, if(place <= {shown}, target, '') AS to_label,\n"
+        f"  place > {shown} AS other, sum(sessions) AS n\n"
+        f"FROM (\n  {indented(ranked)}\n)\nGROUP BY step, from_label, to_label, other\n"
+        "ORDER BY step, other, n DESC, from_label, to_label"
+    )
+    total = f"SELECT count() FROM (\n  {indented(paths)}\n)"
+
+    def read(rows: Rows) -> PathsAnswer:
+        found = [
+            PathLink(
+                int(step),
+                "" if other else label_of(source) or "",
+                None if other else label_of(target),
+                int(sessions),
+                bool(other),
+            )
+            for step, source, target, other, sessions in rows[0]
+        ]
+        return PathsAnswer(sessions=int(rows[1][0][0]), links=tuple(found), warnings=scan.notices)
+
+    statements = (Statement(sql, parameters.values), Statement(total, parameters.values))
+    return Compiled(statements, read, scan.reads(), settled(question, span, world))
+
+
+def _check(question: PathsQuestion) -> None:
+    if question.start and question.end:
+        raise invalid("end", "Give either `start` or `end`.")
+    if not 2 <= question.depth <= DEEPEST:
+        raise invalid("depth", f"A path has 2 to {DEEPEST} labels, not {question.depth}.")
+    if len(question.group) > MOST_PATTERNS:
+        raise invalid("group", f"At most {MOST_PATTERNS} patterns; these are {len(question.group)}.")
+
+
+def _grouped(label: str, question: PathsQuestion, parameters: Parameters) -> str:
+    """A label, or the first pattern that it fits."""
+    cases = []
+    for pattern in question.group:
+        escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_").replace("*", "%")
+        cases.append(f"{label} LIKE {parameters.text(chr(34) + escaped)}, {parameters.text(chr(34) + pattern)}")
+    return f"multiIf({', '.join(cases)}, {label})" if cases else label
