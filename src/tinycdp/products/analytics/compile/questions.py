@@ -6,6 +6,9 @@ Errors  InvalidInput INVALID_QUESTION, with the path of the field
 
 from tinycdp.products.analytics.answers.schemas import Answer
 from tinycdp.products.analytics.compile.activity import compile_active, compile_frequency, compile_stickiness
+from tinycdp.products.analytics.compile.adoption import compile_adoption
+from tinycdp.products.analytics.compile.experiment import compile_experiment
+from tinycdp.products.analytics.compile.impact import compile_impact
 from tinycdp.products.analytics.compile.lifecycle import compile_lifecycle
 from tinycdp.products.analytics.compile.paths import compile_paths
 from tinycdp.products.analytics.compile.sessions import compile_sessions
@@ -13,7 +16,10 @@ from tinycdp.products.analytics.compile.trend import compile_trend
 from tinycdp.products.analytics.compile.world import Compiled, World
 from tinycdp.products.analytics.questions.schemas import (
     ActiveQuestion,
+    AdoptionQuestion,
+    ExperimentQuestion,
     FrequencyQuestion,
+    ImpactQuestion,
     LifecycleQuestion,
     PathsQuestion,
     Question,
@@ -38,6 +44,12 @@ def compile_question(question: Question, world: World) -> Compiled[Answer]:
             return compile_sessions(question, world)
         case PathsQuestion():
             return compile_paths(question, world)
+        case AdoptionQuestion():
+            return compile_adoption(question, world)
+        case ExperimentQuestion():
+            return compile_experiment(question, world)
+        case ImpactQuestion():
+            return compile_impact(question, world)
         case LifecycleQuestion():
             return compile_lifecycle(question, world)
     raise AssertionError(f"no compiler for {type(question).__name__}")

@@ -20,14 +20,23 @@ Rows = Sequence[Sequence[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
+class SplitFacts:
+    """A rule that splits: the share of each variant, and the flag's version since which they hold."""
+
+    shares: Mapping[str, float]
+    since_version: int
+
+
+@dataclass(frozen=True, slots=True)
 class FlagFacts:
     """What an experiment needs to know of a flag.
 
-    shares  of each variant in its split, from 0 to 1; empty if it has none"""
+    variants  in their order; splits: by the id of the rule"""
 
     definition_id: int
+    variants: tuple[str, ...]
     off_variant: str
-    shares: Mapping[str, float]
+    splits: Mapping[str, SplitFacts]
 
 
 @dataclass(frozen=True, slots=True)
