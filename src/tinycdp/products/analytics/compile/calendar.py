@@ -83,7 +83,11 @@ def span_of(from_: str, to: str, last: str, zone: str, now: Instant) -> Span:
 
 def _last(text: str, zone: str, now: Instant) -> Span:
     digits, unit = text[:-1], text[-1:]
-    if not digits.isdigit() or unit not in {"h", "d", "w", "m"} or not 1 <= int(digits) <= 10_000:
+    if (
+        not (digits.isascii() and digits.isdigit() and len(digits) <= 5)
+        or unit not in {"h", "d", "w", "m"}
+        or int(digits) < 1
+    ):
         raise invalid("last", f'{text!r} is not a range such as "24h", "30d", "8w" or "12m" (months).')
     days, n = days_in(zone), int(digits)
     today = days.day(now)
