@@ -40,8 +40,6 @@ def place_in(starts: Sequence[Instant], parameters: Parameters, at: str = "at") 
 
 def compile_active(question: ActiveQuestion, world: World) -> Compiled[ActiveAnswer]:
     """People active in the days before each bucket's end."""
-    if question.bucket == "hour":
-        raise invalid("bucket", "Active people are counted at the end of days: take day, week, month, quarter or year.")
     if not 1 <= len(question.days) <= MOST_WINDOWS or not all(1 <= n <= LONGEST_WINDOW for n in question.days):
         raise invalid("days", f"Give 1 to {MOST_WINDOWS} windows of 1 to {LONGEST_WINDOW} days.")
     span = span_of(question.from_, question.to, question.last, world.zone, world.as_of)

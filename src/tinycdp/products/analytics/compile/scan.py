@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from tinycdp.dsl import ir
 from tinycdp.dsl.check.filters import check_event_filter, check_event_name
 from tinycdp.dsl.sql.clickhouse import Filters, JsonPath, JsonText, JsonValue, Parameters
+from tinycdp.model import MINUTE_MS
 from tinycdp.products.analytics.answers.schemas import Notice
 from tinycdp.products.analytics.compile.calendar import Span, invalid
 from tinycdp.products.analytics.compile.people import (
@@ -49,14 +50,14 @@ class Scan:
 
     sample   the share of people to ask
     people   a condition on people as of now
-    every    also events that match nothing, of any name"""
+    in_sessions  add the column `session`: equal for the active events of one session"""
 
     world: World
     parameters: Parameters
     span: Span
     people: str = ""
     sample: float = 1.0
-    every: bool = False
+    in_sessions: bool = False
     warnings: dict[tuple[str, str], Notice] = field(default_factory=dict)
     _columns: dict[str, str] = field(default_factory=dict)
     _matches: list[str] = field(default_factory=list)
@@ -164,6 +165,7 @@ class Scan:
         """The events as a table, in parentheses; by default of the scan's span."""
         world, p, span = self.world, self.parameters, span or self.span
         environment = p.whole(world.environment_id)
+        active = self.column("e.active") if self.in_sessions else ""
         columns = [
             f"{self.person} AS person",
             "toUnixTimestamp64Milli(e.occurred_at) AS at",
@@ -174,10 +176,11 @@ class Scan:
             f"e.occurred_at >= fromUnixTimestamp64Milli({p.whole(span.since)}, 'UTC')",
             f"e.occurred_at < fromUnixTimestamp64Milli({p.whole(span.until)}, 'UTC')",
         ]
-        if self._names is not None and not self.every:
+        matching = " OR ".join(self._matches)
+        if self._names is not None and not self.in_sessions:
             conditions.append(f"e.name IN {p.texts(sorted(self._names))}")
-        if self._matches and not self.every:
-            conditions.append("(" + " OR ".join(self._matches) + ")")
+        if matching and not self.in_sessions:
+            conditions.append(f"({matching})")
         if self.sample < 1:
             conditions.append(f"cityHash64(person) % 1000000 < {p.whole(round(self.sample * 1_000_000))}")
         if self.people:
@@ -191,12 +194,13 @@ class Scan:
             )
         joined = "".join(f"\n{join}" for join in joins)
         where = "\n  AND ".join(conditions)
-        return "(\n  " + indented(f"SELECT {listed(columns)}\nFROM events AS e{joined}\nWHERE {where}") + "\n)"
+        table = "(\n  " + indented(f"SELECT {listed(columns)}\nFROM events AS e{joined}\nWHERE {where}") + "\n)"
+        return _with_sessions(table, active, matching) if self.in_sessions else table
 
     def reads(self, **also: bool) -> Reads:
         """What the answer depends on."""
         return Reads(
-            None if self._names is None or self.every else frozenset(self._names),
+            None if self._names is None or self.in_sessions else frozenset(self._names),
             self.span.since,
             self.span.until,
             people=bool(self.people or self._said or self._reads_people or also.get("people")),
@@ -265,6 +269,26 @@ class Scan:
         if alternative.name != EVERY and (found := check_event_name(alternative.name, self.world.scope)) is not None:
             self.warnings["", found.message] = Notice("event", found.message)
         return "(" + " AND ".join(conditions or ["true"]) + ")"
+
+
+#: A pause of this length or more ends a session.
+SESSION_GAP_MS = 30 * MINUTE_MS
+
+
+def _with_sessions(table: str, active: str, matching: str) -> str:
+    """The events that match, with the session that each is in. Any event of the person may prolong a session."""
+    mine = f"PARTITION BY person, {active} ORDER BY at"
+    so_far = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
+    begins = (
+        f"SELECT *, lagInFrame(toNullable(at)) OVER ({mine} {so_far}) AS before,\n"
+        f"  isNull(before) OR at - before >= {SESSION_GAP_MS} AS begins\nFROM {table}"
+    )
+    # With RANGE, simultaneous events have one sum, so one session.
+    numbered = (
+        f"SELECT *, (person, sum(begins) OVER ({mine} RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) AS session\n"
+        f"FROM (\n  {indented(begins)}\n)"
+    )
+    return f"(\n  SELECT * FROM (\n    {indented(numbered, 4)}\n  )\n  WHERE {matching}\n)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ def statement(
     main     the range whose totals say which groups are shown"""
     parameters = Parameters()
     scan = Scan.of(question, world, span, parameters)
+    scan.in_sessions = question.unit == "session"
     breakdowns = Breakdowns.over(scan, question.breakdown, question.top)
     wanted = {*chosen, 0} if breakdowns else set(chosen)  # the first series says which groups are shown
     asked = [_Asked.over(scan, question, one, n) for n, one in enumerate(series) if n in wanted]
@@ -128,11 +129,7 @@ class _Asked:
             case "count":
                 measured = counted(condition)
             case "people" | "per_person":
-                unit = "person"
-                if question.unit != "person":
-                    unit = scan.group_key() if question.unit == "group" else "session"
-                    condition = f"({condition}) AND isNotNull({unit})"
-                    unit = f"assumeNotNull({unit})"
+                unit, condition = _unit(scan, question.unit, condition)
                 make = people if series.measure == "people" else per_person
                 measured = make(unit, condition, approximate=approximate)
             case "distinct":
@@ -155,6 +152,18 @@ class _Asked:
                 return f"if({columns[1]} = 0, NULL, {columns[0]})"
 
 
+def _unit(scan: Scan, unit: str, condition: str) -> tuple[str, str]:
+    """What is counted, and for which events: those that have a unit."""
+    match unit:
+        case "group":
+            group = scan.group_key()
+            return f"assumeNotNull({group})", f"({condition}) AND isNotNull({group})"
+        case "session":
+            return "session", f"({condition}) AND {scan.column('e.active')}"
+        case _:
+            return "person", condition
+
+
 def _of_one_person(scan: Scan, series: Series, measure: str, condition: str, path: str) -> str:
     """A Nullable decimal: the measure over one person's events."""
     if measure == "count":
@@ -175,8 +184,8 @@ def _bounded(sql: str) -> str:
     return arithmetic("+", sql, "toDecimal256(0, 9)")
 
 
-def _rows(scan: Scan, group: str, bucket: str, span: Span | None = None) -> str:
-    return f"SELECT *, {group} AS g, {bucket} AS bucket\nFROM {scan.source(span)}"
+def _rows(scan: Scan, group: str, bucket: str) -> str:
+    return f"SELECT *, {group} AS g, {bucket} AS bucket\nFROM {scan.source()}"
 
 
 def _plain(scan: Scan, asked: Sequence[_Asked], group: str, bucket: str, buckets: Buckets | None, total: bool) -> str:
