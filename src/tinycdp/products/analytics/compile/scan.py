@@ -152,7 +152,7 @@ class Scan:
         """Whether the profile of the event was in a segment, at the event's instant."""
         id_ = segment_id(self.world, segment, path)
         alias = self._moved.setdefault(id_, f"moved{len(self._moved)}")
-        return f"({alias}.entered = 1)"
+        return f"ifNull({alias}.entered, false)"
 
     # The table
 
