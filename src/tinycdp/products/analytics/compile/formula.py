@@ -1,19 +1,20 @@
 """Formulas over the letters of a trend's series, such as "A / B * 100".
 
 Shape   Formula(text, letters, path).value({"A": nanos or None, …}) → nanos or None
-Laws    arithmetic of the language: nine digits, half away from zero; an unknown part makes the whole unknown, as does a
-        division by zero
+Laws    computed exactly, then rounded to nine digits, half away from zero. An unknown part makes the whole unknown, as
+        does a division by zero
 Errors  InvalidInput INVALID_QUESTION
 """
 
+import operator
 from collections.abc import Callable, Collection, Mapping
-from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput
 
-from tinycdp.dsl.values.numbers import bounded, divide, multiply, nanos
+from tinycdp.dsl.values.numbers import SCALE, bounded, rounded
 from tinycdp.products.analytics.compile.calendar import invalid
 
 _GRAMMAR = r"""
@@ -52,28 +53,30 @@ class Formula:
 
     def value(self, known: Known) -> int | None:
         """The formula's value, as nanos."""
-        return _value(self._tree, known)
+        found = _value(self._tree, known)
+        return bounded(rounded(found.numerator * SCALE, found.denominator)) if found is not None else None
 
 
-def _value(node: Tree[Token] | Token, known: Known) -> int | None:
+def _value(node: Tree[Token] | Token, known: Known) -> Fraction | None:
     assert isinstance(node, Tree)
     match node.data:
         case "number":
-            return nanos(Decimal(str(node.children[0])))
+            return Fraction(str(node.children[0]))
         case "letter":
-            return known[str(node.children[0])]
+            scaled = known[str(node.children[0])]
+            return Fraction(scaled, SCALE) if scaled is not None else None
         case "negate":
             inner = _value(node.children[0], known)
             return -inner if inner is not None else None
     left, right = (_value(child, known) for child in node.children)
-    if left is None or right is None:
+    if left is None or right is None or (node.data == "divide" and not right):
         return None
     return _OPERATIONS[node.data](left, right)
 
 
-_OPERATIONS: dict[str, Callable[[int, int], int | None]] = {
-    "add": lambda left, right: bounded(left + right),
-    "subtract": lambda left, right: bounded(left - right),
-    "multiply": multiply,
-    "divide": divide,
+_OPERATIONS: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
 }

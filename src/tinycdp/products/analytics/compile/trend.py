@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from string import ascii_uppercase
 
-from tinycdp.dsl.values.numbers import SCALE, divide, number
+from tinycdp.dsl.values.numbers import number, rounded
 from tinycdp.products.analytics.answers.schemas import Before, Group, Line, Number, TrendAnswer
 from tinycdp.products.analytics.compile.calendar import Buckets, Span, earlier, invalid, span_of
 from tinycdp.products.analytics.compile.formula import Formula
@@ -75,28 +75,23 @@ def compile_trend(question: TrendQuestion, world: World) -> Compiled[TrendAnswer
     if question.compare:
         ranges.append(_range(question, series, world, earlier(span, world.zone, question.compare), span))
     scan, breakdowns = _scan_of(question, series, world, span)
+    names = [(letter, _name(asked)) for letter, asked in zip(letters, series, strict=True)]
+    names += [(FORMULA, question.formula)] if formula is not None else []
 
     def read(rows: Rows) -> TrendAnswer:
         found, at = [], 0
         for one in ranges:
             found.append(one.found(rows[at : at + len(one.parts)]))
             at += len(one.parts)
-        cells = sorted({cell for each in found for cell, _ in each}, key=breakdowns.place) if breakdowns else [()]
+        cells = _cells(found[0], breakdowns, question)
         lines: list[Line] = []
         for cell in cells:
             group = breakdowns.group_of(cell) if breakdowns else None
             values = [
-                {
-                    letter: _whole(question, series[n], one, each.get((cell, letter), {}))
-                    for n, letter in enumerate(letters)
-                }
-                for one, each in zip(ranges, found, strict=True)
+                _values(question, series, formula, one, each, cell) for one, each in zip(ranges, found, strict=True)
             ]
-            for letter, asked in zip(letters, series, strict=True):
-                lines.append(_line(letter, _name(asked), group, question, ranges, [each[letter] for each in values]))
-            if formula is not None:
-                of_formula = [_of_formula(formula, one, each) for one, each in zip(ranges, values, strict=True)]
-                lines.append(_line(FORMULA, question.formula, group, question, ranges, of_formula))
+            for letter, name in names:
+                lines.append(_line(letter, name, group, question, ranges, [each[letter] for each in values]))
         return TrendAnswer(buckets=ranges[0].buckets.spans(), lines=tuple(lines), warnings=scan.notices)
 
     reads = scan.reads()
@@ -159,30 +154,52 @@ def _range(question: TrendQuestion, series: Sequence[Series], world: World, span
     return _Range(span, buckets, extended, tuple(parts))
 
 
+def _cells(found: Found, breakdowns: Breakdowns, question: TrendQuestion) -> list[Cell]:
+    """The groups of the range; not those that only the buckets before it have."""
+    if not breakdowns:
+        return [()]
+    return sorted(
+        {cell for (cell, _), values in found.items() if question.cumulative or None in values}, key=breakdowns.place
+    )
+
+
+def _values(
+    question: TrendQuestion, series: Sequence[Series], formula: Formula | None, one: _Range, found: Found, cell: Cell
+) -> dict[str, Values]:
+    """The values of each line of one group: of the series, and of the formula over them."""
+    values: dict[str, Values] = {}
+    for letter, asked in zip(ascii_uppercase, series, strict=False):
+        values[letter] = _whole(question, asked, one, found.get((cell, letter), {}))
+    if formula is not None:
+        starts: list[int | None] = [*one.extended.starts[: one.extended.begun], None]
+        known = ({letter: of_letter[start] for letter, of_letter in values.items()} for start in starts)
+        values[FORMULA] = dict(zip(starts, map(formula.value, known), strict=True))
+    if question.rolling:
+        return {letter: _rolled(question.rolling, one, of_letter) for letter, of_letter in values.items()}
+    return values
+
+
 def _whole(question: TrendQuestion, asked: Series, one: _Range, given: Values) -> Values:
     """The value of every bucket that has begun, and of the range: of nothing, what the measure says."""
-    nothing = 0 if asked.measure in {"count", "people", "sum", "distinct"} else None
+    outer = asked.measure if isinstance(asked.measure, str) else asked.measure.then
+    nothing = 0 if outer in {"count", "people", "sum", "distinct"} else None
     found: Values = {}
     last = nothing
     for start in one.extended.starts[: one.extended.begun]:
         last = given.get(start, last if question.cumulative else nothing)
         found[start] = last
     found[None] = last if question.cumulative else given.get(None, nothing)
-    if not question.rolling:
-        return found
-    starts = one.extended.starts
-    means: Values = {None: found[None]}
-    for n, start in enumerate(one.buckets.starts, start=len(starts) - len(one.buckets)):
-        window = [found.get(earlier_start) for earlier_start in starts[n + 1 - question.rolling : n + 1]]
-        if start in found:
-            known = [value for value in window if value is not None]
-            means[start] = divide(sum(known), len(window) * SCALE) if len(known) == len(window) else None
+    return found
+
+
+def _rolled(n: int, one: _Range, values: Values) -> Values:
+    """The mean of the known values of each bucket and those before it."""
+    starts = one.extended.starts[: one.extended.begun]
+    means: Values = {None: values[None]}
+    for place in range(len(one.extended) - len(one.buckets), len(starts)):
+        known = [value for start in starts[place + 1 - n : place + 1] if (value := values[start]) is not None]
+        means[starts[place]] = rounded(sum(known), len(known)) if known else None
     return means
-
-
-def _of_formula(formula: Formula, one: _Range, values: dict[str, Values]) -> Values:
-    starts: list[int | None] = [*one.buckets.starts[: one.buckets.begun], None]
-    return {start: formula.value({letter: found.get(start) for letter, found in values.items()}) for start in starts}
 
 
 def _line(

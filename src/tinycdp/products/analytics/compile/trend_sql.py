@@ -218,8 +218,8 @@ def _nested(
         starts = scan.parameters.wholes(buckets.starts)
         bucket = f"arrayJoin(arrayFilter(edge -> edge >= {bucket}, {starts}))"
         total = False
-    sets = ["(g, person, bucket)"] if buckets is not None else []
-    sets += ["(g, person)"] if total else []
+    sets = ["(g, person, bucket)"]
+    sets += ["(g, person)"] if total and buckets is not None else []
     is_total = "grouping(bucket) = 1" if buckets is not None else "true"
     columns = [f"{column.sql()} AS a{n}" for n, column in enumerate(asked.outer.columns)]
     return (
