@@ -7,7 +7,7 @@ Laws    routes translate; they decide nothing. All errors are answered by errors
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from time import perf_counter
 from typing import Any
@@ -109,8 +109,14 @@ class _Application(Litestar):
         await super().__call__(with_encoded_slashes(scope), receive, send)
 
 
-def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]]) -> Litestar:
-    """The application; its lifespan keeps the parts of its handlers in `state.parts`."""
+def litestar(
+    lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]],
+    product_routes: Sequence[BaseRouteHandler] = (),
+    product_parts: Sequence[str] = (),
+) -> Litestar:
+    """The application; its lifespan keeps the parts of its handlers in `state.parts`.
+
+    product_routes, product_parts  guarded routes of products, and the names of the parts that they use"""
 
     def provider(name: str) -> Callable[[], Any]:
         return lambda: getattr(application.state.parts, name)
@@ -124,7 +130,7 @@ def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]]) 
             Router("/", route_handlers=FOREIGN),
             Router("/", route_handlers=FOREIGN_GUARDED, guards=[_admit]),
             Router("/", route_handlers=OPEN, guards=[_check]),
-            Router("/", route_handlers=GUARDED, guards=[_admit_and_check]),
+            Router("/", route_handlers=[*GUARDED, *product_routes], guards=[_admit_and_check]),
         ],
         lifespan=[lifespan],
         request_class=ExactRequest,
@@ -136,7 +142,7 @@ def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]]) 
             "editing": Provide(provide_editing, sync_to_thread=False),
             "profile_query": Provide(provide_profile_query, sync_to_thread=False),
             "workspace": Provide(provide_workspace),
-            **{name: Provide(provider(name), sync_to_thread=False) for name in PARTS},
+            **{name: Provide(provider(name), sync_to_thread=False) for name in (*PARTS, *product_parts)},
         },
         exception_handlers=HANDLERS,
         cors_config=_CORS,
