@@ -50,6 +50,11 @@ class _Range:
     extended: Buckets
     parts: tuple[_Part, ...]
 
+    @property
+    def begun(self) -> tuple[int, ...]:
+        """The first instants of the extended buckets that have begun."""
+        return self.extended.starts[: len(self.extended) - len(self.buckets) + self.buckets.begun]
+
     def found(self, rows: Rows) -> Found:
         """What the rows of its parts say."""
         found: Found = {}
@@ -171,7 +176,7 @@ def _values(
     for letter, asked in zip(ascii_uppercase, series, strict=False):
         values[letter] = _whole(question, asked, one, found.get((cell, letter), {}))
     if formula is not None:
-        starts: list[int | None] = [*one.extended.starts[: one.extended.begun], None]
+        starts: list[int | None] = [*one.begun, None]
         known = ({letter: of_letter[start] for letter, of_letter in values.items()} for start in starts)
         values[FORMULA] = dict(zip(starts, map(formula.value, known), strict=True))
     if question.rolling:
@@ -185,7 +190,7 @@ def _whole(question: TrendQuestion, asked: Series, one: _Range, given: Values) -
     nothing = 0 if outer in {"count", "people", "sum", "distinct"} else None
     found: Values = {}
     last = nothing
-    for start in one.extended.starts[: one.extended.begun]:
+    for start in one.begun:
         last = given.get(start, last if question.cumulative else nothing)
         found[start] = last
     found[None] = last if question.cumulative else given.get(None, nothing)
@@ -194,7 +199,7 @@ def _whole(question: TrendQuestion, asked: Series, one: _Range, given: Values) -
 
 def _rolled(n: int, one: _Range, values: Values) -> Values:
     """The mean of the known values of each bucket and those before it."""
-    starts = one.extended.starts[: one.extended.begun]
+    starts = one.begun
     means: Values = {None: values[None]}
     for place in range(len(one.extended) - len(one.buckets), len(starts)):
         known = [value for start in starts[place + 1 - n : place + 1] if (value := values[start]) is not None]

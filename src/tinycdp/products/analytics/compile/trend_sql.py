@@ -2,7 +2,7 @@
 
 Shape   statement(…) → rows of (group, bucket, is it a total, aggregates …), and Columns, which reads the aggregates
 Laws    buckets and their total come from one pass: states of aggregates are merged, never numbers added.
-        A nested measure is a number per person first; cumulative, each event counts in its bucket and all later ones
+        A nested measure is a number per unit first; cumulative, each event counts in its bucket and all later ones
 """
 
 from collections.abc import Iterator, Sequence
@@ -109,12 +109,14 @@ def statement(
 class _Asked:
     """One series over a scan: its aggregates over events, or over people if it has `then`.
 
-    inner  SQL of the number of one person, over that person's events"""
+    inner  SQL of the number of one unit, over the events of that unit; condition says which those are"""
 
     number: int
     outer: Measured
     then: str = ""
     inner: str = ""
+    unit: str = ""
+    condition: str = ""
 
     @classmethod
     def over(cls, scan: Scan, question: TrendQuestion, series: Series, number: int) -> "_Asked":
@@ -122,16 +124,20 @@ class _Asked:
         condition = scan.match(series.event, series.where, path)
         approximate = question.approximate
         if isinstance(series.measure, PerPerson):
-            inner = _of_one_person(scan, series, series.measure.per_person, condition, path)
+            inner = _of_one_unit(scan, series, series.measure.per_person, condition, path)
             then = series.measure.then
-            return cls(number, of_numbers(then, "x", "", approximate=approximate), then, inner)
+            unit = _nullable_unit(scan, question.unit)
+            inner = f"if(isNull(unit), NULL, {inner})"
+            return cls(number, of_numbers(then, "x", "", approximate=approximate), then, inner, unit, condition)
         match series.measure:
             case "count":
                 measured = counted(condition)
             case "people" | "per_person":
-                unit, condition = _unit(scan, question.unit, condition)
-                make = people if series.measure == "people" else per_person
-                measured = make(unit, condition, approximate=approximate)
+                unit, with_unit = _unit(scan, question.unit, condition)
+                if series.measure == "people":
+                    measured = people(unit, with_unit, approximate=approximate)
+                else:
+                    measured = per_person(unit, condition, with_unit, approximate=approximate)
             case "distinct":
                 scalar = scan.scalar(scan.event_property(names_of(series.property, f"{path}.property")))
                 measured = distinct(scalar, condition, approximate=approximate)
@@ -164,8 +170,19 @@ def _unit(scan: Scan, unit: str, condition: str) -> tuple[str, str]:
             return "person", condition
 
 
-def _of_one_person(scan: Scan, series: Series, measure: str, condition: str, path: str) -> str:
-    """A Nullable decimal: the measure over one person's events."""
+def _nullable_unit(scan: Scan, unit: str) -> str:
+    """What a number is computed for; NULL for an event without."""
+    match unit:
+        case "group":
+            return scan.group_key()
+        case "session":
+            return f"if({scan.column('e.active')}, toString(session), NULL)"
+        case _:
+            return "toNullable(person)"
+
+
+def _of_one_unit(scan: Scan, series: Series, measure: str, condition: str, path: str) -> str:
+    """A Nullable decimal: the measure over the events of one unit."""
     if measure == "count":
         return f"toNullable(toDecimal128(countIf({condition}), 9))"
     if measure == "distinct":
@@ -218,14 +235,14 @@ def _nested(
         starts = scan.parameters.wholes(buckets.starts)
         bucket = f"arrayJoin(arrayFilter(edge -> edge >= {bucket}, {starts}))"
         total = False
-    sets = ["(g, person, bucket)"]
-    sets += ["(g, person)"] if total and buckets is not None else []
+    sets = ["(g, unit, bucket)"]
+    sets += ["(g, unit)"] if total and buckets is not None else []
     is_total = "grouping(bucket) = 1" if buckets is not None else "true"
     columns = [f"{column.sql()} AS a{n}" for n, column in enumerate(asked.outer.columns)]
     return (
         f"SELECT {listed(['g', 'bucket', 'is_total', *columns])}\nFROM (\n"
-        f"  SELECT g, bucket, {is_total} AS is_total, person, {asked.inner} AS x\n"
-        f"  FROM (\n    {indented(_rows(scan, group, bucket), 4)}\n  )\n"
+        f"  SELECT g, bucket, {is_total} AS is_total, {asked.unit} AS unit, {asked.inner} AS x\n"
+        f"  FROM (\n    {indented(_rows(scan, group, bucket), 4)}\n  )\n  WHERE {asked.condition}\n"
         f"  GROUP BY GROUPING SETS ({', '.join(sets)})\n)\n"
         "GROUP BY g, bucket, is_total"
     )
@@ -236,8 +253,10 @@ def _top(scan: Scan, breakdowns: Breakdowns, first: _Asked, main: Span) -> str:
     rows = f"SELECT *, {breakdowns.key} AS k\nFROM {scan.source(main)}"
     value = first.total()
     if first.then:
-        known = f"(\n  {indented(rows)}\n)\nWHERE notEmpty(k)"
-        source = f"(\n  {indented(f'SELECT k, person, {first.inner} AS x FROM {known} GROUP BY k, person')}\n)"
+        known = f"(\n  {indented(rows)}\n)\nWHERE notEmpty(k) AND {first.condition}"
+        source = (
+            f"(\n  {indented(f'SELECT k, {first.unit} AS unit, {first.inner} AS x FROM {known} GROUP BY k, unit')}\n)"
+        )
     else:
         source = f"(\n  {indented(rows)}\n) WHERE notEmpty(k)"
     return (
