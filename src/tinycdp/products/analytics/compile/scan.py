@@ -335,7 +335,7 @@ class _OfPerson:
     def number(self) -> str:
         return self.scan.of_person(f"toNullable({self.value.number()})")
 
-    def wholes_and_floats(self) -> None:
+    def stored_number(self) -> None:
         return None
 
     def present(self) -> str:
