@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinycdp.products.analytics.engine.dialect import EngineError, Options, Statement
+from tinycdp.products.analytics.engine.dialect import EngineError, Options, ParsedStatement
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from tinycdp.products.analytics.engine.dialect import EngineError, Options, Stat
     ],
 )
 def test_a_statement_says_what_it_is(text: str, lane: str, format: str, is_select: bool) -> None:
-    found = Statement.of(text.encode())
+    found = ParsedStatement.of(text.encode())
     assert (found.lane, found.format, found.is_select, found.takes_data) == (lane, format, is_select, False)
 
 
@@ -41,14 +41,14 @@ def test_a_statement_says_what_it_is(text: str, lane: str, format: str, is_selec
     ],
 )
 def test_the_data_of_an_insert_may_be_anything(text: bytes, sql: str, format: str, data: bytes) -> None:
-    found = Statement.of(text)
+    found = ParsedStatement.of(text)
     assert (found.sql, found.format, found.data, found.takes_data) == (sql, format, data, True)
 
 
 @pytest.mark.parametrize("size", range(1, 24))
 def test_an_insert_is_not_cut_before_its_format_is_known(size: int) -> None:
-    assert not Statement.is_whole(b"INSERT INTO t FORMAT Nat"[:size])
-    assert Statement.is_whole(b"INSERT INTO t FORMAT Native\n")
+    assert not ParsedStatement.is_whole(b"INSERT INTO t FORMAT Nat"[:size])
+    assert ParsedStatement.is_whole(b"INSERT INTO t FORMAT Native\n")
 
 
 @pytest.mark.parametrize(
@@ -65,15 +65,18 @@ def test_an_insert_is_not_cut_before_its_format_is_known(size: int) -> None:
 )
 def test_what_the_engine_does_not_do_is_refused(text: str, code: int) -> None:
     with pytest.raises(EngineError) as refused:
-        Statement.of(text.encode())
+        ParsedStatement.of(text.encode())
     assert refused.value.code == code
     assert refused.value.text.startswith(f"Code: {code}. DB::Exception: ")
 
 
 def test_a_result_is_written_to_a_file_before_its_format() -> None:
-    found = Statement.of("SELECT 'café' FORMAT CSV SETTINGS a = 1".encode()).into("/p", "TSV")
+    found = ParsedStatement.of("SELECT 'café' FORMAT CSV SETTINGS a = 1".encode()).into("/p", "TSV")
     assert found == "SELECT 'café' \nINTO OUTFILE '/p' TRUNCATE FORMAT CSV SETTINGS a = 1"
-    assert Statement.of(b"SELECT 1;").into("/it's", "JSON") == "SELECT 1\nINTO OUTFILE '/it\\'s' TRUNCATE FORMAT JSON"
+    assert (
+        ParsedStatement.of(b"SELECT 1;").into("/it's", "JSON")
+        == "SELECT 1\nINTO OUTFILE '/it\\'s' TRUNCATE FORMAT JSON"
+    )
 
 
 def test_an_address_has_settings_parameters_and_the_rest() -> None:

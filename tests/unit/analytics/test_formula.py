@@ -4,7 +4,7 @@ import pytest
 
 from tinycdp.dsl.values.numbers import SCALE
 from tinycdp.errors import InvalidInput
-from tinycdp.products.analytics.compile.formula import Formula
+from tinycdp.products.analytics.compile.trends.formula import Formula
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinycdp.products.analytics.compile import statistics
-from tinycdp.products.analytics.compile.statistics import (
+from tinycdp.products.analytics.compile.experiments import statistics
+from tinycdp.products.analytics.compile.experiments.statistics import (
     Sample,
     chance_of_rates,
     compare_means,

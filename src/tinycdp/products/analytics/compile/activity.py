@@ -20,7 +20,7 @@ from tinycdp.products.analytics.answers.schemas import (
     StickinessAnswer,
     StickinessRow,
 )
-from tinycdp.products.analytics.compile.calendar import Buckets, Span, invalid, span_of
+from tinycdp.products.analytics.compile.calendar import Buckets, TimeRange, invalid, span_of
 from tinycdp.products.analytics.compile.scan import Scan
 from tinycdp.products.analytics.compile.sql import Parameters, Statement, indented
 from tinycdp.products.analytics.compile.world import Compiled, Rows, World
@@ -52,7 +52,7 @@ def compile_active(question: ActiveQuestion, world: World) -> Compiled[ActiveAns
     first = ends[0] + 1 - max(question.days)
     starts = [days.first_instant(day) for day in range(first, ends[-1] + 1)]
     parameters = Parameters()
-    scan = Scan.of(question, world, Span(starts[0], span.until), parameters)
+    scan = Scan.of(question, world, TimeRange(starts[0], span.until), parameters)
     scan.match(question.event, question.where, "")
     place = place_in(starts, parameters)
     windows = parameters.wholes(sorted(set(question.days)))

@@ -9,7 +9,7 @@ Source  docs/reference/analytics-meanings.md "Adoption"
 from tinycdp.dsl.values.numbers import SCALE, divide, number
 from tinycdp.products.analytics.answers.schemas import AdoptionAnswer, AdoptionRow
 from tinycdp.products.analytics.compile.activity import place_in
-from tinycdp.products.analytics.compile.calendar import BEGINNING, Buckets, Span, span_of
+from tinycdp.products.analytics.compile.calendar import BEGINNING, Buckets, TimeRange, span_of
 from tinycdp.products.analytics.compile.scan import Scan
 from tinycdp.products.analytics.compile.sql import Parameters, Statement, indented
 from tinycdp.products.analytics.compile.world import Compiled, Rows, World
@@ -22,7 +22,7 @@ def compile_adoption(question: AdoptionQuestion, world: World) -> Compiled[Adopt
     buckets = Buckets.over(span, question.bucket, world.zone, world.as_of)
     parameters = Parameters()
     # The first use ever may be long before the range.
-    scan = Scan.of(question, world, Span(BEGINNING, span.until), parameters)
+    scan = Scan.of(question, world, TimeRange(BEGINNING, span.until), parameters)
     uses = scan.match(question.feature.event, question.feature.where, "feature")
     active = scan.match(question.active.event, question.active.where, "active")
     since = parameters.whole(span.since)

@@ -1,7 +1,7 @@
 """Ranges and buckets of a question, in the local calendar.
 
-Shape   span_of(question, world) → Span [since, until) · Buckets.over(span, width, zone, as_of)
-Units   instants in milliseconds; days are the numbers of dsl/values/calendar.py
+Shape   span_of(question, world) → TimeRange [since, until) · Buckets.over(span, width, zone, as_of)
+Units   instants in milliseconds; days are numbered as in `Days` of the language
 Laws    buckets are whole local hours, days, weeks from Monday, months, quarters or years; the first and last may be cut
         by the range. A bucket that has not begun has no value; one that is cut, or not over, is not complete
 Errors  InvalidInput INVALID_QUESTION, with the path of the field
@@ -40,7 +40,7 @@ def invalid(path: str, message: str) -> InvalidInput:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeRange:
     """The instants [since, until)."""
 
     since: Instant
@@ -58,7 +58,7 @@ def instant_at(text: str, zone: str, path: str) -> Instant:
     return instant
 
 
-def span_of(from_: str, to: str, last: str, zone: str, now: Instant) -> Span:
+def span_of(from_: str, to: str, last: str, zone: str, now: Instant) -> TimeRange:
     """The range of a question."""
     if last:
         if from_ or to:
@@ -69,7 +69,7 @@ def span_of(from_: str, to: str, last: str, zone: str, now: Instant) -> Span:
             raise invalid("from", 'Give a range: `from` and `to`, or `last`, such as "30d".')
         since = instant_at(from_, zone, "from")
         until = instant_at(to, zone, "to") if to else days_in(zone).first_instant(days_in(zone).day(now) + 1)
-        span = Span(since, until)
+        span = TimeRange(since, until)
     if span.until <= span.since:
         raise invalid(
             "to", f"The range is empty or backwards: it ends at {to or 'the end of today'}, and begins at {from_}."
@@ -81,7 +81,7 @@ def span_of(from_: str, to: str, last: str, zone: str, now: Instant) -> Span:
     return span
 
 
-def _last(text: str, zone: str, now: Instant) -> Span:
+def _last(text: str, zone: str, now: Instant) -> TimeRange:
     digits, unit = text[:-1], text[-1:]
     if (
         not (digits.isascii() and digits.isdigit() and len(digits) <= 5)
@@ -95,14 +95,14 @@ def _last(text: str, zone: str, now: Instant) -> Span:
     match unit:
         case "h":
             *_, hour = days.buckets("hour", now, now + 1)
-            return Span(hour + HOUR_MS - n * HOUR_MS, hour + HOUR_MS)
+            return TimeRange(hour + HOUR_MS - n * HOUR_MS, hour + HOUR_MS)
         case "d":
-            return Span(days.first_instant(today + 1 - n), tomorrow)
+            return TimeRange(days.first_instant(today + 1 - n), tomorrow)
         case "w":
-            return Span(days.first_instant(today - (today - 1) % 7 - 7 * (n - 1)), tomorrow)
+            return TimeRange(days.first_instant(today - (today - 1) % 7 - 7 * (n - 1)), tomorrow)
         case _:
             first = date.fromordinal(today).replace(day=1)
-            return Span(days.first_instant(_months_on(first, 1 - n).toordinal()), tomorrow)
+            return TimeRange(days.first_instant(_months_on(first, 1 - n).toordinal()), tomorrow)
 
 
 def resolved(question: AskedT, zone: str, now: Instant) -> AskedT:
@@ -136,12 +136,12 @@ class Buckets:
     span   the range, which may cut the first and the last"""
 
     edges: tuple[Instant, ...]
-    span: Span
+    span: TimeRange
     zone: str
     as_of: Instant
 
     @classmethod
-    def over(cls, span: Span, width: str, zone: str, as_of: Instant, path: str = "bucket") -> "Buckets":
+    def over(cls, span: TimeRange, width: str, zone: str, as_of: Instant, path: str = "bucket") -> "Buckets":
         """The buckets of this width that have an instant of the range."""
         edges: list[Instant] = []
         following = _WIDTHS[width](zone)
@@ -161,7 +161,7 @@ class Buckets:
         following = _WIDTHS[width](self.zone)
         for _ in range(n):
             edges.insert(0, following(edges[0] - 1, 0))
-        return Buckets(tuple(edges), Span(min(edges[0], self.span.since), self.span.until), self.zone, self.as_of)
+        return Buckets(tuple(edges), TimeRange(min(edges[0], self.span.since), self.span.until), self.zone, self.as_of)
 
     def __len__(self) -> int:
         return len(self.edges) - 1
@@ -193,12 +193,12 @@ class Buckets:
 
 
 def local(instant: Instant, zone: str) -> str:
-    """An instant as text with the zone's offset, without seconds where there are none."""
+    """An instant as text with the zone's offset, without milliseconds if they are 0."""
     moment = (_EPOCH + timedelta(milliseconds=instant)).astimezone(ZoneInfo(zone))
     return moment.isoformat(timespec="milliseconds" if instant % 1000 else "seconds")
 
 
-def earlier(span: Span, zone: str, compare: Literal["previous", "week", "year"]) -> Span:
+def earlier(span: TimeRange, zone: str, compare: Literal["previous", "week", "year"]) -> TimeRange:
     """The range that another is compared with: as many local days before it, a week, or a year."""
     days = days_in(zone)
     first, last = days.day(span.since), days.day(span.until - 1)
@@ -209,7 +209,7 @@ def earlier(span: Span, zone: str, compare: Literal["previous", "week", "year"])
             back = _days_back(7)
         case "year":
             back = _a_year_back
-    return Span(_moved(span.since, zone, back), _moved(span.until, zone, back))
+    return TimeRange(_moved(span.since, zone, back), _moved(span.until, zone, back))
 
 
 def _days_back(n: int) -> Callable[[date], date]:

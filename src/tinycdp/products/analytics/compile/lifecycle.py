@@ -9,7 +9,7 @@ Source  docs/reference/analytics-meanings.md "Lifecycle"
 
 from tinycdp.products.analytics.answers.schemas import LifecycleAnswer, LifecycleRow
 from tinycdp.products.analytics.compile.activity import place_in
-from tinycdp.products.analytics.compile.calendar import BEGINNING, Buckets, Span, span_of
+from tinycdp.products.analytics.compile.calendar import BEGINNING, Buckets, TimeRange, span_of
 from tinycdp.products.analytics.compile.scan import Scan
 from tinycdp.products.analytics.compile.sql import Parameters, Statement, indented
 from tinycdp.products.analytics.compile.world import Compiled, Rows, World
@@ -25,7 +25,7 @@ def compile_lifecycle(question: LifecycleQuestion, world: World) -> Compiled[Lif
     extended = buckets.before(question.bucket, 1)
     parameters = Parameters()
     # The first event ever may be long before the range.
-    scan = Scan.of(question, world, Span(BEGINNING, span.until), parameters)
+    scan = Scan.of(question, world, TimeRange(BEGINNING, span.until), parameters)
     scan.match(question.event, question.where, "")
     since = parameters.whole(extended.edges[0])
     place = place_in(extended.starts, parameters)

@@ -35,13 +35,13 @@ class Measured:
     value        from their values to a number
     is_quotient  the number is the first divided by the second"""
 
-    columns: tuple["Aggregate", ...]
+    columns: tuple["AggregateCall", ...]
     value: Callable[[Cells], int | None]
     is_quotient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Aggregate:
+class AggregateCall:
     """One aggregate function of ClickHouse: name, its parameters in parentheses, its arguments, and its condition."""
 
     function: str
@@ -86,13 +86,13 @@ def exact(cell: Any) -> int | None:
 
 
 def counted(condition: str) -> Measured:
-    return Measured((Aggregate("count", "", condition),), lambda cells: whole(cells[0]))
+    return Measured((AggregateCall("count", "", condition),), lambda cells: whole(cells[0]))
 
 
 def people(unit: str, condition: str, *, approximate: bool = False) -> Measured:
     """Distinct units."""
     function = "uniqCombined64" if approximate else "uniqExact"
-    return Measured((Aggregate(function, unit, condition),), lambda cells: whole(cells[0]))
+    return Measured((AggregateCall(function, unit, condition),), lambda cells: whole(cells[0]))
 
 
 def per_person(unit: str, condition: str, with_unit: str, *, approximate: bool = False) -> Measured:
@@ -107,26 +107,26 @@ def of_numbers(measure: str, number: str, condition: str, *, approximate: bool =
     """A measure of a Nullable number, over rows where it is known."""
     known = f"({condition}) AND isNotNull({number})" if condition else f"isNotNull({number})"
     # The sum may need more digits than a number has.
-    total = Aggregate("sum", f"toDecimal256(assumeNotNull({number}), 9)", known)
+    total = AggregateCall("sum", f"toDecimal256(assumeNotNull({number}), 9)", known)
     match measure:
         case "sum":
             return Measured((total,), lambda cells: exact(cells[0]) if cells[0] is not None else 0)
         case "avg":
-            return Measured((total, Aggregate("count", "", known)), _mean, is_quotient=True)
+            return Measured((total, AggregateCall("count", "", known)), _mean, is_quotient=True)
         case "min" | "max":
-            found = Aggregate(f"{measure}", f"assumeNotNull({number})", known)
-            return Measured((found, Aggregate("count", "", known)), _if_any)
+            found = AggregateCall(f"{measure}", f"assumeNotNull({number})", known)
+            return Measured((found, AggregateCall("count", "", known)), _if_any)
         case _:
             percent = quantile_of(measure)
             assert percent is not None
             if approximate:
-                digest = Aggregate(
+                digest = AggregateCall(
                     "quantileTDigest", f"toFloat64(assumeNotNull({number}))", known, f"({percent / 100})"
                 )
-                return Measured((digest, Aggregate("count", "", known)), _if_any)
+                return Measured((digest, AggregateCall("count", "", known)), _if_any)
             level = f"({percent / 100 - _BELOW!r})"
-            place = Aggregate("quantileExactWeighted", f"assumeNotNull({number}), 1", known, level)
-            return Measured((place, Aggregate("count", "", known)), _if_any)
+            place = AggregateCall("quantileExactWeighted", f"assumeNotNull({number}), 1", known, level)
+            return Measured((place, AggregateCall("count", "", known)), _if_any)
 
 
 def median_of(sql: str) -> str:

@@ -1,4 +1,4 @@
-"""People in ClickHouse: which profile an identifier belongs to, what was said of it, and conditions as of now.
+"""People in ClickHouse: whose an identifier is, what was said, and conditions as of now.
 
 Shape   person_of(world, row) · said_by_person(…) · people_where(…): SQL
         node_of(checked, path, warnings) → the node of a filter, or an error with its place
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tinycdp.dsl import ir
 from tinycdp.dsl.check.expressions import Checked
-from tinycdp.dsl.check.filters import check_people_filter
+from tinycdp.dsl.check.filters import check_profile_filter
 from tinycdp.dsl.sql.clickhouse import Filters, JsonPath, JsonText, JsonValue, Parameters
 from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.errors import InvalidInput
@@ -44,7 +44,7 @@ def said_by_person(world: World, parameters: Parameters, name: str) -> str:
 
 def people_where(world: World, parameters: Parameters, text: str, warnings: Warnings, path: str = "people") -> str:
     """A table of the ids of the people for whom a condition is true now."""
-    node = node_of(check_people_filter(text, world.scope), path, warnings)
+    node = node_of(check_profile_filter(text, world.scope), path, warnings)
     condition = Filters(_AsOfNow(world, path), parameters, world.zone).condition(node)
     return (
         "(SELECT p.profile_id FROM people AS p FINAL "

@@ -7,12 +7,12 @@ Errors  InvalidInput INVALID_QUESTION, with the path of the field
 from tinycdp.products.analytics.answers.schemas import Answer
 from tinycdp.products.analytics.compile.activity import compile_active, compile_frequency, compile_stickiness
 from tinycdp.products.analytics.compile.adoption import compile_adoption
-from tinycdp.products.analytics.compile.experiment import compile_experiment
-from tinycdp.products.analytics.compile.impact import compile_impact
+from tinycdp.products.analytics.compile.experiments.experiment import compile_experiment
+from tinycdp.products.analytics.compile.experiments.impact import compile_impact
 from tinycdp.products.analytics.compile.lifecycle import compile_lifecycle
 from tinycdp.products.analytics.compile.paths import compile_paths
 from tinycdp.products.analytics.compile.sessions import compile_sessions
-from tinycdp.products.analytics.compile.trend import compile_trend
+from tinycdp.products.analytics.compile.trends.trend import compile_trend
 from tinycdp.products.analytics.compile.world import Compiled, World
 from tinycdp.products.analytics.questions.schemas import (
     ActiveQuestion,

@@ -1,4 +1,4 @@
-"""One read of the events that a question needs, with a column for each thing it asks of them.
+"""One read of the events that a question needs, with a column for each thing it asks.
 
 Shape   Scan(world, parameters, span, …): match(event, where) and column(sql) return column names;
         source() is a table with the columns person, at, and these
@@ -18,7 +18,7 @@ from tinycdp.dsl.check.filters import check_event_filter, check_event_name
 from tinycdp.dsl.sql.clickhouse import Filters, JsonPath, JsonText, JsonValue, Parameters
 from tinycdp.model import MINUTE_MS
 from tinycdp.products.analytics.answers.schemas import Notice
-from tinycdp.products.analytics.compile.calendar import Span, invalid
+from tinycdp.products.analytics.compile.calendar import TimeRange, invalid
 from tinycdp.products.analytics.compile.people import (
     names_of,
     node_of,
@@ -54,7 +54,7 @@ class Scan:
 
     world: World
     parameters: Parameters
-    span: Span
+    span: TimeRange
     people: str = ""
     sample: float = 1.0
     in_sessions: bool = False
@@ -68,7 +68,7 @@ class Scan:
     _reads_people: bool = False
 
     @classmethod
-    def of(cls, question: Asked, world: World, span: Span, parameters: Parameters | None = None) -> "Scan":
+    def of(cls, question: Asked, world: World, span: TimeRange, parameters: Parameters | None = None) -> "Scan":
         """The scan of a question over one span."""
         if not 0 < question.sample <= 1:
             raise invalid("sample", f"A share of people is above 0 and at most 1, not {question.sample}.")
@@ -161,7 +161,7 @@ class Scan:
         """The warnings of all filters."""
         return tuple(self.warnings.values())
 
-    def source(self, span: Span | None = None) -> str:
+    def source(self, span: TimeRange | None = None) -> str:
         """The events as a table, in parentheses; by default of the scan's span."""
         world, p, span = self.world, self.parameters, span or self.span
         environment = p.whole(world.environment_id)

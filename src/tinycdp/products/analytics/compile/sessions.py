@@ -14,7 +14,7 @@ from tinycdp.dsl.sql.clickhouse.reads import read_scalar
 from tinycdp.dsl.values.numbers import SCALE, divide, number
 from tinycdp.model import DAY_MS
 from tinycdp.products.analytics.answers.schemas import Labelled, SessionFigures, SessionsAnswer
-from tinycdp.products.analytics.compile.calendar import END, Buckets, Span, duration_of, span_of
+from tinycdp.products.analytics.compile.calendar import END, Buckets, TimeRange, duration_of, span_of
 from tinycdp.products.analytics.compile.groups import check_top
 from tinycdp.products.analytics.compile.measures import median_of
 from tinycdp.products.analytics.compile.people import names_of
@@ -44,11 +44,11 @@ def label_of(scalar: str) -> str | None:
 
 
 def sessions_sql(
-    question: SessionsQuestion | PathsQuestion, world: World, span: Span, parameters: Parameters
+    question: SessionsQuestion | PathsQuestion, world: World, span: TimeRange, parameters: Parameters
 ) -> tuple[str, Scan]:
     """A table of the sessions that begin in a span: person, session as an array of (instant, label)."""
     gap = duration_of(question.gap, "gap", most_days=LONGEST_GAP_DAYS)
-    scan = Scan.of(question, world, Span(span.since - gap, END), parameters)
+    scan = Scan.of(question, world, TimeRange(span.since - gap, END), parameters)
     scan.match(EVERY, "", "")
     active = scan.column("e.active")
     label = label_column(scan, question.label)
@@ -110,7 +110,7 @@ def compile_sessions(question: SessionsQuestion, world: World) -> Compiled[Sessi
     return Compiled(statements, read, scan.reads(), settled(question, span, world))
 
 
-def settled(question: Asked, span: Span, world: World) -> int:
+def settled(question: Asked, span: TimeRange, world: World) -> int:
     """Until when time alone changes no session: only new events do, but buckets begin and end."""
     width = getattr(question, "bucket", "day")
     return Buckets.over(span, width, world.zone, world.as_of).holds_until

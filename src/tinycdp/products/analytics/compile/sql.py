@@ -1,6 +1,6 @@
 """Pieces of SQL for ClickHouse.
 
-Shape   Statement(sql, parameters); `Parameters` of dsl/sql/clickhouse collects the values
+Shape   Statement(sql, parameters); `Parameters` of the language's ClickHouse dialect collects the values
 Laws    a value never stands in the SQL text; it is a parameter, and never null
 """
 
@@ -27,5 +27,5 @@ def indented(sql: str, by: int = 2) -> str:
 
 
 def listed(columns: Iterable[str]) -> str:
-    """Columns, one a line."""
+    """SeriesColumns, one a line."""
     return ",\n  ".join(columns)

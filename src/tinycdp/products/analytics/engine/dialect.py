@@ -1,6 +1,6 @@
 """What a request to ClickHouse says: its statement, format, settings and parameters.
 
-Shape   Statement.of(sql) looks at the words outside quotes, comments and brackets
+Shape   ParsedStatement.of(sql) looks at the words outside quotes, comments and brackets
         Options.of(parameters) sorts the parameters of the address
         EngineError has ClickHouse's code, and the HTTP status for it
 Laws    pure. SQL is never rewritten: it is cut before the data of an INSERT, and INTO OUTFILE is put before FORMAT
@@ -91,7 +91,7 @@ _MISTAKES = (6, 26, 27, 36, 38, 41, 42, 43, 44, 46, 47, 48, 53, 57, 62, 70, 82, 
 _STATUSES = dict.fromkeys(_MISTAKES, 400) | {60: 404, 81: 404, AUTHENTICATION_FAILED: 401}
 
 
-class Statement(msgspec.Struct, frozen=True):
+class ParsedStatement(msgspec.Struct, frozen=True):
     """A statement, and the data that follow it.
 
     lane    which connections may run it
@@ -111,7 +111,7 @@ class Statement(msgspec.Struct, frozen=True):
     is_select: bool = False
 
     @classmethod
-    def of(cls, text: bytes) -> "Statement":
+    def of(cls, text: bytes) -> "ParsedStatement":
         """The statement in a text. Raises EngineError if it is not one statement, or needs a session."""
         words = list(_words(text))
         first = _first(text)
@@ -135,7 +135,7 @@ class Statement(msgspec.Struct, frozen=True):
         return f"{head}\nINTO OUTFILE {quoted(path)} TRUNCATE {tail or f'FORMAT {format}'}"
 
     @classmethod
-    def _insert(cls, text: bytes, words: "list[Word]") -> "Statement":
+    def _insert(cls, text: bytes, words: "list[Word]") -> "ParsedStatement":
         _forbid_files(words)
         for (word, start, end), following in zip(words, [*words[1:], ("", len(text), len(text))], strict=True):
             if word == "VALUES":

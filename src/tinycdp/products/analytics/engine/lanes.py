@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from chdb.state.sqlitelike import Connection
 
-from tinycdp.products.analytics.engine.dialect import EngineError, Lane, Options, Statement, quoted
+from tinycdp.products.analytics.engine.dialect import EngineError, Lane, Options, ParsedStatement, quoted
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ class Lanes:
             self._free[lane] = queue
 
     @contextlib.asynccontextmanager
-    async def turn(self, statement: Statement, options: Options) -> AsyncIterator["Turn"]:
+    async def turn(self, statement: ParsedStatement, options: Options) -> AsyncIterator["Turn"]:
         """Wait for a free connection and prepare it. Left early, the statement is killed."""
         queue = self._free[statement.lane]
         line = await queue.get()
@@ -117,7 +117,7 @@ class Lanes:
     async def _kill(self, turn: "Turn") -> None:
         """Kill it until it has ended: it may not have begun yet."""
         while turn.is_busy:
-            control = Statement(f"KILL QUERY WHERE Settings['{_MARK}'] = '{turn.mark}' ASYNC", "control")
+            control = ParsedStatement(f"KILL QUERY WHERE Settings['{_MARK}'] = '{turn.mark}' ASYNC", "control")
             async with self.turn(control, Options()) as killing:
                 await killing.run()
             await turn.quiet(0.1)
@@ -170,7 +170,7 @@ class _Line:
 class Turn:
     """One statement on one connection."""
 
-    def __init__(self, line: _Line, statement: Statement, options: Options, limits: Mapping[str, str]) -> None:
+    def __init__(self, line: _Line, statement: ParsedStatement, options: Options, limits: Mapping[str, str]) -> None:
         self.line, self.statement, self.options = line, statement, options
         self.mark = next(_marks)
         self.result = Result()

@@ -34,7 +34,7 @@ from tinycdp.products.analytics.engine.dialect import (
     SYNTAX_ERROR,
     EngineError,
     Options,
-    Statement,
+    ParsedStatement,
 )
 from tinycdp.products.analytics.engine.lanes import Lanes, Turn
 from tinycdp.runtime.stopping import StopSignals
@@ -235,21 +235,21 @@ _CONTENT_TYPES = {
 }
 
 
-async def _statement(query: str, body: AsyncIterator[bytes]) -> tuple[Statement, AsyncIterator[bytes]]:
+async def _statement(query: str, body: AsyncIterator[bytes]) -> tuple[ParsedStatement, AsyncIterator[bytes]]:
     """The statement in the address and the body, and the data that follow it."""
     text = query.encode()
-    if text and Statement.of(text).takes_data:
-        statement = Statement.of(text)
+    if text and ParsedStatement.of(text).takes_data:
+        statement = ParsedStatement.of(text)
         return statement, _following([statement.data], body)
     if text:
         text += b"\n"
     async for part in body:
         text += part
-        if Statement.is_whole(text):
+        if ParsedStatement.is_whole(text):
             break
         if len(text) > _LONGEST_STATEMENT:
             raise EngineError.because(SYNTAX_ERROR, "SYNTAX_ERROR", "The statement is longer than 16 MB")
-    statement = Statement.of(text)
+    statement = ParsedStatement.of(text)
     return statement, _following([statement.data], body)
 
 

@@ -58,19 +58,19 @@ class AnswerCache:
         self._memory: LRUCache[str, bytes] = LRUCache(most_bytes, getsizeof=len)
         self._redis = None
         if redis_url is not None:
-            patience = {"socket_timeout": _PATIENCE_SECONDS, "socket_connect_timeout": _PATIENCE_SECONDS}
-            self._redis = Redis.from_url(redis_url, **patience)
+            seconds = _PATIENCE_SECONDS
+            self._redis = Redis.from_url(redis_url, socket_timeout=seconds, socket_connect_timeout=seconds)
         self._away_until = 0.0
         self._outage = Outage("Redis")
 
     async def get(self, key: str) -> Entry | None:
         """The entry; whether it is still true is for the caller to find out."""
-        data = self._memory.get(key)
+        data: bytes | str | None = self._memory.get(key)
         if data is None and self._redis is not None:
             data = await self._asked(self._redis.get(_name(key)))
-            if data is not None:
+            if isinstance(data, bytes):
                 self._keep(key, data)
-        return _decode(data) if data is not None else None
+        return _decode(data) if isinstance(data, bytes) else None
 
     async def put(self, key: str, entry: Entry) -> None:
         """Keep an entry."""

@@ -12,13 +12,13 @@ from string import ascii_uppercase
 
 from tinycdp.dsl.values.numbers import number, rounded
 from tinycdp.products.analytics.answers.schemas import Before, Group, Line, Number, TrendAnswer
-from tinycdp.products.analytics.compile.calendar import Buckets, Span, earlier, invalid, span_of
-from tinycdp.products.analytics.compile.formula import Formula
+from tinycdp.products.analytics.compile.calendar import Buckets, TimeRange, earlier, invalid, span_of
 from tinycdp.products.analytics.compile.groups import Breakdowns, Cell
 from tinycdp.products.analytics.compile.people import unknown_key
 from tinycdp.products.analytics.compile.scan import Scan
 from tinycdp.products.analytics.compile.sql import Statement
-from tinycdp.products.analytics.compile.trend_sql import Columns, check_series, statement
+from tinycdp.products.analytics.compile.trends.formula import Formula
+from tinycdp.products.analytics.compile.trends.statements import SeriesColumns, check_series, statement
 from tinycdp.products.analytics.compile.world import Compiled, Rows, World
 from tinycdp.products.analytics.questions.schemas import Series, TrendQuestion
 
@@ -36,7 +36,7 @@ class _Part:
     """One statement of a range: its columns, and whether its rows are buckets, totals or both."""
 
     statement: Statement
-    columns: Columns
+    columns: SeriesColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class _Range:
 
     extended  its buckets, and for a rolling mean those before it"""
 
-    span: Span
+    span: TimeRange
     buckets: Buckets
     extended: Buckets
     parts: tuple[_Part, ...]
@@ -130,7 +130,9 @@ def replace_name(series: Series, name: str) -> Series:
     return Series(series.event, series.where, series.measure, series.property, "", name)
 
 
-def _scan_of(question: TrendQuestion, series: Sequence[Series], world: World, span: Span) -> tuple[Scan, Breakdowns]:
+def _scan_of(
+    question: TrendQuestion, series: Sequence[Series], world: World, span: TimeRange
+) -> tuple[Scan, Breakdowns]:
     """A scan with everything that the question reads: for what it depends on, and its warnings."""
     scan = Scan.of(question, world, span)
     breakdowns = Breakdowns.over(scan, question.breakdown, question.top)
@@ -141,12 +143,12 @@ def _scan_of(question: TrendQuestion, series: Sequence[Series], world: World, sp
     return scan, breakdowns
 
 
-def _range(question: TrendQuestion, series: Sequence[Series], world: World, span: Span, main: Span) -> _Range:
+def _range(question: TrendQuestion, series: Sequence[Series], world: World, span: TimeRange, main: TimeRange) -> _Range:
     buckets = Buckets.over(span, question.bucket, world.zone, world.as_of)
     extended = buckets.before(question.bucket, question.rolling - 1) if question.rolling else buckets
-    shapes: list[tuple[Span, Buckets | None, bool]]
+    shapes: list[tuple[TimeRange, Buckets | None, bool]]
     if question.rolling:
-        shapes = [(Span(extended.edges[0], span.until), extended, False), (span, None, True)]
+        shapes = [(TimeRange(extended.edges[0], span.until), extended, False), (span, None, True)]
     else:
         shapes = [(span, buckets, True)]
     nested = [[n] for n, one in enumerate(series) if not isinstance(one.measure, str)]

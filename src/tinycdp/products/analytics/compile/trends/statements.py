@@ -1,6 +1,6 @@
 """The SQL of a trend: one statement over one range.
 
-Shape   statement(…) → rows of (group, bucket, is it a total, aggregates …), and Columns, which reads the aggregates
+Shape   statement(…) → rows of (group, bucket, is it a total, aggregates …), and SeriesColumns, which reads these
 Laws    buckets and their total come from one pass: states of aggregates are merged, never numbers added.
         A nested measure is a number per unit first; cumulative, each event counts in its bucket and all later ones
 """
@@ -11,13 +11,13 @@ from typing import Any
 
 from tinycdp.dsl.sql.clickhouse import Parameters
 from tinycdp.dsl.sql.clickhouse.values import arithmetic
-from tinycdp.products.analytics.compile.calendar import Buckets, Span, invalid
+from tinycdp.products.analytics.compile.calendar import Buckets, TimeRange, invalid
 from tinycdp.products.analytics.compile.groups import Breakdowns
 from tinycdp.products.analytics.compile.measures import (
     OF_PROPERTY,
     PER_PERSON,
     THEN,
-    Aggregate,
+    AggregateCall,
     Measured,
     check_measure,
     counted,
@@ -37,7 +37,7 @@ _WITHOUT_PROPERTY = frozenset({"count", "people", "per_person"})
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class SeriesColumns:
     """The aggregates of a statement, by the letters of their series."""
 
     measured: tuple[tuple[str, Measured], ...]
@@ -71,11 +71,11 @@ def statement(
     series: Sequence[Series],
     chosen: Sequence[int],
     world: World,
-    span: Span,
+    span: TimeRange,
     buckets: Buckets | None,
     total: bool,
-    main: Span,
-) -> tuple[Statement, Columns]:
+    main: TimeRange,
+) -> tuple[Statement, SeriesColumns]:
     """The statement for some series over one range.
 
     buckets  None for the total alone
@@ -84,7 +84,8 @@ def statement(
     scan = Scan.of(question, world, span, parameters)
     scan.in_sessions = question.unit == "session"
     breakdowns = Breakdowns.over(scan, question.breakdown, question.top)
-    wanted = {*chosen, 0} if breakdowns else set(chosen)  # the first series says which groups are shown
+    # The groups are those of all series, in the order of the first one.
+    wanted = set(range(len(series))) if breakdowns else set(chosen)
     asked = [_Asked.over(scan, question, one, n) for n, one in enumerate(series) if n in wanted]
     mine = [one for one in asked if one.number in chosen]
     group, top = "[]", ""
@@ -101,7 +102,7 @@ def statement(
         body = _running(scan, mine, group, bucket)
     else:
         body = _plain(scan, mine, group, bucket, buckets, total)
-    columns = Columns(tuple((chr(ord("A") + one.number), one.outer) for one in mine))
+    columns = SeriesColumns(tuple((chr(ord("A") + one.number), one.outer) for one in mine))
     return Statement(top + body, parameters.values), columns
 
 
@@ -217,7 +218,7 @@ def _plain(scan: Scan, asked: Sequence[_Asked], group: str, bucket: str, buckets
 
 
 def _running(scan: Scan, asked: Sequence[_Asked], group: str, bucket: str) -> str:
-    aggregates: list[Aggregate] = [column for one in asked for column in one.outer.columns]
+    aggregates: list[AggregateCall] = [column for one in asked for column in one.outer.columns]
     states = [f"{column.sql('State')} AS s{n}" for n, column in enumerate(aggregates)]
     merged = [f"{column.merge(f's{n}')} OVER since AS a{n}" for n, column in enumerate(aggregates)]
     return (
@@ -248,7 +249,7 @@ def _nested(
     )
 
 
-def _top(scan: Scan, breakdowns: Breakdowns, first: _Asked, main: Span) -> str:
+def _top(scan: Scan, breakdowns: Breakdowns, first: _Asked, main: TimeRange) -> str:
     """The groups that are shown."""
     rows = f"SELECT *, {breakdowns.key} AS k\nFROM {scan.source(main)}"
     value = first.total()

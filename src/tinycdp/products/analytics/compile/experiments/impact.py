@@ -1,4 +1,4 @@
-"""Impact: what people do before and after their first use of a feature, against people who do not use it.
+"""Impact: what people do before and after the first use of a feature, against others.
 
 Shape   compile_impact(question, world) → Compiled[ImpactAnswer]
 Laws    users: people whose first use ever is in the range; day 0 is that instant. Others: people with any event around
@@ -17,7 +17,7 @@ from typing import Any
 
 from tinycdp.dsl.values.numbers import SCALE, divide, nanos, number
 from tinycdp.products.analytics.answers.schemas import ImpactAnswer, ImpactSide, Number
-from tinycdp.products.analytics.compile.calendar import BEGINNING, Span, duration_of, invalid, span_of
+from tinycdp.products.analytics.compile.calendar import BEGINNING, TimeRange, duration_of, invalid, span_of
 from tinycdp.products.analytics.compile.scan import EVERY, Scan
 from tinycdp.products.analytics.compile.sql import Parameters, Statement, indented
 from tinycdp.products.analytics.compile.world import Compiled, Rows, World
@@ -38,7 +38,7 @@ def compile_impact(question: ImpactQuestion, world: World) -> Compiled[ImpactAns
     span = span_of(question.from_, question.to, question.last, world.zone, world.as_of)
     parameters = Parameters()
     # The first use ever may be long before the range.
-    scan = Scan.of(question, world, Span(BEGINNING, span.until + within), parameters)
+    scan = Scan.of(question, world, TimeRange(BEGINNING, span.until + within), parameters)
     uses = scan.match(question.feature.event, question.feature.where, "feature")
     outcome = scan.match(question.outcome.event, question.outcome.where, "outcome")
     scan.match(EVERY, "", "")

@@ -1,4 +1,4 @@
-"""Experiments: the variants of a flag, compared by what their units do after their first exposure.
+"""Experiments: variants of a flag, by what their units do after their first exposure.
 
 Shape   compile_experiment(question, world) → Compiled[ExperimentAnswer]
 Laws    a unit is a person, or the unit of the exposure if that has no profile. It counts under its first exposure, if
@@ -21,17 +21,17 @@ from tinycdp.products.analytics.answers.schemas import (
     VariantResult,
     VariantUnits,
 )
-from tinycdp.products.analytics.compile.calendar import Span, duration_of, invalid, span_of
-from tinycdp.products.analytics.compile.people import people_where, unknown_key
-from tinycdp.products.analytics.compile.scan import Scan
-from tinycdp.products.analytics.compile.sql import Parameters, Statement, indented
-from tinycdp.products.analytics.compile.statistics import (
+from tinycdp.products.analytics.compile.calendar import TimeRange, duration_of, invalid, span_of
+from tinycdp.products.analytics.compile.experiments.statistics import (
     Comparison,
     Sample,
     compare_means,
     compare_rates,
     sample_ratio_p,
 )
+from tinycdp.products.analytics.compile.people import people_where, unknown_key
+from tinycdp.products.analytics.compile.scan import Scan
+from tinycdp.products.analytics.compile.sql import Parameters, Statement, indented
 from tinycdp.products.analytics.compile.world import Compiled, FlagFacts, Rows, World
 from tinycdp.products.analytics.questions.schemas import ExperimentMetric, ExperimentQuestion
 
@@ -91,7 +91,9 @@ def _resolved(metric: ExperimentMetric, world: World, path: str) -> ExperimentMe
     return metric
 
 
-def _exposed(question: ExperimentQuestion, flag: FlagFacts, world: World, span: Span, parameters: Parameters) -> str:
+def _exposed(
+    question: ExperimentQuestion, flag: FlagFacts, world: World, span: TimeRange, parameters: Parameters
+) -> str:
     """A table with a row per unit: unit, person (0 for none), variant, rule, version, first_at, crossed."""
     environment = parameters.whole(world.environment_id)
     conditions = [f"environment_id = {environment}", f"definition_id = {parameters.whole(flag.definition_id)}"]
@@ -112,7 +114,7 @@ def _exposed(question: ExperimentQuestion, flag: FlagFacts, world: World, span: 
     )
 
 
-def _counting(question: ExperimentQuestion, flag: FlagFacts, world: World, span: Span) -> Statement:
+def _counting(question: ExperimentQuestion, flag: FlagFacts, world: World, span: TimeRange) -> Statement:
     parameters = Parameters()
     exposed = _exposed(question, flag, world, span, parameters)
     sql = (
@@ -123,11 +125,11 @@ def _counting(question: ExperimentQuestion, flag: FlagFacts, world: World, span:
 
 
 def _measuring(
-    question: ExperimentQuestion, flag: FlagFacts, metric: ExperimentMetric, world: World, span: Span, path: str
+    question: ExperimentQuestion, flag: FlagFacts, metric: ExperimentMetric, world: World, span: TimeRange, path: str
 ) -> tuple[Statement, Scan]:
     within = duration_of(metric.within, f"{path}.within")
     parameters = Parameters()
-    scan = Scan.of(question, world, Span(span.since, span.until + within), parameters)
+    scan = Scan.of(question, world, TimeRange(span.since, span.until + within), parameters)
     condition = scan.match(metric.event, metric.where, path)
     value = scan.number(metric.property, f"{path}.property") if metric.property else ""
     exposed = _exposed(question, flag, world, span, parameters)

@@ -1,0 +1,1 @@
+"""Trends: measures per bucket of time and group, and formulas over them."""
