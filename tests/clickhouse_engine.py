@@ -27,7 +27,7 @@ from tinycdp.runtime import clock
 from tinycdp.settings import Settings, to_environ
 
 #: Those that a test fills; `migrations` stays.
-TABLES = ("events", "said", "people", "moved", "overrides", "exposed", "touched")
+TABLES = ("events", "said", "people", "moved", "overrides", "exposed", "touched", "watermarks")
 
 
 class Engine:

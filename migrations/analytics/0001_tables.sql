@@ -5,7 +5,8 @@
 -- Every key begins with the environment. No materialized views: their deduplication differs between versions. No TTL.
 
 -- Track, page and screen. The same batch sent twice is stored once, by its token. The profile is that of the event's time, and
--- is not in the key, so it can be rewritten.
+-- is not in the key, so it can be rewritten. restored: the position of the anonymisation that stored the event again, 0 for
+-- all others; its earlier copies are deleted by it.
 CREATE TABLE IF NOT EXISTS $database.events$local $on_cluster (
     environment_id UInt32,
     id UInt64,
@@ -18,7 +19,8 @@ CREATE TABLE IF NOT EXISTS $database.events$local $on_cluster (
     profile_id UInt64,
     message_id String,
     properties JSON(max_dynamic_paths=256),
-    context JSON(max_dynamic_paths=64)
+    context JSON(max_dynamic_paths=64),
+    restored UInt64
 )
 ENGINE = MergeTree  -- @single
 ENGINE = ReplicatedMergeTree  -- @cluster
@@ -134,6 +136,20 @@ ORDER BY (environment_id, name, day);
 
 CREATE TABLE IF NOT EXISTS $database.touched $on_cluster AS $database.touched_local  -- @cluster
 ENGINE = Distributed('$cluster', '$database_name', 'touched_local', cityHash64(name))  -- @cluster
+;
+
+-- How far each environment's copy is; without a row it is not complete. What answers state is the cursor in Postgres.
+CREATE TABLE IF NOT EXISTS $database.watermarks$local $on_cluster (
+    environment_id UInt32,
+    position UInt64,
+    at DateTime64(3, 'UTC')
+)
+ENGINE = ReplacingMergeTree(position)  -- @single
+ENGINE = ReplicatedReplacingMergeTree(position)  -- @cluster
+ORDER BY environment_id;
+
+CREATE TABLE IF NOT EXISTS $database.watermarks $on_cluster AS $database.watermarks_local  -- @cluster
+ENGINE = Distributed('$cluster', '$database_name', 'watermarks_local', environment_id)  -- @cluster
 ;
 
 -- The overrides in memory. It never loads by itself: the feed does it after each change.

@@ -69,6 +69,8 @@ if TYPE_CHECKING:
     from tinycdp.runtime.policies.redis_limits import RedisMeter
 
 _WORKER_CONNECTIONS = 4
+#: Two batches and a copy of a whole environment, each with a snapshot.
+_FEED_CONNECTIONS = 6
 
 
 @dataclass
@@ -339,13 +341,29 @@ async def work(settings: Settings, signals: StopSignals, now: Clock = clock.now)
 
     assert settings.database_url is not None
     stop = asyncio.Event()
-    opening = open_migrated(settings.database_url, _WORKER_CONNECTIONS)
+    opening = open_migrated(settings.database_url, _WORKER_CONNECTIONS + _FEED_CONNECTIONS)
     async with await signals.unless_stopped(opening) as pool:
         worker = Worker(
             pool, Catalogs(), now, settings.backfill_share, settings.exposure_days, outbox_days=settings.outbox_days
         )
+        feeding = asyncio.create_task(_feed(settings, pool, stop, now))
         with signals.calling(stop.set):
             await worker.run(stop, settings.drain_seconds)
+        await feeding
+
+
+async def _feed(settings: Settings, pool: Pool, stop: asyncio.Event, now: Clock) -> None:
+    """Feed ClickHouse until `stop` is set, if this installation has one."""
+    from tinycdp.products.analytics.packages import has_client, has_engine  # noqa: PLC0415
+
+    if not (has_client() if settings.clickhouse_url else settings.analytics and has_engine()):
+        return
+    from tinycdp.products.analytics.feed.loop import Feed  # noqa: PLC0415 - the packages are optional
+    from tinycdp.products.analytics.store.clickhouse import ClickHouse  # noqa: PLC0415
+
+    assert settings.database_url is not None
+    async with ClickHouse(settings) as clickhouse:
+        await Feed(clickhouse, settings.database_url, pool, now, exposure_days=settings.exposure_days).run(stop)
 
 
 # The command line

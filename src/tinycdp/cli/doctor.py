@@ -1,6 +1,7 @@
 """`doctor`: checks an installation, or its profiles."""
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from tinycdp.cli.database import on_database
@@ -10,6 +11,7 @@ from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
     from tinycdp.cli.options import Commands
+    from tinycdp.runtime.environment import Environment
 
 
 def add_to(commands: "Commands") -> None:
@@ -44,6 +46,8 @@ def _examine(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
+    import msgspec
+
     from tinycdp.api.http.responses import as_schema, encode
     from tinycdp.api.profiles.schemas import VerificationReport
     from tinycdp.runtime.profiles import verify
@@ -61,8 +65,34 @@ def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
         ),
     )
     end_progress()
+    copy = _compare_analytics(settings)
     if arguments.json:
-        print(encode(as_schema(report, VerificationReport)).decode())
+        document = msgspec.to_builtins(as_schema(report, VerificationReport))
+        print(encode({**document, "analytics": copy}).decode())
     else:
         print(verify.as_text(report))
-    return 1 if report.differences else 0
+        if copy is not None:
+            print("\n".join(f"analytics: {line}" for line in copy or ["has what Postgres has"]))
+    return 1 if report.differences or copy else 0
+
+
+def _compare_analytics(settings: Settings) -> list[str] | None:
+    """What ClickHouse has otherwise than Postgres, in sentences; None if this installation has no copy that answers."""
+    from tinycdp.errors import Unavailable
+    from tinycdp.products.analytics.packages import has_client
+    from tinycdp.runtime.definitions.catalogs import Catalogs
+
+    if not has_client() or not (settings.clickhouse_url or settings.analytics):
+        return None
+    from tinycdp.products.analytics.feed.verify import in_words, verify
+    from tinycdp.products.analytics.store.clickhouse import ClickHouse
+
+    async def compare(environment: "Environment") -> list[str]:
+        async with ClickHouse(settings) as clickhouse:
+            return in_words(await verify(clickhouse, environment, Catalogs()))
+
+    try:
+        return on_database(settings, compare)
+    except Unavailable as away:
+        print(f"analytics: not compared. {away.message}", file=sys.stderr)
+        return None

@@ -29,7 +29,11 @@ def add_to(commands: "Commands") -> None:
 
     command(commands, "init", run_init, "create an empty project, and print its keys and what to do next", OWN)
     command(commands, "work", run_work, "run the background worker", OWN)
-    command(commands, "analytics", run_analytics, "run the embedded ClickHouse that answers analytics", OWN)
+    analytics = command(commands, "analytics", run_analytics, "run the embedded ClickHouse that answers analytics", OWN)
+    analytics.add_argument(
+        "action", nargs="?", choices=["rebuild"], help="instead: have the environment's copy made again from Postgres"
+    )
+    analytics.add_argument("--environment", metavar="KEY", help="environment to rebuild (TINYCDP_ENVIRONMENT)")
     command(commands, "migrate", run_migrate, "bring the database schema up to date, and create the first keys", OWN)
 
     seed = command(commands, "seed", run_seed, "send the example shop's events to a running server")
@@ -70,6 +74,8 @@ def run_work(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def run_analytics(arguments: argparse.Namespace, settings: Settings) -> int:
+    if arguments.action == "rebuild":
+        return _rebuild(settings)
     with StopSignals() as signals, contextlib.suppress(StopRequested):
         from tinycdp.products.analytics.packages import check_engine
 
@@ -77,6 +83,17 @@ def run_analytics(arguments: argparse.Namespace, settings: Settings) -> int:
         from tinycdp.products.analytics.engine.server import serve
 
         serve(settings, signals)
+    return 0
+
+
+def _rebuild(settings: Settings) -> int:
+    from tinycdp.cli.database import on_database
+    from tinycdp.cli.terminal import end_progress, show_progress
+    from tinycdp.products.analytics.feed import fill
+
+    on_database(settings, lambda environment: fill.rebuild(environment, show_progress))
+    end_progress()
+    print(f"analytics of {settings.environment} is copied anew")
     return 0
 
 

@@ -1,0 +1,1 @@
+"""The feed: copies every committed change from Postgres into ClickHouse, once."""
