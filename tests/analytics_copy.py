@@ -52,6 +52,8 @@ async def in_postgres(pool: Pool, environment_id: int) -> dict[str, list[Any]]:
             profile_id = survivors[profile_id]
         return profile_id
 
+    groups = await pool.fetch("SELECT key, traits FROM groups WHERE environment_id = $1", environment_id)
+    traits = {row["key"]: plain(row["traits"]) for row in groups}
     events = await pool.fetch("SELECT * FROM events WHERE environment_id = $1", environment_id)
     return {
         "events": [
@@ -63,13 +65,16 @@ async def in_postgres(pool: Pool, environment_id: int) -> dict[str, list[Any]]:
             for row in events if row["name"]
         ],
         "said": [
-            (name, row["identifier_id"], row["occurred_at"], row["message_id"], plain(value))
+            (
+                name, row["identifier_id"], owners[row["identifier_id"]], row["occurred_at"], row["message_id"],
+                plain(value),
+            )
             for row in events if row["kind"] == "identify" for name, value in row["properties"].items()
         ],
         "people": [
             (
                 row["id"], plain(row["properties"]), row["first_seen_at"] or 0, row["last_seen_at"] or 0,
-                row["group_key"] or "", sorted(members.get(row["id"], [])),
+                row["group_key"] or "", traits.get(row["group_key"], "{}"), sorted(members.get(row["id"], [])),
             )
             for row in profiles if row["merged_into"] is None
         ],
@@ -99,11 +104,11 @@ async def in_clickhouse(clickhouse: ClickHouse, environment_id: int) -> dict[str
         f" active, identifier_id, {who}, message_id, toJSONString(properties) FROM events {where}"
     )
     said = await rows(
-        "SELECT property, identifier_id, toUnixTimestamp64Milli(at), message_id, value FROM said FINAL " + where
+        f"SELECT property, identifier_id, {who}, toUnixTimestamp64Milli(at), message_id, value FROM said FINAL {where}"
     )
     people = await rows(
         "SELECT profile_id, toJSONString(properties), toUnixTimestamp64Milli(first_seen),"
-        f" toUnixTimestamp64Milli(last_seen), group_key, segments FROM people FINAL {where} AND alive"
+        f" toUnixTimestamp64Milli(last_seen), group_key, group_traits, segments FROM people FINAL {where} AND alive"
     )
     moved = await rows(
         f"SELECT segment_id, profile_id, toUnixTimestamp64Milli(at), entered, id FROM moved FINAL {where}"
@@ -114,8 +119,10 @@ async def in_clickhouse(clickhouse: ClickHouse, environment_id: int) -> dict[str
     )
     return {
         "events": [(*row[:9], plain(json.loads(row[9]))) for row in events],
-        "said": [(*row[:4], plain(json.loads(row[4]))) for row in said],
-        "people": [(row[0], plain(json.loads(row[1])), *row[2:5], sorted(row[5])) for row in people],
+        "said": [(*row[:5], plain(json.loads(row[5]))) for row in said],
+        "people": [
+            (row[0], plain(json.loads(row[1])), *row[2:5], plain(json.loads(row[5])), sorted(row[6])) for row in people
+        ],
         "moved": [tuple(row) for row in moved],
         "exposed": [tuple(row) for row in exposed],
     }

@@ -5,7 +5,7 @@
 -- Every key begins with the environment. No materialized views: their deduplication differs between versions. No TTL.
 
 -- Track, page and screen. The same batch sent twice is stored once, by its token. The profile is that of the event's time, and
--- is not in the key, so it can be rewritten. restored: the position of the anonymisation that stored the event again, 0 for
+-- is not in the key, so it can be rewritten; stored_profile_id never is: it says whose segments counted then. restored: the position of the anonymisation that stored the event again, 0 for
 -- all others; its earlier copies are deleted by it.
 CREATE TABLE IF NOT EXISTS $database.events$local $on_cluster (
     environment_id UInt32,
@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS $database.events$local $on_cluster (
     active Bool,
     identifier_id UInt64,
     profile_id UInt64,
+    stored_profile_id UInt64,
     message_id String,
     properties JSON(max_dynamic_paths=256),
     context JSON(max_dynamic_paths=64),
@@ -34,11 +35,12 @@ CREATE TABLE IF NOT EXISTS $database.events $on_cluster AS $database.events_loca
 ENGINE = Distributed('$cluster', '$database_name', 'events_local', cityHash64(profile_id))  -- @cluster
 ;
 
--- What each identify set: the value of one property, as JSON text.
+-- What each identify set: the value of one property, as JSON text. The profile is rewritten as that of events.
 CREATE TABLE IF NOT EXISTS $database.said$local $on_cluster (
     environment_id UInt32,
     property LowCardinality(String),
     identifier_id UInt64,
+    profile_id UInt64,
     at DateTime64(3, 'UTC'),
     message_id String,
     value String
@@ -51,7 +53,8 @@ CREATE TABLE IF NOT EXISTS $database.said $on_cluster AS $database.said_local  -
 ENGINE = Distributed('$cluster', '$database_name', 'said_local', cityHash64(identifier_id))  -- @cluster
 ;
 
--- Profiles as of the newest batch that touched them. segments are the live segments each is in.
+-- Profiles as of the newest batch that touched them. segments are the live segments each is in;
+-- group_traits the traits of its group, as JSON text.
 CREATE TABLE IF NOT EXISTS $database.people$local $on_cluster (
     environment_id UInt32,
     profile_id UInt64,
@@ -59,6 +62,7 @@ CREATE TABLE IF NOT EXISTS $database.people$local $on_cluster (
     first_seen DateTime64(3, 'UTC'),
     last_seen DateTime64(3, 'UTC'),
     group_key String,
+    group_traits String,
     segments Array(UInt32),
     alive Bool,
     version UInt64

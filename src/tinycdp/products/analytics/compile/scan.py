@@ -218,7 +218,8 @@ class Scan:
         return [
             f"GLOBAL ASOF LEFT JOIN (SELECT profile_id, at, toNullable(argMax(entered, id)) AS entered FROM moved "
             f"WHERE environment_id = {environment} AND segment_id = {self.parameters.whole(id_)} "
-            f"GROUP BY profile_id, at) AS {alias} ON {alias}.profile_id = e.profile_id AND {alias}.at <= e.occurred_at"
+            f"GROUP BY profile_id, at) AS {alias} "
+            f"ON {alias}.profile_id = e.stored_profile_id AND {alias}.at <= e.occurred_at"
             for id_, alias in self._moved.items()
         ]
 

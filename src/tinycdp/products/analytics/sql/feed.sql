@@ -7,7 +7,7 @@
 -- index: events_pkey
 SELECT e.environment_id, e.id, e.name, e.kind, e.occurred_at AT TIME ZONE 'UTC' AS occurred_at,
        e.received_at AT TIME ZONE 'UTC' AS received_at, coalesce(e.context -> 'active' <> 'false', true) AS active,
-       e.identifier_id, g.profile_id, e.message_id, CASE WHEN $7::boolean THEN '{}' ELSE e.properties END AS properties,
+       e.identifier_id, g.profile_id, g.profile_id AS stored_profile_id, e.message_id, CASE WHEN $7::boolean THEN '{}' ELSE e.properties END AS properties,
        CASE WHEN $7::boolean THEN '{}' ELSE e.context END AS context, g.restored
 FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS g (id, profile_id, restored)
 JOIN events e ON e.environment_id = $1::integer AND e.id = g.id
@@ -17,9 +17,10 @@ WHERE e.received_at BETWEEN $5::timestamptz AND $6::timestamptz AND e.name <> ''
 -- What each identify set.
 -- args: environment_id integer, ids bigint[], from timestamptz, to timestamptz
 -- index: events_pkey
-SELECT e.environment_id, p.key AS property, e.identifier_id, e.occurred_at AT TIME ZONE 'UTC' AS at, e.message_id,
-       p.value AS value
-FROM events e CROSS JOIN LATERAL jsonb_each(e.properties) AS p
+SELECT e.environment_id, p.key AS property, e.identifier_id, a.profile_id, e.occurred_at AT TIME ZONE 'UTC' AS at,
+       e.message_id, p.value AS value
+FROM events e JOIN identifiers a ON a.environment_id = $1::integer AND a.id = e.identifier_id
+CROSS JOIN LATERAL jsonb_each(e.properties) AS p
 WHERE e.environment_id = $1::integer AND e.id = ANY ($2::bigint[])
   AND e.received_at BETWEEN $3::timestamptz AND $4::timestamptz AND e.kind = 'identify';
 
@@ -57,9 +58,10 @@ WITH inside AS (
 SELECT $1::integer AS environment_id, g.id AS profile_id, coalesce(p.properties, '{}') AS properties,
        coalesce(p.first_seen_at, 'epoch') AT TIME ZONE 'UTC' AS first_seen,
        coalesce(p.last_seen_at, 'epoch') AT TIME ZONE 'UTC' AS last_seen, coalesce(p.group_key, '') AS group_key,
-       coalesce(i.segments, '[]') AS segments, p.id IS NOT NULL AS alive, $5::bigint AS version
+       coalesce(o.traits, '{}') AS group_traits, coalesce(i.segments, '[]') AS segments, p.id IS NOT NULL AS alive, $5::bigint AS version
 FROM unnest($2::bigint[]) AS g (id)
 LEFT JOIN profiles p ON p.environment_id = $1::integer AND p.id = g.id AND p.merged_into IS NULL
+LEFT JOIN groups o ON o.environment_id = $1::integer AND o.key = p.group_key
 LEFT JOIN inside i ON i.profile_id = p.id;
 
 -- name: moved_of_batch
@@ -113,18 +115,28 @@ SELECT c.environment_id, c.definition_id, c.unit,
 FROM chosen c LEFT JOIN now_at n ON n.id = c.profile_id;
 
 -- name: all_events
+-- With the profile that each identifier belonged to when the event was received: from the moves since.
 -- args: environment_id integer
+WITH moves AS (
+    SELECT i.identifier_id, m.from_id, m.moved_at AS until,
+           coalesce(lag(m.moved_at) OVER (PARTITION BY i.identifier_id ORDER BY m.id), '-infinity') AS since
+    FROM identifier_moves m CROSS JOIN LATERAL unnest(m.identifier_ids) AS i (identifier_id)
+    WHERE m.environment_id = $1::integer
+)
 SELECT e.environment_id, e.id, e.name, e.kind, e.occurred_at AT TIME ZONE 'UTC' AS occurred_at,
        e.received_at AT TIME ZONE 'UTC' AS received_at, coalesce(e.context -> 'active' <> 'false', true) AS active,
-       e.identifier_id, a.profile_id, e.message_id, e.properties, e.context
+       e.identifier_id, a.profile_id, coalesce(m.from_id, a.profile_id) AS stored_profile_id, e.message_id,
+       e.properties, e.context
 FROM events e JOIN identifiers a ON a.environment_id = e.environment_id AND a.id = e.identifier_id
+LEFT JOIN moves m ON m.identifier_id = e.identifier_id AND e.received_at >= m.since AND e.received_at < m.until
 WHERE e.environment_id = $1::integer AND e.name <> '';
 
 -- name: all_said
 -- args: environment_id integer
-SELECT e.environment_id, p.key AS property, e.identifier_id, e.occurred_at AT TIME ZONE 'UTC' AS at, e.message_id,
-       p.value AS value
-FROM events e CROSS JOIN LATERAL jsonb_each(e.properties) AS p
+SELECT e.environment_id, p.key AS property, e.identifier_id, a.profile_id, e.occurred_at AT TIME ZONE 'UTC' AS at,
+       e.message_id, p.value AS value
+FROM events e JOIN identifiers a ON a.environment_id = $1::integer AND a.id = e.identifier_id
+CROSS JOIN LATERAL jsonb_each(e.properties) AS p
 WHERE e.environment_id = $1::integer AND e.kind = 'identify';
 
 -- name: all_people
@@ -138,8 +150,10 @@ WITH inside AS (
 )
 SELECT p.environment_id, p.id AS profile_id, p.properties, coalesce(p.first_seen_at, 'epoch') AT TIME ZONE 'UTC' AS first_seen,
        coalesce(p.last_seen_at, 'epoch') AT TIME ZONE 'UTC' AS last_seen, coalesce(p.group_key, '') AS group_key,
-       coalesce(i.segments, '[]') AS segments, true AS alive, $4::bigint AS version
-FROM profiles p LEFT JOIN inside i ON i.profile_id = p.id
+       coalesce(o.traits, '{}') AS group_traits, coalesce(i.segments, '[]') AS segments, true AS alive, $4::bigint AS version
+FROM profiles p
+LEFT JOIN groups o ON o.environment_id = $1::integer AND o.key = p.group_key
+LEFT JOIN inside i ON i.profile_id = p.id
 WHERE p.environment_id = $1::integer AND p.merged_into IS NULL;
 
 -- name: all_moved

@@ -120,17 +120,17 @@ class Target:
         return int(n), int(newest)
 
     async def fold(self, version: int) -> None:
-        """Write the overrides up to a version into the events themselves, and drop them.
+        """Write the overrides up to a version into the rows themselves, and drop them.
 
         A question gets the same profiles from either meanwhile."""
         environment = f"environment_id = {self.environment_id:d}"
-        place = self._place("events")
-        await self._clickhouse.command(
-            f"ALTER TABLE {place} UPDATE profile_id = dictGetOrDefault({self._who()}, 'profile_id',"
-            f" (environment_id, identifier_id), profile_id) WHERE {environment} AND identifier_id IN"
-            f" (SELECT identifier_id FROM overrides WHERE {environment} AND version <= {version:d})",
-            settings=_WAITING,
-        )
+        for table in ("events", "said"):
+            await self._clickhouse.command(
+                f"ALTER TABLE {self._place(table)} UPDATE profile_id = dictGetOrDefault({self._who()}, 'profile_id',"
+                f" (environment_id, identifier_id), profile_id) WHERE {environment} AND identifier_id IN"
+                f" (SELECT identifier_id FROM overrides WHERE {environment} AND version <= {version:d})",
+                settings=_WAITING,
+            )
         await self._delete("overrides", f"version <= {version:d}")
         await self.reload_who()
 
