@@ -1,5 +1,6 @@
 """The feed: what ClickHouse has is what Postgres has, whatever happens, and whatever is killed meanwhile."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -244,6 +245,27 @@ async def test_verify_finds_what_differs(services: list[Parts], shop: int, follo
     await following.clickhouse.command("DELETE FROM events WHERE name = 'buy'")
     [found] = await verify.verify(following.clickhouse, following.environment, Catalogs())
     assert (found.what[:2], found.postgres, found.clickhouse) == (("events", "buy"), 1, 0)
+
+
+async def test_verify_may_run_while_events_come_in(services: list[Parts], shop: int, following: Following) -> None:
+    await following.catch_up()
+    done = asyncio.Event()
+
+    async def send() -> None:
+        n = 0
+        while not done.is_set():
+            n += 1
+            await services[0].ingest.accept(shop, [message(f"m{n}", f"u{n}", ("open", "buy")[n % 2])])
+
+    async def follow() -> None:
+        while not done.is_set():
+            await following.feed.step(following.environment)
+
+    sending, feeding = asyncio.create_task(send()), asyncio.create_task(follow())
+    for _ in range(3):
+        assert await verify.verify(following.clickhouse, following.environment, Catalogs()) == []
+    done.set()
+    await asyncio.gather(sending, feeding)
 
 
 async def test_a_touch_is_newer_than_what_was_read_before(

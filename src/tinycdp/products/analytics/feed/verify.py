@@ -1,16 +1,17 @@
 """Compares the copy in ClickHouse with Postgres, at one watermark.
 
 Shape   verify(clickhouse, environment, catalogs) → list of CountDifference, empty if they agree
-Laws    events by name and local day, profiles, and members of each live segment. Events that the feed has not read yet
-        are not missing: the outbox names them. Only what differs in TRIES comparisons is a difference, because the feed
-        goes on meanwhile
+Laws    events by name and local day, profiles, and members of each live segment. The feed goes on meanwhile: ClickHouse
+        is counted before Postgres, and again when it has all that Postgres had. What is counted there has to lie
+        between the two. Only what differs in TRIES comparisons is a difference
 """
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
-from tinycdp.engine import outbox as changes
 from tinycdp.products.analytics.feed.apply import live_segments
+from tinycdp.products.analytics.feed.fill import CONSUMER
 from tinycdp.products.analytics.feed.lag import watermark
 from tinycdp.products.analytics.store import source
 from tinycdp.products.analytics.store.clickhouse import ClickHouse
@@ -23,6 +24,9 @@ from tinycdp.store.database.pool import snapshot
 
 TRIES = 4
 _PAUSE_SECONDS = 0.5
+_PATIENCE_SECONDS = 30.0
+_POLL_SECONDS = 0.1
+_LAST_POSITION = 2**62
 
 #: What is counted, such as ("events", "purchase", "2026-03-01"), ("segment", "12") or ("profiles",) → how many.
 Counts = dict[tuple[str, ...], int]
@@ -52,31 +56,39 @@ async def verify(clickhouse: ClickHouse, environment: Environment, catalogs: Cat
 
 
 async def _compare(clickhouse: ClickHouse, environment: Environment, catalogs: Catalogs) -> list[CountDifference]:
+    target = Target(clickhouse, environment.id)
     async with snapshot(environment.pool) as connection:
-        cursor = await outbox_store.find_cursor(connection, environment.id, "analytics")
-        after = cursor.position if cursor is not None else 0
-        unread = await outbox_store.read_outbox(connection, environment.id, after, 2**62)
-        catalog = await catalogs.current_in(connection, environment.id)
         zone = (await definition_store.find_environment(connection, environment.id)).zone
-        lacking = [
-            id
-            for row in unread
-            for change in changes.decode(row.changes)
-            if isinstance(change, changes.StoredEvents)
-            for id, _ in change.pairs()
-        ]
-        days = await source.counts_by_day(connection, environment.id, zone, lacking)
-        theirs: Counts = {("events", row.name, row.day.isoformat()): row.events for row in days}
+    before = await target.counts(zone)
+    async with snapshot(environment.pool) as connection:
+        catalog = await catalogs.current_in(connection, environment.id)
+        cursor = await outbox_store.find_cursor(connection, environment.id, CONSUMER)
+        after = cursor.position if cursor is not None else 0
+        unread = await outbox_store.read_outbox(connection, environment.id, after, _LAST_POSITION)
+        theirs: Counts = {
+            ("events", row.name, row.day.isoformat()): row.events
+            for row in await source.counts_by_day(connection, environment.id, zone)
+        }
         theirs["profiles",] = await source.counts_of_people(connection, environment.id)
         for row in await source.counts_of_members(connection, environment.id, *live_segments(catalog)):
             theirs["segment", str(row.segment_id)] = row.members
-    ours = await Target(clickhouse, environment.id).counts(zone)
-    what = sorted(theirs.keys() | ours.keys())
-    return [
-        CountDifference(one, theirs.get(one, 0), ours.get(one, 0))
-        for one in what
-        if theirs.get(one, 0) != ours.get(one, 0)
-    ]
+    if unread:
+        await _wait_for(environment, unread[-1].position)
+    later = await target.counts(zone)
+    found = []
+    for what in sorted(theirs.keys() | before.keys() | later.keys()):
+        least, most = sorted((before.get(what, 0), later.get(what, 0)))
+        if not least <= theirs.get(what, 0) <= most:
+            found.append(CountDifference(what, theirs.get(what, 0), later.get(what, 0)))
+    return found
+
+
+async def _wait_for(environment: Environment, position: int) -> None:
+    """Wait until the feed is there, for a while at most."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while (await watermark(environment)).position < position:  # noqa: ASYNC110 - the feed may be elsewhere
+                await asyncio.sleep(_POLL_SECONDS)
 
 
 def in_words(found: list[CountDifference]) -> list[str]:

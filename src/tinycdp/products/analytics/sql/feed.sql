@@ -224,10 +224,11 @@ UNION
 SELECT DISTINCT to_char(received_at AT TIME ZONE 'UTC', 'YYYYMM')::integer FROM events_default;
 
 -- name: counts_by_day
--- Events by name and local day, those of `without` apart, that the feed has not read yet.
--- args: environment_id integer, zone text, without bigint[]
-SELECT e.name, (e.occurred_at AT TIME ZONE $2::text)::date AS day, count(*) AS events
-FROM events e WHERE e.environment_id = $1 AND e.name <> '' AND e.id <> ALL ($3::bigint[])
+-- Events by name and local day. ClickHouse's calendar begins in 1900 and ends in 2299.
+-- args: environment_id integer, zone text
+SELECT e.name, least(greatest((e.occurred_at AT TIME ZONE $2::text)::date, '1900-01-01'), '2299-12-31') AS day,
+       count(*) AS events
+FROM events e WHERE e.environment_id = $1 AND e.name <> ''
 GROUP BY 1, 2;
 
 -- name: counts_of_people

@@ -21,6 +21,7 @@ from tinycdp.store.database.statements import load
 _SQL = load("feed", "tinycdp.products.analytics")
 #: A copy of a whole environment may take hours.
 _LONGEST_COPY_SECONDS = 24 * 3600.0
+_LONGEST_COUNT_SECONDS = 3600.0
 #: Chunks between Postgres and ClickHouse that wait, some 64 KB each.
 _CHUNKS = 16
 
@@ -133,12 +134,9 @@ async def months_of_events(connection: Connection) -> set[int]:
     return {row["month"] for row in await connection.fetch(_SQL["months_of_events"])}
 
 
-async def counts_by_day(
-    connection: Connection, environment_id: int, zone: str, without: Sequence[int]
-) -> list[EventsOfDayRow]:
-    return EventsOfDayRow.every(
-        await connection.fetch(_SQL["counts_by_day"], environment_id, zone, without, timeout=3600)
-    )
+async def counts_by_day(connection: Connection, environment_id: int, zone: str) -> list[EventsOfDayRow]:
+    rows = await connection.fetch(_SQL["counts_by_day"], environment_id, zone, timeout=_LONGEST_COUNT_SECONDS)
+    return EventsOfDayRow.every(rows)
 
 
 async def counts_of_people(connection: Connection, environment_id: int) -> int:
