@@ -696,6 +696,21 @@ CREATE TABLE public.revisions (
     live_at timestamp with time zone
 );
 
+CREATE TABLE public.saved_definitions (
+    environment_id integer NOT NULL,
+    definition_id integer NOT NULL,
+    version integer NOT NULL,
+    change integer NOT NULL,
+    kind text NOT NULL,
+    key text NOT NULL,
+    document json,
+    author text NOT NULL,
+    note text NOT NULL,
+    saved_at timestamp with time zone NOT NULL,
+    is_newest boolean NOT NULL,
+    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['report'::text, 'metric'::text, 'event'::text, 'dashboard'::text])))
+);
+
 CREATE TABLE public.session_variants (
     environment_id integer NOT NULL,
     definition_id integer NOT NULL,
@@ -948,6 +963,9 @@ ALTER TABLE ONLY public.rejection_counts
 ALTER TABLE ONLY public.revisions
     ADD CONSTRAINT revisions_pkey PRIMARY KEY (environment_id, revision);
 
+ALTER TABLE ONLY public.saved_definitions
+    ADD CONSTRAINT saved_definitions_pkey PRIMARY KEY (environment_id, definition_id, version);
+
 ALTER TABLE ONLY public.session_variants
     ADD CONSTRAINT session_variants_pkey PRIMARY KEY (environment_id, definition_id, unit, session);
 
@@ -1014,6 +1032,10 @@ CREATE INDEX rejected_messages_by_time ON public.rejected_messages USING btree (
 
 CREATE UNIQUE INDEX rejected_messages_once ON public.rejected_messages USING btree (environment_id, digest);
 
+CREATE INDEX saved_definitions_by_change ON public.saved_definitions USING btree (environment_id, change);
+
+CREATE UNIQUE INDEX saved_definitions_by_key ON public.saved_definitions USING btree (environment_id, kind, key) WHERE (is_newest AND (document IS NOT NULL));
+
 CREATE INDEX session_variants_expired ON public.session_variants USING btree (environment_id, kept_until);
 
 CREATE INDEX splits_of_profile ON public.splits USING btree (environment_id, profile_id);
@@ -1075,6 +1097,9 @@ ALTER TABLE ONLY public.policies
 
 ALTER TABLE ONLY public.projects
     ADD CONSTRAINT projects_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisations(id);
+
+ALTER TABLE ONLY public.saved_definitions
+    ADD CONSTRAINT saved_definitions_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES public.environments(id);
 
 ALTER TABLE ONLY public.suppressions
     ADD CONSTRAINT suppressions_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES public.environments(id);

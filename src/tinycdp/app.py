@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tinycdp.api.decisions.answers import DecisionService
 from tinycdp.api.ofrep.bulk import Bulk
 from tinycdp.model import IdentifierKind
+from tinycdp.products import register_products
 from tinycdp.runtime import clock
 from tinycdp.runtime.access.key_uses import KeyUses
 from tinycdp.runtime.access.keys import Keyring
@@ -67,6 +68,8 @@ if TYPE_CHECKING:
     from litestar.types import ASGIApp
 
     from tinycdp.runtime.policies.redis_limits import RedisMeter
+
+register_products()
 
 _WORKER_CONNECTIONS = 4
 #: Two batches and a copy of a whole environment, each with a snapshot.
@@ -301,6 +304,7 @@ def create_litestar(settings: Settings, now: Clock = clock.now) -> "Litestar":
     The parts use `state.settings` and the clock `state.now` as they are when the application starts."""
     from tinycdp.api.application import litestar  # noqa: PLC0415 - only where HTTP is served
     from tinycdp.api.ingest.adapters.history import PARSE  # noqa: PLC0415
+    from tinycdp.products.analytics import routes  # noqa: PLC0415
 
     @asynccontextmanager
     async def serving(app: Any) -> AsyncIterator[None]:
@@ -314,7 +318,7 @@ def create_litestar(settings: Settings, now: Clock = clock.now) -> "Litestar":
             finally:
                 await parts.stop()
 
-    application = litestar(serving)
+    application = litestar(serving, routes.GUARDED)
     application.state.settings, application.state.now = settings, now
     return application
 

@@ -11,6 +11,7 @@ from tinycdp.api.http.access_log import logged
 from tinycdp.api.http.openapi import scope_of
 from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED, GUARDED
 from tinycdp.outages import Outage
+from tinycdp.products.analytics import routes as analytics
 from tinycdp.runtime.metrics import ACKNOWLEDGED, DECIDED, LATENCY, Latency
 from tinycdp.server.logs import JsonFormatter, granian_logging
 
@@ -136,7 +137,7 @@ def test_every_route_that_tracks_or_decides_has_a_histogram() -> None:
     tracking = {route for route in FOREIGN if "Tracking" in (route.tags or ()) and "POST" in route.http_methods}
     deciding = {
         route
-        for route in [*FOREIGN, *FOREIGN_GUARDED, *GUARDED]
+        for route in [*FOREIGN, *FOREIGN_GUARDED, *GUARDED, *analytics.GUARDED]
         if "Decisions" in (route.tags or ()) and scope_of(route) == "decide"
     }
     assert {route.opt.get(LATENCY) for route in tracking} == set(ACKNOWLEDGED)

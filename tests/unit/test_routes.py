@@ -15,10 +15,11 @@ from tinycdp.api.http.requests import read_as
 from tinycdp.api.http.responses import ExactResponse
 from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED, GUARDED, OPEN
 from tinycdp.errors import InvalidInput
+from tinycdp.products.analytics import routes as analytics
 
 API = Path(__file__).parents[2] / "src" / "tinycdp" / "api"
 FILES = sorted(API.rglob("*.py"))
-ROUTES = [*FOREIGN, *FOREIGN_GUARDED, *OPEN, *GUARDED]
+ROUTES = [*FOREIGN, *FOREIGN_GUARDED, *OPEN, *GUARDED, *analytics.GUARDED]
 
 #: Parts are injected. Only the measured path of tracking takes them from the application, once for each request.
 LOOK_UPS = {"ingest/routes.py": 1}

@@ -18,6 +18,7 @@ from tinycdp.api.http.responses import as_schema, encode
 from tinycdp.engine.flags.document import IdentifierRef, Override
 from tinycdp.engine.schema.tracking_plan import Naming, PlannedEvent, PlannedProperty
 from tinycdp.model import Warned
+from tinycdp.products.analytics import routes as analytics
 from tinycdp.runtime.decisions.evaluations import Evaluated
 from tinycdp.runtime.policies.enrichment import BusinessHours, EnrichmentPolicy
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, KindPolicy
@@ -25,7 +26,13 @@ from tinycdp.runtime.policies.limits import KeyLimits, Limits, Rate, Sampling
 from tinycdp.runtime.policies.privacy_rules import ConsentRule, PrivacyPolicy, PrivacyRule
 from tinycdp.runtime.policies.validation import AllowedRule, RequiredRule, UuidRule, ValidationPolicy
 
-ROUTES: list[HTTPRouteHandler] = [*routes.FOREIGN, *routes.FOREIGN_GUARDED, *routes.OPEN, *routes.GUARDED]
+ROUTES: list[HTTPRouteHandler] = [
+    *routes.FOREIGN,
+    *routes.FOREIGN_GUARDED,
+    *routes.OPEN,
+    *routes.GUARDED,
+    *analytics.GUARDED,
+]
 
 #: Documents that are stored as they are sent.
 POLICIES = {
@@ -35,7 +42,7 @@ POLICIES = {
 #: Documents that the engine reads and the database stores unchanged; Evaluated is encoded where its digest is made.
 DOCUMENTS = {PlannedEvent, PlannedProperty, Override, IdentifierRef, Warned, Evaluated} | POLICIES
 #: Where structs of the wire live.
-HOMES = ("tinycdp.api.",)
+HOMES = ("tinycdp.api.", "tinycdp.products.analytics.")
 
 
 @pytest.mark.parametrize("handler", ROUTES, ids=lambda handler: min(handler.paths))

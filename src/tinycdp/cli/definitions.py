@@ -32,7 +32,7 @@ def add_to(commands: "Commands") -> None:
     apply.add_argument("--wait", action="store_true", help="wait until the revision is live")
     apply.add_argument("--note", default="", metavar="TEXT", help="the reason, shown in the history")
     pull = command(commands, "pull", run_pull, "write the environment's definitions to files", REMOTE)
-    pull.add_argument("folder", type=Path, metavar="DIR", help="folder for traits.yaml, segments.yaml, flags.yaml")
+    pull.add_argument("folder", type=Path, metavar="DIR", help="folder for traits.yaml, segments.yaml, flags.yaml …")
     promote = command(commands, "promote", run_promote, "take definitions over from another environment", REMOTE_NAMED)
     promote.add_argument(
         "--from", dest="source", metavar="KEY", action=DatabaseOption,
@@ -123,11 +123,12 @@ def run_pull(arguments: argparse.Namespace, settings: Settings) -> int:
 
     folder: Path = arguments.folder
     definitions = project_of(settings).definitions()
+    existing = {path.name for path in folder.glob("*.yaml")}
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(folder, error) from error
-    written = {folder / name: text for name, text in to_files(definitions).items()}
+    written = {folder / name: text for name, text in to_files(definitions, existing).items()}
     for path, text in written.items():
         with output(path) as file:
             file.write(text.encode())
@@ -182,6 +183,7 @@ def _publish(
 ) -> "PublishPlan":
     """Publish files, or with `dry_run` only plan it. With --strict, files with warnings are only planned."""
     from tinycdp.runtime.definitions import file_reports
+    from tinycdp.runtime.definitions.product_kinds import DocumentFinding
 
     project = project_of(settings)
     try:
@@ -191,7 +193,10 @@ def _publish(
                 return planned
         return project.publish(files.changes, note, dry_run=dry_run, prune=arguments.prune)
     except InvalidInput as error:
-        if "definitions" in error.details:
+        if "findings" in error.details:
+            found = [DocumentFinding(**one) for one in error.details["findings"]]
+            text = file_reports.of_findings(files, found)
+        elif "definitions" in error.details:
             text = file_reports.of_errors(files, error.details["definitions"])
         elif "flag" in error.details:
             text = file_reports.of_flags(files, error)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tinycdp.runtime.access.keys import KeySummary
     from tinycdp.runtime.definitions.change_set import Change
     from tinycdp.runtime.definitions.observed import Known
+    from tinycdp.runtime.definitions.product_kinds import ProductDefinition
     from tinycdp.runtime.definitions.promotion import Selection
     from tinycdp.runtime.definitions.publish import PublishPlan
     from tinycdp.runtime.definitions.workspace import BackfillProgress
@@ -81,10 +82,14 @@ class Direct:
         share = self._settings.backfill_share
         on_database(self._settings, lambda environment: wait_until_live(environment, revision, report, share=share))
 
-    def definitions(self) -> "list[Definition]":
+    def definitions(self) -> "list[Definition | ProductDefinition]":
+        from tinycdp.runtime.definitions.product_kinds import newest_of_products
         from tinycdp.runtime.definitions.publish import newest
 
-        return on_database(self._settings, newest)
+        async def every(environment: "Environment") -> "list[Definition | ProductDefinition]":
+            return [*await newest(environment), *await newest_of_products(environment)]
+
+        return on_database(self._settings, every)
 
     def known_names(self) -> "Known":
         from tinycdp.runtime.definitions.observed import names_of

@@ -18,10 +18,13 @@ from tinycdp import settings as settings_module
 from tinycdp.cli import bulk, definitions, doctor, environments, keys, language, profiles, segments, server
 from tinycdp.cli.options import Misuse, Run, check_way
 from tinycdp.errors import InvalidInput, TinyCDPError
+from tinycdp.products import register_products
 from tinycdp.runtime.processes import report_to_parent
 from tinycdp.server import logs
 
 log = logging.getLogger(__name__)
+
+register_products()
 
 # In the order in which --help lists them.
 _GROUPS = (server, keys, environments, definitions, bulk, segments, profiles, language, doctor)

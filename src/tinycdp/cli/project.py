@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tinycdp.runtime.access.keys import KeySummary
     from tinycdp.runtime.definitions.change_set import Change
     from tinycdp.runtime.definitions.observed import Known
+    from tinycdp.runtime.definitions.product_kinds import ProductDefinition
     from tinycdp.runtime.definitions.promotion import Selection
     from tinycdp.runtime.definitions.publish import PublishPlan
     from tinycdp.runtime.definitions.workspace import BackfillProgress
@@ -46,7 +47,7 @@ class Project(Protocol):
 
     def wait_until_live(self, revision: int, report: "Callable[[BackfillProgress], None]") -> None: ...
 
-    def definitions(self) -> "list[Definition]": ...
+    def definitions(self) -> "list[Definition | ProductDefinition]": ...
 
     def known_names(self) -> "Known":
         """The events and properties that were observed or declared."""

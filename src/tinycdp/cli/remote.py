@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tinycdp.runtime.access.keys import KeySummary
     from tinycdp.runtime.definitions.change_set import Change
     from tinycdp.runtime.definitions.observed import Known
+    from tinycdp.runtime.definitions.product_kinds import ProductDefinition
     from tinycdp.runtime.definitions.promotion import Selection
     from tinycdp.runtime.definitions.publish import PublishPlan
     from tinycdp.runtime.definitions.workspace import BackfillProgress
@@ -124,11 +125,12 @@ class Remote:
                 return
             time.sleep(_POLL_SECONDS)
 
-    def definitions(self) -> "list[Definition]":
+    def definitions(self) -> "list[Definition | ProductDefinition]":
         from tinycdp.engine.catalog import Definition
         from tinycdp.engine.flags.document import read_flag
+        from tinycdp.runtime.definitions.product_kinds import ProductDefinition, product_kinds
 
-        found = []
+        found: list[Definition | ProductDefinition] = []
         for kind, field in (("trait", "expression"), ("segment", "rule"), ("flag", "")):
             for listed in self._json("GET", f"/v1/admin/{kind}s")[f"{kind}s"]:
                 definition = Definition(id=0, version=listed["version"], kind=kind, key=listed["key"])
@@ -138,6 +140,10 @@ class Remote:
                 else:
                     text, words = listed[field], listed["description"]
                     found.append(msgspec.structs.replace(definition, expression=text, description=words))
+        for product in product_kinds():
+            for kind in product.kinds:
+                answer = self._json("GET", f"{product.route}/{kind}s")[f"{kind}s"]
+                found += [ProductDefinition(kind, one["key"], one["version"], one["document"]) for one in answer]
         return found
 
     def known_names(self) -> "Known":

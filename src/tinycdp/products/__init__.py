@@ -5,3 +5,21 @@ Shape   products/<name>/{routes.py, schemas.py, service.py, store.py, sql/}
 Laws    core never imports a product, and products do not import each other. Inside one: routes → service → store
 Source  CONTRIBUTING.md "Add a capability"
 """
+
+from typing import TYPE_CHECKING
+
+from tinycdp.runtime.definitions.product_kinds import register
+
+if TYPE_CHECKING:
+    from tinycdp.runtime.definitions.product_kinds import ProductKinds
+
+
+def register_products() -> None:
+    """Add the kinds of definitions of all products."""
+    register(_analytics)
+
+
+def _analytics() -> "ProductKinds":
+    from tinycdp.products.analytics.definitions.kinds import SavedKinds  # noqa: PLC0415 - commands start without it
+
+    return SavedKinds()

@@ -103,6 +103,13 @@ def tracks(body: Any, door: str = "segment", status: int = 200) -> Call:
 
 ADA = {"userId": "ada"}
 LESS = {"kind": "segment", "expression": "opens > 3"}
+#: A document of each kind that analytics saves.
+SAVED: dict[str, dict[str, Any]] = {
+    "event": {"any": [{"event": "app_open"}]},
+    "metric": {"event": "app_open"},
+    "report": {"question": {"kind": "trend", "last": "7d", "series": [{"event": "app_open"}]}},
+    "dashboard": {"tiles": [{"text": "hello"}]},
+}
 SHOWING: dict[str, Call] = {
     "GET /v1/decide": asks(flag="on", **ADA),
     "POST /v1/decide": asks(body={**ADA, "sessionId": "s-1"}),
@@ -189,6 +196,15 @@ SHOWING: dict[str, Call] = {
     "GET /v1/admin/rejections/counts": counted(admin()),
     "GET /v1/admin/dead-letters": admin(),
     "GET /v1/admin/dead-letters/{id}": admin("$letter"),
+    **{
+        route: read("one")
+        for kind in SAVED
+        for route in (
+            f"GET /v1/analytics/{kind}s",
+            f"GET /v1/analytics/{kind}s/{{name}}",
+            f"GET /v1/analytics/{kind}s/{{name}}/versions",
+        )
+    },
     "GET /array/{token}/config": counted(Call("write", ("$key",), door="address")),
     "GET /array/{token}/config.js": counted(Call("write", ("$key",), door="address")),
 }
@@ -239,6 +255,10 @@ CHANGING: dict[str, Call] = {
     "POST /v1/admin/segments/{name}/rename": admin("openers", body={"key": "opened"}),
     "POST /v1/admin/flags/{name}/rename": admin("on", body={"key": "opened"}),
     "POST /v1/admin/revisions/{revision}/restore": admin("$revision"),
+    **{f"PUT /v1/analytics/{kind}s/{{name}}": admin("one", body=body) for kind, body in SAVED.items()},
+    **{f"POST /v1/analytics/{kind}s/{{name}}/versions/{{version}}/restore": admin("one", 1) for kind in SAVED},
+    **{f"POST /v1/analytics/{kind}s/{{name}}/rename": admin("one", body={"key": "two"}) for kind in SAVED},
+    **{f"DELETE /v1/analytics/{kind}s/{{name}}": admin("spare") for kind in SAVED},
     "PUT /v1/admin/policies/{name}": admin("limits"),
     "PUT /v1/registry/plan/{name}": admin("app_open"),
     "DELETE /v1/registry/plan/{name}": admin("app_open"),
@@ -533,7 +553,7 @@ async def furnish(app: Application) -> dict[str, str]:
     )
 
     async def put(path: str, document: Any) -> None:
-        noted = path.startswith(("admin/traits", "admin/segments", "admin/flags"))
+        noted = path.startswith(("admin/traits", "admin/segments", "admin/flags", "analytics/"))
         answer = await app.admin.put(f"/v1/{path}", json=document, params={"note": MARK} if noted else {})
         assert answer.status_code in {200, 201}, answer.text
 
@@ -590,6 +610,9 @@ async def furnish(app: Application) -> dict[str, str]:
     await put(f"admin/flags/{MARK}", {"rule": "segments.openers", "prerequisites": [first]})
     await put("admin/traits/opens", {"expression": "events.app_open.count_7d", **about})
     await done(app.admin.post("/v1/admin/flags/killed/kill", json={"note": MARK}))
+    for kind, document in SAVED.items():
+        for key in ("one", "spare"):
+            await put(f"analytics/{kind}s/{key}", {**document, **about})
     await app.backfill()
     revision = (await done(app.admin.get("/v1/admin/revisions")))["revisions"][0]["revision"]
 

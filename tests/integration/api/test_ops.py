@@ -22,6 +22,7 @@ from tinycdp import __version__
 from tinycdp.api.http.openapi import operation_id, reads_body, scope_of
 from tinycdp.api.routes import GUARDED, OPEN
 from tinycdp.model import Identifier, Message
+from tinycdp.products.analytics import routes as analytics
 
 #: What has no body, or a file.
 BODILESS = {"/v1/admin/flags/{name}/revive", "/v1/admin/imports", "/v1/admin/segments/{name}/list/upload"}
@@ -159,10 +160,18 @@ async def test_answers_are_what_the_document_says(app: Application, tmp_path: Pa
     await app.service.ingest.accept(app.environment_id, [unstorable])
     await app.track({"userId": "gone", "event": "x"})
     assert (await app.admin.delete("/v1/admin/profiles/gone")).json()["id"] == "1"
+    trend = {"kind": "trend", "last": "7d", "series": [{"event": "x"}]}
+    for kind, document in (
+        ("event", {"any": [{"event": "x"}]}),
+        ("metric", {"event": "x"}),
+        ("report", {"question": trend}),
+        ("dashboard", {"tiles": [{"question": trend}]}),
+    ):
+        assert (await app.admin.put(f"/v1/analytics/{kind}s/x", json=document)).status_code == 201
     app.service.imports.folder = tmp_path
     imported = (await app.admin.post("/v1/admin/imports?name=x.csv", content=b"user_id\nx\n")).json()["id"]
     checked = 0
-    for handler in (*OPEN, *GUARDED):
+    for handler in (*OPEN, *GUARDED, *analytics.GUARDED):
         kind = answer_of(handler)
         if kind is None or handler.http_methods != {"GET"}:
             continue
@@ -246,10 +255,11 @@ def test_every_error_code_is_explained() -> None:
 
 def test_every_admin_route_is_documented() -> None:
     pages = re.sub(r"\{\w+\}", "{}", "".join(page.read_text() for page in DOCS.glob("*.md")))
-    for handler in (*OPEN, *GUARDED):
-        if set(handler.tags or ()) & {"Profiles", "Definitions", "Export"}:
+    for handler in (*OPEN, *GUARDED, *analytics.GUARDED):
+        if set(handler.tags or ()) & {"Profiles", "Definitions", "Export", "Saved analytics"}:
             path = re.sub(r"\{\w+:\w+\}", "{}", min(handler.paths))
             # What is the same for every kind is described once, for traits.
+            path = re.sub(r"analytics/(metrics|events|dashboards)", "analytics/reports", path)
             assert path in pages or re.sub(r"admin/(segments|flags)", "admin/traits", path) in pages, path
 
 

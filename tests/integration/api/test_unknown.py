@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from application import Application, running
 from tinycdp.api.http.openapi import reads_body
 from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED, GUARDED, OPEN
+from tinycdp.products.analytics import routes as analytics
 
 #: What a body with a field too many is answered with: the code of what reads it.
 CODES = {"INVALID_BODY", "INVALID_DOCUMENT", "INVALID_FLAG", "INVALID_POLICY", "INVALID_PLAN"}
@@ -26,7 +27,7 @@ async def app(dsn: str) -> AsyncIterator[Application]:
 
 def calls() -> Iterator[tuple[HTTPRouteHandler, str, str]]:
     """Every route that is our own, with its method and an address."""
-    for handler in (*OPEN, *GUARDED):
+    for handler in (*OPEN, *GUARDED, *analytics.GUARDED):
         path = re.sub(r"\{\w+:str\}", "enrichment", re.sub(r"\{\w+:int\}", "1", min(handler.paths)))
         for method in sorted(handler.http_methods - {"HEAD", "OPTIONS"}):
             yield handler, method, path

@@ -146,6 +146,84 @@ def test_definitions_from_the_first_plan_to_the_pull(both: Both, tmp_path: Path)
     assert both.run("plan", "--prune", "pulled", key=both.remote_key)[0] == 0
 
 
+SAVED = """\
+segments:
+  - {key: vip, rule: profile.plan == 'pro'}
+events:
+  - key: activation
+    any:
+      - {event: purchase}
+      - {event: purchase, where: amount >= 7}
+metrics:
+  - {key: revenue, name: Revenue, event: purchase, measure: sum, property: amount, where: amount >= 0.50}
+reports:
+  - key: weekly
+    name: Weekly buyers
+    description: |
+      Of the last weeks.
+      By amount.
+    question:
+      kind: trend
+      last: 12w
+      bucket: week
+      people: segments.vip
+      sample: 0.1
+      series:
+        - {event: {derived: activation}, measure: people}
+        - {metric: revenue}
+      breakdown: {property: amount, bins: [0, 10, 99.5]}
+      formula: B / A
+dashboards:
+  - key: home
+    tiles:
+      - {text: "# Home", width: 12, height: 1}
+      - {report: weekly, title: Buyers}
+"""
+
+
+def test_saved_definitions_of_analytics(both: Both, tmp_path: Path) -> None:
+    """What is pulled changes nothing when it is applied, and mistakes have their line."""
+    (tmp_path / "saved.yaml").write_text(SAVED)
+    assert both.run("check", "saved.yaml")[:2] == (0, "5 definitions, no errors\n")
+    status, out, err = both.same("plan", "saved.yaml")
+    assert (status, "5 to create, 0 unchanged" in out) == (2, True), err
+    assert both.same("apply", "--wait", "--note", "first", "saved.yaml")[0] == 0
+    for key in (None, both.remote_key):
+        assert both.run("pull", "pulled", key=key)[0] == 0
+        assert sorted(file.name for file in Path("pulled").iterdir()) == sorted(
+            f"{kind}.yaml" for kind in ("traits", "segments", "flags", "events", "metrics", "reports", "dashboards")
+        )
+        assert both.run("plan", "--prune", "pulled", key=key)[:2] == (0, "nothing to change, 5 unchanged\n")
+        assert "0 to change" in both.run("apply", "--prune", "pulled", key=key)[1]
+        report = (tmp_path / "pulled" / "reports.yaml").read_text()
+        assert "sample: 0.1\n" in report and "description: |" in report and "unit" not in report
+
+    renamed = SAVED.replace("{key: revenue, ", "{key: income, was: revenue, ")
+    (tmp_path / "renamed.yaml").write_text(renamed.replace("{metric: revenue}", "{metric: income}"))
+    assert "> metric revenue -> income" in both.same("plan", "renamed.yaml")[1]
+    assert both.same("apply", "renamed.yaml")[0] == both.same("plan", "renamed.yaml")[0] == 0
+
+    wrong = SAVED.replace("people: segments.vip", "people: segments.vips").replace("report: weekly", "report: weakly")
+    (tmp_path / "wrong.yaml").write_text(wrong)
+    status, out, _ = both.run("check", "wrong.yaml")
+    assert (status, "wrong.yaml:20:15: report weekly, question.people: " in out) == (1, True), out
+    assert "wrong.yaml:31:18: dashboard home, tiles[1].report: there is no report 'weakly'" in out, out
+    for command in ("plan", "apply"):
+        status, _, err = both.same(command, "wrong.yaml")
+        assert (status, "nothing was published\nwrong.yaml:" in err) == (1, True), err
+    (tmp_path / "malformed.yaml").write_text("reports:\n  - {key: r, question: {kind: trend, seris: []}}\n")
+    for command in ("check", "plan"):
+        status, _, err = both.run(command, "malformed.yaml")
+        assert (status, "malformed.yaml:2:" in err, "`series`" in err) == (1, True, True), err
+    (tmp_path / "typo.yaml").write_text("metrics:\n  - {key: typo, event: purchse}\n")
+    status, _, err = both.same("plan", "typo.yaml")
+    assert (status, "typo.yaml:2:24: metric typo, event: warning: " in err, "'purchase'" in err) == (2, True, True), err
+    assert both.same("apply", "--strict", "typo.yaml")[0] == 1
+
+    (tmp_path / "first.yaml").write_text(FIRST)
+    assert "- dashboard home" in both.same("plan", "--prune", "first.yaml")[1]
+
+
 def test_exports_and_keys(both: Both, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(FIRST)
     both.same("apply", "--wait", "a.yaml")

@@ -41,7 +41,7 @@ from tinycdp.api.http.responses import as_schema
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.definitions import promotion, revisions
 from tinycdp.runtime.definitions import publish as definitions
-from tinycdp.runtime.definitions.change_set import Change, read_change
+from tinycdp.runtime.definitions.change_set import Change, every_kind, read_change
 from tinycdp.runtime.definitions.promotion import read_selection
 from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.definitions.workspace import Kind, Workspace, impact_of
@@ -86,8 +86,9 @@ def read_changes(bodies: list[ChangeBody]) -> list[Change]:
     found: dict[tuple[str, str], Change] = {}
     for n, body in enumerate(bodies):
         path = f"$.changes[{n}]"
-        if body.kind not in KINDS:
-            raise InvalidInput("INVALID_REQUEST", f"{path}.kind: expected one of {', '.join(KINDS)}.", path=path)
+        if body.kind not in every_kind():
+            kinds = ", ".join(every_kind())
+            raise InvalidInput("INVALID_REQUEST", f"{path}.kind: expected one of {kinds}.", path=path)
         if (body.kind, body.key) in found:
             raise InvalidInput("INVALID_REQUEST", f"{path}: the {body.kind} {body.key!r} occurs twice.", path=path)
         change = Change(kind=body.kind, key=body.key, document=None)

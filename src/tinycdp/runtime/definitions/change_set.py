@@ -16,7 +16,7 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -28,6 +28,7 @@ from tinycdp.engine.catalog import Definition, Name
 from tinycdp.engine.flags.document import Flag, problems_of, read_flag, settled, to_document
 from tinycdp.errors import Conflict, InvalidInput
 from tinycdp.model import Instant
+from tinycdp.runtime.definitions.product_kinds import names_of_kinds, product_of
 from tinycdp.runtime.definitions.references import references_of, rewritten
 from tinycdp.runtime.definitions.unknown import unknown as unknown_definition
 from tinycdp.store import definitions as store
@@ -100,6 +101,17 @@ class Head:
 Move = tuple[Definition | None, Definition | None]
 
 
+def every_kind() -> tuple[str, ...]:
+    """The kinds of definitions in the order of files: those of the core, then those of products."""
+    return (*KINDS, *names_of_kinds())
+
+
+def split_changes(changes: Iterable[Change]) -> tuple[list[Change], list[Change]]:
+    """The changes of the core's kinds, and those of products."""
+    listed = list(changes)
+    return [c for c in listed if c.kind in KINDS], [c for c in listed if c.kind not in KINDS]
+
+
 def line_of(step: Step) -> str:
     """`~ trait opens`, `> segment regulars -> loyal`"""
     sign = {"create": "+", "update": "~", "rename": ">", "delete": "-", "keep": " "}[step.action]
@@ -110,9 +122,10 @@ def read_documents(documents: Iterable[Mapping[str, Any]]) -> list[Change]:
     """The changes in definition files, which have lists under `traits`, `segments` and `flags`."""
     changes = []
     for document in documents:
-        if unknown := sorted(document.keys() - {"traits", "segments", "flags"}):
-            raise InvalidInput("INVALID_DOCUMENT", f"$.{unknown[0]}: expected traits, segments or flags.")
-        for kind in KINDS:
+        lists = [f"{kind}s" for kind in every_kind()]
+        if unknown := sorted(document.keys() - set(lists)):
+            raise InvalidInput("INVALID_DOCUMENT", f"$.{unknown[0]}: expected {' or '.join(lists)}.")
+        for kind in every_kind():
             for n, entry in enumerate(document.get(f"{kind}s") or ()):
                 changes.append(read_entry(kind, entry, f"$.{kind}s[{n}]"))
     named: set[Name] = set()
@@ -132,12 +145,17 @@ def read_entry(kind: str, entry: Any, path: str) -> Change:
     return msgspec.structs.replace(change, was=was)
 
 
+def a_kind(kind: str) -> str:
+    """`a flag`, `an event`"""
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
 def read_key(kind: str, key: Any, path: str) -> str:
     if key is None:
         raise InvalidInput("INVALID_KEY", f"{path}: the key is missing.", path=path)
-    if not isinstance(key, str) or not _KEY[kind].fullmatch(key):
+    if not isinstance(key, str) or not _KEY.get(kind, _KEY["segment"]).fullmatch(key):
         allowed = "letters, digits and _, not starting with a digit" if kind == "trait" else "letters, digits and ._~:-"
-        message = f"{path}: a {kind}'s key is 1 to 64 {allowed}."
+        message = f"{path}: {a_kind(kind)}'s key is 1 to 64 {allowed}."
         if kind == "trait" and isinstance(key, str) and "." in key:
             message += " A dot leads to a member in an expression; write _ instead."
         raise InvalidInput("INVALID_KEY", message, path=path)
@@ -150,13 +168,15 @@ def read_change(kind: str, document: Any, path: str = "$") -> Change:
     Its expressions are checked on publish, among all other definitions. The error has the first problem; if there are
     several, `problems` in its details has each path and message."""
     if not isinstance(document, Mapping):
-        raise InvalidInput("INVALID_DOCUMENT", f"{path}: a {kind} is an object.", path=path)
+        raise InvalidInput("INVALID_DOCUMENT", f"{path}: {a_kind(kind)} is an object.", path=path)
     found = list(_problems(kind, document, path))
     if found:
         first = found[0]
         more = {"problems": [{"path": p.details["path"], "message": p.message} for p in found]} if found[1:] else {}
         raise InvalidInput(first.code, first.message, path=first.details["path"], **more)
     key: str = document["key"]
+    if (product := product_of(kind)) is not None:
+        return Change(kind=kind, key=key, document=product.normal(kind, document))
     if kind == "flag":
         return Change(kind=kind, key=key, document=dict(document))
     if document.get("static"):
@@ -179,6 +199,12 @@ def _problems(kind: str, document: Mapping[str, Any], path: str) -> Iterator[Inv
     except InvalidInput as error:
         yield error
     yield from _unstorable(document, path)
+    if (product := product_of(kind)) is not None:
+        for inside, message in product.problems(kind, document):
+            if inside != "$.key":
+                where = path + inside.removeprefix("$")
+                yield InvalidInput("INVALID_DOCUMENT", f"{where}: {message}", path=where)
+        return
     if kind == "flag":
         if isinstance(document.get("key"), str):
             yield from _problems_of_flag(document, path)
@@ -296,7 +322,14 @@ async def _renames(
     return found
 
 
-def check_expected(change: Change, definition: Definition | None) -> None:
+class Versioned(Protocol):
+    """What has a version."""
+
+    @property
+    def version(self) -> int: ...
+
+
+def check_expected(change: Change, definition: Versioned | None) -> None:
     version = definition.version if definition is not None else 0
     if change.expects is None or change.expects == version:
         return

@@ -10,14 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tinycdp.dsl.check.expressions import Scope
 from tinycdp.dsl.check.workspace import check_workspace
 from tinycdp.dsl.diagnostics import Diagnostic, Fix, render
-from tinycdp.dsl.ir import Span
-from tinycdp.engine.catalog import Name, sources
+from tinycdp.dsl.ir import Span, Type
+from tinycdp.engine.catalog import FLAG_TYPES, Name, sources
 from tinycdp.engine.flags.graph import check_flags
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.definitions.change_set import drafted
+from tinycdp.runtime.definitions.change_set import KINDS, drafted, split_changes
 from tinycdp.runtime.definitions.observed import NOTHING_KNOWN, Known
+from tinycdp.runtime.definitions.product_kinds import DocumentFinding, Names, product_kinds
 from tinycdp.runtime.definitions.sources import Sources
 
 
@@ -35,7 +37,8 @@ class FileReport:
 
 def check_sources(files: Sources, known: Known = NOTHING_KNOWN) -> FileReport:
     """Check the definitions of files among each other, and against the names that are known."""
-    definitions = drafted(files.changes)
+    own, of_products = split_changes(files.changes)
+    definitions = drafted(own)
     workspace = check_workspace(sources(definitions), events=known.events, known=known.profile, group=known.group)
     blocks: list[str] = []
     warnings = 0
@@ -55,7 +58,35 @@ def check_sources(files: Sources, known: Known = NOTHING_KNOWN) -> FileReport:
         except InvalidInput as error:
             blocks.append(of_flags(files, error))
             wrong.add(("flag", str(error.details.get("flag", ""))))
-    return FileReport("\n\n".join(blocks), len(definitions), len(wrong), warnings)
+    scope = Scope(
+        kind="segment",
+        traits={d.key: Type.DYN for d in definitions if d.kind == "trait"},
+        segments={d.key for d in definitions if d.kind == "segment"},
+        flags={d.key: FLAG_TYPES[d.flag.type] for d in definitions if d.flag is not None},
+        events=known.events,
+        known=known.profile,
+        group=known.group,
+    )
+    names = Names(0, scope, "UTC", {d.key: d.flag for d in definitions if d.flag is not None})
+    found = [
+        one
+        for product in product_kinds()
+        for one in product.check([c for c in of_products if c.kind in product.kinds], names)
+    ]
+    if found:
+        blocks.append(of_findings(files, found))
+        wrong |= {(one.kind, one.key) for one in found if not one.is_warning}
+        warnings += sum(one.is_warning for one in found)
+    return FileReport("\n\n".join(blocks), len(files.changes), len(wrong), warnings)
+
+
+def of_findings(files: Sources, findings: Iterable[DocumentFinding]) -> str:
+    """Findings about documents of products: `reports.yaml:7:9: report orders, question.last: …`"""
+    return "\n".join(
+        f"{_head(files, (one.kind, one.key), one.path.removeprefix('$'))}: "
+        f"{'warning: ' if one.is_warning else ''}{one.message}"
+        for one in findings
+    )
 
 
 def of_errors(files: Sources, definitions: Iterable[Mapping[str, Any]]) -> str:
@@ -79,6 +110,13 @@ def of_warnings(files: Sources, warnings: Iterable[Mapping[str, Any]]) -> str:
     blocks = []
     for found in warnings:
         name = (found["kind"], found["key"])
+        if name[0] not in KINDS:
+            ours = [
+                DocumentFinding(*name, w["path"], w["message"], w["code"], is_warning=True)
+                for w in found["diagnostics"]
+            ]
+            blocks.append(of_findings(files, ours))
+            continue
         by_path: dict[str, list[Mapping[str, Any]]] = {}
         for wire in found["diagnostics"]:
             by_path.setdefault(wire.get("path", ""), []).append(wire)
@@ -97,7 +135,7 @@ def _head(files: Sources, name: Name, field: str) -> str:
     file, mark = files.place_of(name, field)
     place = ":".join(str(part) for part in (file, mark.line, mark.column) if part)
     inner = field.removeprefix(".")
-    inside = f", {inner}" if name[0] == "flag" and inner else ""
+    inside = f", {inner}" if name[0] not in ("trait", "segment") and inner else ""
     return f"{place + ': ' if place else ''}{name[0]} {name[1]}{inside}"
 
 

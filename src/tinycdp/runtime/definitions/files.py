@@ -10,7 +10,7 @@ Source  docs/reference/cli.md
 """
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from tinycdp.dsl.diagnostics import SourceError
 from tinycdp.dsl.editor.format import lay_out
 from tinycdp.engine.catalog import Definition
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.definitions.change_set import KINDS, Step, document_of, line_of
+from tinycdp.runtime.definitions.change_set import Step, document_of, every_kind, line_of
+from tinycdp.runtime.definitions.product_kinds import ProductDefinition, product_of
 
 _ENDINGS = {".yaml", ".yml", ".json"}
 #: The longest line of YAML. A longer text becomes a block.
@@ -45,14 +46,18 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def to_files(definitions: Iterable[Definition]) -> dict[str, str]:
-    """One file for each kind, such as `traits.yaml`, with its definitions ordered by key."""
-    by_kind: dict[str, list[Definition]] = {kind: [] for kind in KINDS}
-    for definition in sorted(definitions, key=lambda definition: definition.key):
-        by_kind[definition.kind].append(definition)
+def to_files(definitions: Iterable[Definition | ProductDefinition], existing: Container[str] = ()) -> dict[str, str]:
+    """One file for each kind, such as `traits.yaml`, with its definitions ordered by key.
+
+    A kind of a product has a file only if there are definitions of it, or if the file is one of the existing ones."""
+    by_kind: dict[str, list[dict[str, Any]]] = {kind: [] for kind in every_kind()}
+    for one in sorted(definitions, key=lambda definition: definition.key):
+        document = one.document if isinstance(one, ProductDefinition) else document_of(one)
+        by_kind[one.kind].append(entry(one.kind, one.key, document))
     return {
-        f"{kind}s.yaml": to_yaml({f"{kind}s": [entry(kind, d.key, document_of(d)) for d in of_kind]})
-        for kind, of_kind in by_kind.items()
+        f"{kind}s.yaml": to_yaml({f"{kind}s": entries})
+        for kind, entries in by_kind.items()
+        if entries or product_of(kind) is None or f"{kind}s.yaml" in existing
     }
 
 
@@ -60,6 +65,8 @@ def entry(kind: str, key: str, document: dict[str, Any]) -> dict[str, Any]:
     """A stored document in the form of a file."""
     if kind == "flag":
         return document
+    if product_of(kind) is not None:
+        return {"key": key, **document}
     field = "expression" if kind == "trait" else "rule"
     found = {"key": key, "static": True} if document.get("static") else {"key": key, field: document["expression"]}
     return {**found, "description": document["description"]} if document["description"] else found

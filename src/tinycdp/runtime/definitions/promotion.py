@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from tinycdp.engine.catalog import Definition, Name
 from tinycdp.errors import Conflict, InvalidInput, NotFound
-from tinycdp.runtime.definitions.change_set import KINDS, Change, Head, Move, document_of, draft_moves
+from tinycdp.runtime.definitions.change_set import Change, Head, Move, document_of, draft_moves, every_kind
+from tinycdp.runtime.definitions.product_kinds import newest_of_products
 from tinycdp.runtime.definitions.publish import PublishPlan, newest, publish_moves
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
@@ -37,8 +38,9 @@ class Selection:
 def read_selection(text: str, path: str) -> Selection:
     """`segment`, or `segment:regulars`"""
     kind, _, key = text.partition(":")
-    if kind not in KINDS:
-        message = f"{path}: {text!r} is neither a kind ({', '.join(KINDS)}) nor a kind and a key, as flag:paywall."
+    if kind not in every_kind():
+        kinds = ", ".join(every_kind())
+        message = f"{path}: {text!r} is neither a kind ({kinds}) nor a kind and a key, as flag:paywall."
         raise InvalidInput("INVALID_REQUEST", message, path=path)
     return Selection(kind, key or None)
 
@@ -52,6 +54,8 @@ async def promote(
     if source.id == target.id:
         raise Conflict("SAME_ENVIRONMENT", "Source and target are the same environment; name two.")
     there = {definition.name: definition for definition in await newest(source)}
+    products_there = {one.name: one.document for one in await newest_of_products(source)}
+    products_here = {one.name for one in await newest_of_products(target)}
 
     def selected(name: Name) -> bool:
         return not only or any(selection.has(name) for selection in only)
@@ -60,7 +64,8 @@ async def promote(
         here = {definition.name: definition for definition in head.definitions}
         for selection in only:
             name = (selection.kind, selection.key or "")
-            if selection.key is not None and name not in there and not (prune and name in here):
+            known = there.keys() | products_there.keys()
+            if selection.key is not None and name not in known and not (prune and name in {*here, *products_here}):
                 raise NotFound("NOT_FOUND", f"The source has no {selection.kind} {selection.key!r}.")
         changes = [_change(definition, here) for name, definition in sorted(there.items()) if selected(name)]
         if prune:
@@ -68,7 +73,15 @@ async def promote(
             changes += [Change(kind=kind, key=key, document=None) for kind, key in absent]
         return await draft_moves(connection, head, changes, edit.now)
 
-    return await publish_moves(target, moves, edit)
+    of_products = [
+        Change(kind=name[0], key=name[1], document=document)
+        for name, document in sorted(products_there.items())
+        if selected(name)
+    ]
+    if prune:
+        absent = sorted(name for name in products_here if name not in products_there and selected(name))
+        of_products += [Change(kind=kind, key=key, document=None) for kind, key in absent]
+    return await publish_moves(target, moves, edit, of_products)
 
 
 def _change(definition: Definition, here: Mapping[Name, Definition]) -> Change:

@@ -14,6 +14,7 @@ Source  docs/decisions/0009-live-and-candidate.md, 0017-preview-and-replay.md
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -36,13 +37,15 @@ from tinycdp.runtime.definitions.change_set import (
     read_documents,
     read_key,
     restored_version,
+    split_changes,
     step_of,
     with_key,
 )
 from tinycdp.runtime.definitions.observed import read_known
+from tinycdp.runtime.definitions.product_kinds import ProductDraft, product_kinds, warnings_of_findings
 from tinycdp.runtime.definitions.references import rewritten
 from tinycdp.runtime.definitions.unknown import unknown
-from tinycdp.runtime.definitions.workspace import Workspace, read_declared, warnings_of
+from tinycdp.runtime.definitions.workspace import Workspace, names_of, read_declared, warnings_of
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import announce_revision
@@ -94,10 +97,12 @@ async def publish(
 
     prune  delete every definition that the changes do not name"""
 
-    async def moves(connection: Connection, head: Head) -> list[Move]:
-        return await draft_moves(connection, head, changes, edit.now, prune=prune)
+    own, of_products = split_changes(changes)
 
-    return await publish_moves(environment, moves, edit)
+    async def moves(connection: Connection, head: Head) -> list[Move]:
+        return await draft_moves(connection, head, own, edit.now, prune=prune)
+
+    return await publish_moves(environment, moves, edit, of_products, prune=prune)
 
 
 async def rename(environment: Environment, kind: str, key: str, new: str, edit: Edit) -> PublishPlan:
@@ -179,16 +184,25 @@ async def read_head(connection: Connection, environment_id: int) -> Head:
 
 
 async def publish_moves(
-    environment: Environment, moves_of: Callable[[Connection, Head], Awaitable[Sequence[Move]]], edit: Edit
+    environment: Environment,
+    moves_of: Callable[[Connection, Head], Awaitable[Sequence[Move]]],
+    edit: Edit,
+    of_products: Sequence[Change] = (),
+    *,
+    prune: bool = False,
 ) -> PublishPlan:
-    """Save the moves as one revision.
+    """Save the moves as one revision, and the changes of products' definitions in the same transaction.
 
     `moves_of` computes them for the newest revision, and again if another publish came first. So messages wait only
-    while the revision is saved, not while it is compiled."""
+    while the revision is saved, not while it is compiled. Products' definitions have versions of their own: a publish
+    that changes nothing else makes no revision."""
     if len(edit.note) > LONGEST_NOTE:
         raise InvalidInput("INVALID_REQUEST", f"A note has at most {LONGEST_NOTE:,} characters.")
     for patience in reversed(range(_TRIES + 1)):
         async with transaction(environment.pool) as connection:
+            if not edit.dry_run:
+                for product in product_kinds():
+                    await product.begin(connection, environment.id)
             if not patience and not edit.dry_run:  # the last try keeps other publishes out
                 await store.begin_publish(connection, environment.id)
             head = await read_head(connection, environment.id)
@@ -196,38 +210,78 @@ async def publish_moves(
             steps = tuple(step_of(before, after) for before, after in moves)
             named = [after for _, after in moves if after is not None]
             if all(step.action == "keep" for step in steps):
-                return PublishPlan(steps, head.revision, warnings=await _warnings(connection, head, None, named, edit))
+                workspace = await _workspace(connection, head, None, edit) if named or of_products or prune else None
+                drafts = (
+                    await _drafts(connection, workspace, moves, of_products, edit, prune=prune) if workspace else []
+                )
+                warnings = await _warnings(workspace, named, drafts)
+                if not edit.dry_run:
+                    await _save_drafts(connection, drafts)
+                return PublishPlan(_with_drafts(steps, drafts), head.revision, warnings=warnings)
             # Compiling checks everything: it raises with every diagnostic before anything is written.
             wanted = next_definitions(head, moves)
             catalog = await compile_catalog(
                 environment.id, head.zone, head.serving, wanted, head.live, head.revision + 1
             )
-            warnings = await _warnings(connection, head, catalog, named, edit)
+            workspace = await _workspace(connection, head, catalog, edit)
+            drafts = await _drafts(connection, workspace, moves, of_products, edit, prune=prune)
+            warnings = await _warnings(workspace, named, drafts)
             if edit.dry_run:
-                return PublishPlan(steps, head.revision, catalog.must_backfill, warnings)
+                return PublishPlan(_with_drafts(steps, drafts), head.revision, catalog.must_backfill, warnings)
             abandoned = await _begun_fingerprints(head) if not catalog.must_backfill else set()
             await store.begin_publish(connection, environment.id)
             row = await store.find_environment(connection, environment.id)
             if (row.live_revision, row.head_revision) == (head.live, head.revision):
                 backfilling = await _save(connection, head, moves, catalog, abandoned, edit)
-                return PublishPlan(steps, head.revision + 1, backfilling, warnings)
+                await _save_drafts(connection, drafts)
+                return PublishPlan(_with_drafts(steps, drafts), head.revision + 1, backfilling, warnings)
     raise AssertionError("the last try holds the lock from the beginning")
 
 
 async def _warnings(
-    connection: Connection, head: Head, catalog: Catalog | None, definitions: Sequence[Definition], edit: Edit
+    workspace: Workspace | None, definitions: Sequence[Definition], drafts: Sequence[ProductDraft]
 ) -> tuple[dict[str, Any], ...]:
-    """The warnings about definitions of the next revision. Without a catalog, the head revision stays."""
-    if not definitions:
-        return ()
+    """The warnings about definitions of the next revision, and about those of products."""
+    found = await asyncio.to_thread(warnings_of, workspace, definitions) if workspace and definitions else []
+    return (*found, *(one for draft in drafts for one in warnings_of_findings(draft.warnings)))
+
+
+async def _drafts(
+    connection: Connection,
+    workspace: Workspace,
+    moves: Sequence[Move],
+    changes: Sequence[Change],
+    edit: Edit,
+    *,
+    prune: bool,
+) -> list[ProductDraft]:
+    """What the changes do to the definitions of products, and whether these name what the moves take away."""
+    gone = {before.name for before, _ in moves if before is not None} - workspace.head.definitions.keys()
+    names = replace(names_of(workspace), gone=frozenset(gone))
+    return [
+        await product.draft(connection, names, [c for c in changes if c.kind in product.kinds], edit, prune=prune)
+        for product in product_kinds()
+    ]
+
+
+async def _save_drafts(connection: Connection, drafts: Sequence[ProductDraft]) -> None:
+    for draft in drafts:
+        await draft.save(connection)
+
+
+def _with_drafts(steps: tuple[Step, ...], drafts: Sequence[ProductDraft]) -> tuple[Step, ...]:
+    return (*steps, *(step for draft in drafts for step in draft.steps))
+
+
+async def _workspace(connection: Connection, head: Head, catalog: Catalog | None, edit: Edit) -> Workspace:
+    """The definitions of the next revision. Without a catalog, the head revision stays."""
     if catalog is None:
         catalog = await compile_catalog(
             head.environment_id, head.zone, head.serving, head.definitions, head.live, head.revision
         )
     known = await read_known(connection, head.environment_id, edit.now)
     types = await read_declared(connection, head.environment_id)
-    workspace = Workspace(catalog, catalog.candidate or catalog.live, (), frozenset(), None, types, known)
-    return tuple(await asyncio.to_thread(warnings_of, workspace, definitions))
+    return Workspace(catalog, catalog.candidate or catalog.live, (), frozenset(), None, types, known)
 
 
 async def _begun_fingerprints(head: Head) -> set[int]:

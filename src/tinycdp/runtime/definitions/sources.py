@@ -22,9 +22,8 @@ import yaml
 from tinycdp.dsl.fields import valid_instead
 from tinycdp.engine.catalog import Name
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.definitions.change_set import KINDS, Change, read_entry
+from tinycdp.runtime.definitions.change_set import Change, every_kind, read_entry
 
-_LISTS = tuple(f"{kind}s" for kind in KINDS)
 _YAML = "tag:yaml.org,2002:"
 _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 #: `key: value`, where the value begins with a character that YAML reads as something else than text.
@@ -148,10 +147,11 @@ def _read(
     def problem(path: str, message: str, definition: str = "", code: str = "INVALID_DOCUMENT") -> tuple[str, Problem]:
         return code, Problem(document.file, document.mark(path), definition, path, message)
 
+    lists = {kind: f"{kind}s" for kind in every_kind()}
     for name in document.value:
-        if name not in _LISTS:
-            yield problem(f"$.{name}", f"unknown key `{name}`. {valid_instead(name, _LISTS)}")
-    for kind, listed in zip(KINDS, _LISTS, strict=True):
+        if name not in lists.values():
+            yield problem(f"$.{name}", f"unknown key `{name}`. {valid_instead(name, list(lists.values()))}")
+    for kind, listed in lists.items():
         entries = document.value.get(listed)
         if entries is None:
             continue
@@ -221,12 +221,9 @@ def documents_of(path: Path) -> list[Document]:
     except RecursionError:
         raise malformed("the values nest too deeply.") from None
     if not found:
-        raise malformed("the file is empty. Give it a list of `traits`, `segments` or `flags`, or remove it.")
-    wrong_ones = [
-        Problem(file, d.mark("$"), "", "", "a definition file is a mapping with `traits`, `segments` or `flags`.")
-        for d in found
-        if not isinstance(d.value, dict)
-    ]
+        raise malformed("the file is empty. Give it a list such as `traits`, `segments` or `flags`, or remove it.")
+    expected = "a definition file is a mapping with lists such as `traits`, `segments` or `flags`."
+    wrong_ones = [Problem(file, d.mark("$"), "", "", expected) for d in found if not isinstance(d.value, dict)]
     if wrong_ones:
         raise InvalidFiles("FILE_MALFORMED", wrong_ones)
     return found

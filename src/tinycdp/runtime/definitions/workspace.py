@@ -29,6 +29,7 @@ from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.observed import NOTHING_KNOWN, Known, read_known
+from tinycdp.runtime.definitions.product_kinds import Names
 from tinycdp.runtime.definitions.references import closure, mentioned, references_of
 from tinycdp.runtime.environment import Environment
 from tinycdp.store import definitions as store
@@ -340,6 +341,12 @@ def scope_of(workspace: Workspace, kind: Kind, key: str | None) -> Scope:
         known=workspace.known.profile,
         group=workspace.known.group,
     )
+
+
+def names_of(workspace: Workspace) -> Names:
+    """What documents of products may name."""
+    flags = {key: program.flag for key, program in workspace.head.flags.items()}
+    return Names(workspace.catalog.environment_id, scope_of(workspace, "segment", None), workspace.catalog.zone, flags)
 
 
 @lru_cache(4096)

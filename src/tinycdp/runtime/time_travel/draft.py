@@ -19,7 +19,7 @@ from tinycdp.model import Identifier, Instant
 from tinycdp.runtime.decisions.decide import prepare
 from tinycdp.runtime.decisions.snapshots import Snapshot
 from tinycdp.runtime.definitions import kill_switches
-from tinycdp.runtime.definitions.change_set import Change, draft_moves, next_definitions
+from tinycdp.runtime.definitions.change_set import Change, draft_moves, next_definitions, split_changes
 from tinycdp.runtime.definitions.publish import read_head
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles.explanations import (
@@ -88,9 +88,10 @@ async def try_draft(
     """Try the changes on the profile of an identifier, by default now."""
     now = environment.now()
     at = at if at is not None else now
+    own, _ = split_changes(changes)
     async with snapshot(environment.pool) as connection:
         head = await read_head(connection, environment.id)
-        wanted = next_definitions(head, await draft_moves(connection, head, changes, now, prune=prune))
+        wanted = next_definitions(head, await draft_moves(connection, head, own, now, prune=prune))
         catalogs = await catalog_of(head, head.definitions), await catalog_of(head, wanted)
         killed = await kill_switches.in_force(connection, environment.id, at)
         before, after = [await view_by(connection, catalog, identifier, at) for catalog in catalogs]

@@ -31,7 +31,15 @@ from tinycdp.runtime.decisions.decide import prepare
 from tinycdp.runtime.definitions import kill_switches
 from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.catalogs import compile_catalog
-from tinycdp.runtime.definitions.change_set import Change, Head, Move, draft_moves, next_definitions, steps_of
+from tinycdp.runtime.definitions.change_set import (
+    Change,
+    Head,
+    Move,
+    draft_moves,
+    next_definitions,
+    split_changes,
+    steps_of,
+)
 from tinycdp.runtime.definitions.publish import read_head
 from tinycdp.runtime.definitions.references import closure, references_of
 from tinycdp.runtime.definitions.revisions import Changed, changed
@@ -229,7 +237,7 @@ class Previews:
                 kept = f"Raw events are kept from {iso(oldest)} on" if oldest is not None else "There are no raw events"
                 raise NotFound("EVENTS_DROPPED", f"{kept}; choose a later instant.")
             head = await read_head(connection, environment_id)
-            moves = await draft_moves(connection, head, request.changes, now, prune=request.prune)
+            moves = await draft_moves(connection, head, split_changes(request.changes)[0], now, prune=request.prune)
             known = await self._event_names.known(connection, environment_id, now)
             wanted = next_definitions(head, moves)
             before = await catalog_of(head, head.definitions)

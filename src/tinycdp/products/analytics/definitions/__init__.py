@@ -1,0 +1,1 @@
+"""Saved reports, metrics, derived events and dashboards, as definitions."""

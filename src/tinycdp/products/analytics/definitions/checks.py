@@ -1,0 +1,126 @@
+"""What is wrong with saved definitions among each other, and with what they name.
+
+Shape   check(documents, names, of) → findings about the documents `of` · core_names(document, …) → the segments and
+        flags that it names
+Laws    pure: the command line checks files with it, and a publish checks what it saves.
+        An event or a property that was never seen is a warning; a segment, a flag, or a saved definition that does not
+        exist is an error
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from tinycdp.dsl.check.expressions import Checked
+from tinycdp.dsl.check.filters import check_event_filter, check_event_name, check_profile_filter
+from tinycdp.dsl.diagnostics import Diagnostic
+from tinycdp.dsl.suggest import did_you_mean
+from tinycdp.engine.catalog import Name
+from tinycdp.products.analytics.definitions.documents import cycle_of, read, references_of
+from tinycdp.products.analytics.questions.schemas import Breakdown, DerivedEvent, ExperimentQuestion
+from tinycdp.runtime.definitions.product_kinds import DocumentFinding, Names
+
+Documents = Mapping[Name, dict[str, Any]]
+_CALLED = {"event": "derived event"}
+_EVERY = "*"
+
+
+def check(documents: Documents, names: Names, of: Collection[Name]) -> list[DocumentFinding]:
+    """What is wrong with some of the documents."""
+    return [one for name in sorted(of) for one in _check(name, documents, names)]
+
+
+def _check(name: Name, documents: Documents, names: Names) -> Iterator[DocumentFinding]:
+    document = documents[name]
+    found = [
+        DocumentFinding(*name, path, f"there is no {_CALLED.get(kind, kind)} {key!r}.{_nearest(key, kind, documents)}")
+        for (kind, key), path in references_of(document)
+        if (kind, key) not in documents
+    ]
+    if not found and (way := cycle_of(name, documents)):
+        shown = " -> ".join(key for _, key in way)
+        found.append(DocumentFinding(*name, "$", f"the definition is made of itself: {shown}."))
+    yield from found
+    if not found:
+        yield from dict.fromkeys(_check_names(name, documents, names))
+
+
+def _nearest(key: str, kind: str, documents: Documents) -> str:
+    return did_you_mean(key, [other for of, other in documents if of == kind])
+
+
+def _check_names(name: Name, documents: Documents, names: Names) -> Iterator[DocumentFinding]:
+    for value, path in _structs(read(name[0], documents[name]), "$"):
+        for field, checked in _filters(value, documents, names):
+            for diagnostic in checked.diagnostics:
+                is_warning = diagnostic.severity != "error"
+                yield DocumentFinding(*name, f"{path}.{field}", _text(diagnostic), diagnostic.code, is_warning)
+        for event in _events(getattr(value, "event", ""), documents):
+            if (unknown := check_event_name(event, names.scope)) is not None and event != _EVERY:
+                yield DocumentFinding(*name, f"{path}.event", _text(unknown), unknown.code, is_warning=True)
+        for kind, key, field in _keys(value):
+            known = names.scope.segments if kind == "segment" else names.flags
+            if key not in known:
+                yield DocumentFinding(
+                    *name, f"{path}.{field}", f"there is no {kind} {key!r}.{did_you_mean(key, known)}"
+                )
+
+
+def _text(diagnostic: Diagnostic) -> str:
+    """The message, with the remedy if there is one."""
+    return " ".join((diagnostic.message, *(f"{fix.title[0].upper()}{fix.title[1:]}" for fix in diagnostic.fixes[:1])))
+
+
+def core_names(name: Name, documents: Documents, names: Names) -> set[Name]:
+    """The segments and flags that a document names, also those that are gone."""
+    found: set[Name] = set()
+    segments = {*names.scope.segments, *(key for kind, key in names.gone if kind == "segment")}
+    names = replace(names, scope=replace(names.scope, segments=segments))
+    for value, _ in _structs(read(name[0], documents[name]), "$"):
+        found |= {(kind, key) for kind, key, _ in _keys(value)}
+        for _, checked in _filters(value, documents, names):
+            found |= checked.references
+    return found
+
+
+def _structs(value: Any, path: str) -> Iterator[tuple[msgspec.Struct, str]]:
+    """Every struct of a document, with its path."""
+    if isinstance(value, msgspec.Struct):
+        yield value, path
+        for field in msgspec.structs.fields(value):
+            yield from _structs(getattr(value, field.name), f"{path}.{field.encode_name}")
+    elif isinstance(value, list | tuple):
+        for n, item in enumerate(value):
+            yield from _structs(item, f"{path}[{n}]")
+
+
+def _filters(value: msgspec.Struct, documents: Documents, names: Names) -> Iterator[tuple[str, Checked]]:
+    """The filters of a struct, checked."""
+    if text := getattr(value, "where", ""):
+        for event in _events(getattr(value, "event", _EVERY), documents):
+            yield "where", check_event_filter(text, names.scope, None if event == _EVERY else event)
+    if text := getattr(value, "people", ""):
+        yield "people", check_profile_filter(text, names.scope)
+
+
+def _events(event: Any, documents: Documents) -> list[str]:
+    """The names of the events that an event is made of."""
+    if isinstance(event, str):
+        return [event] if event else []
+    if not isinstance(event, DerivedEvent):
+        return []
+    parts = event.any
+    if event.derived:
+        saved = documents.get(("event", event.derived))
+        parts = read("event", saved).any if saved is not None else ()  # type: ignore[union-attr] # of this kind
+    return [name for part in parts for name in _events(part.event, documents)]
+
+
+def _keys(value: msgspec.Struct) -> Iterator[tuple[str, str, str]]:
+    """(kind, key, field) of the segments and flags that a struct names by their keys."""
+    if isinstance(value, Breakdown) and value.segment:
+        yield "segment", value.segment, "segment"
+    if isinstance(value, ExperimentQuestion):
+        yield "flag", value.flag, "flag"

@@ -1,0 +1,84 @@
+"""What the routes of saved definitions answer."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from tinycdp.api.definitions.schemas import NamedDefinition
+from tinycdp.api.http.openapi import Documented
+from tinycdp.products.analytics.definitions.schemas import (
+    DashboardDocument,
+    EventDocument,
+    MetricDocument,
+    ReportDocument,
+)
+
+#: What PUT takes for a kind, as a plain object.
+Document = Annotated[dict[str, Any], Documented(ReportDocument | MetricDocument | EventDocument | DashboardDocument)]
+
+
+class SavedWarning(msgspec.Struct, frozen=True):
+    """A warning about a document, such as an event that was never seen. path: JSONPath into the document"""
+
+    path: str
+    message: str
+
+
+class SavedDefinition(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A saved definition.
+
+    document  as PUT takes it
+    used_by   the saved definitions that name it
+    warnings  only in the answer about one definition"""
+
+    key: str
+    version: int
+    name: str
+    description: str
+    document: Document
+    saved_at: str
+    saved_by: str
+    note: str
+    used_by: list[NamedDefinition]
+    warnings: list[SavedWarning] | msgspec.UnsetType = msgspec.UNSET
+
+
+class SavedVersion(msgspec.Struct, frozen=True, rename="camel"):
+    """One version. document: null if the version deleted the definition"""
+
+    version: int
+    key: str
+    document: Document | None
+    saved_at: str
+    saved_by: str
+    note: str
+
+
+class SavedVersions(msgspec.Struct, frozen=True):
+    """Newest first."""
+
+    versions: list[SavedVersion]
+
+
+class SavedReports(msgspec.Struct, frozen=True):
+    """All reports, by key."""
+
+    reports: list[SavedDefinition]
+
+
+class SavedMetrics(msgspec.Struct, frozen=True):
+    """All metrics, by key."""
+
+    metrics: list[SavedDefinition]
+
+
+class SavedEvents(msgspec.Struct, frozen=True):
+    """All derived events, by key."""
+
+    events: list[SavedDefinition]
+
+
+class SavedDashboards(msgspec.Struct, frozen=True):
+    """All dashboards, by key."""
+
+    dashboards: list[SavedDefinition]

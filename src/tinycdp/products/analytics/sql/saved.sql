@@ -1,0 +1,45 @@
+-- name: begin_saving
+-- Saves of an environment go one after another.
+-- locks: advisory (83, environment), exclusive
+SELECT pg_advisory_xact_lock(83, $1);
+
+-- name: newest_change
+-- args: environment_id integer
+-- index: saved_definitions_by_change
+SELECT coalesce(max(change), 0) FROM saved_definitions WHERE environment_id = $1;
+
+-- name: newest_definitions
+-- Deleted ones too: a key that returns continues its history.
+-- args: environment_id integer
+SELECT definition_id, version, kind, key, document, author, note, saved_at
+FROM saved_definitions
+WHERE environment_id = $1 AND is_newest
+ORDER BY change, definition_id;
+
+-- name: find_saved
+-- The definition that has a key, else the one that had it last.
+-- args: environment_id integer, kind text, key text
+SELECT definition_id FROM saved_definitions
+WHERE environment_id = $1 AND kind = $2 AND key = $3
+ORDER BY is_newest AND document IS NOT NULL DESC, change DESC
+LIMIT 1;
+
+-- name: list_saved_versions
+-- Newest first.
+-- args: environment_id integer, definition_id integer
+SELECT definition_id, version, kind, key, document, author, note, saved_at
+FROM saved_definitions
+WHERE environment_id = $1 AND definition_id = $2
+ORDER BY version DESC;
+
+-- name: retire_versions
+-- args: environment_id integer, definition_ids integer[]
+UPDATE saved_definitions SET is_newest = false
+WHERE environment_id = $1 AND definition_id = ANY ($2::integer[]) AND is_newest;
+
+-- name: append_saved_version
+-- args: environment_id integer, definition_id integer, version integer, change integer, kind text, key text,
+--       document json or null, author text, note text, saved_at timestamptz
+INSERT INTO saved_definitions
+    (environment_id, definition_id, version, change, kind, key, document, author, note, saved_at, is_newest)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, true);

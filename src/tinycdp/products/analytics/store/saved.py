@@ -1,0 +1,72 @@
+"""Statements about saved definitions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tinycdp.store.database.pool import Connection
+from tinycdp.store.database.rows import Row
+from tinycdp.store.database.statements import load
+
+_SQL = load("saved", "tinycdp.products.analytics")
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRow(Row):
+    """One version of a saved definition. document: None if it deleted the definition."""
+
+    definition_id: int
+    version: int
+    kind: str
+    key: str
+    document: dict[str, Any] | None
+    author: str
+    note: str
+    saved_at: int
+
+
+async def begin_saving(connection: Connection, environment_id: int) -> None:
+    await connection.execute(_SQL["begin_saving"], environment_id)
+
+
+async def newest_change(connection: Connection, environment_id: int) -> int:
+    """The number of the newest save; 0 before the first."""
+    return int(await connection.fetchval(_SQL["newest_change"], environment_id))
+
+
+async def newest_definitions(connection: Connection, environment_id: int) -> list[SavedRow]:
+    """The newest version of each definition, also of deleted ones."""
+    return SavedRow.every(await connection.fetch(_SQL["newest_definitions"], environment_id))
+
+
+async def find_definition(connection: Connection, environment_id: int, kind: str, key: str) -> int | None:
+    """The id of the definition that has this key, else of the one that had it last."""
+    return await connection.fetchval(_SQL["find_saved"], environment_id, kind, key)
+
+
+async def list_versions(connection: Connection, environment_id: int, definition_id: int) -> list[SavedRow]:
+    """Newest first."""
+    return SavedRow.every(await connection.fetch(_SQL["list_saved_versions"], environment_id, definition_id))
+
+
+async def append_versions(connection: Connection, environment_id: int, change: int, rows: Sequence[SavedRow]) -> None:
+    """Save the next version of some definitions, all by one change."""
+    await connection.execute(_SQL["retire_versions"], environment_id, [row.definition_id for row in rows])
+    await connection.executemany(
+        _SQL["append_saved_version"],
+        [
+            (
+                environment_id,
+                row.definition_id,
+                row.version,
+                change,
+                row.kind,
+                row.key,
+                row.document,
+                row.author,
+                row.note,
+                row.saved_at,
+            )
+            for row in rows
+        ],
+    )
