@@ -20,7 +20,7 @@ from tinycdp.engine.flags.decide import Decision, FlagActivation, decide
 from tinycdp.engine.flags.document import read_flag
 from tinycdp.engine.profile import Profile
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Instant, Message
-from tinycdp.server.example_shop import PERSONAS, generate
+from tinycdp.server.example_shop import CHANNELS, PERSONAS, PRICE_SALT, PRICE_TEST, generate, impressions
 
 NOW = 1_780_000_000_000  # Thursday 2026-05-28T20:26:40Z
 MIDNIGHT = NOW - NOW % DAY_MS
@@ -117,7 +117,7 @@ def members(catalog: Catalog, person: Profile) -> set[str]:
 
 
 def test_the_workspace_is_of_the_promised_size() -> None:
-    assert Counter(definition.kind for definition in definitions()) == {"trait": 8, "segment": 6, "flag": 5}
+    assert Counter(definition.kind for definition in definitions()) == {"trait": 8, "segment": 6, "flag": 6}
 
 
 @pytest.mark.parametrize("now", [NOW, MIDNIGHT, MIDNIGHT + MINUTE_MS, MIDNIGHT + 3 * HOUR_MS])
@@ -159,6 +159,9 @@ def test_seeding_again_adds_nothing(later: int) -> None:
     first = [event["messageId"] for event in generate(NOW, visitors=60)]
     assert len(set(first)) == len(first)
     assert {event["messageId"] for event in generate(NOW + later, visitors=60)} == set(first)
+    seen = [event["uuid"] for event in impressions(NOW, visitors=60)]
+    assert len(set(seen)) == len(seen) > 20
+    assert {event["uuid"] for event in impressions(NOW + later, visitors=60)} == set(seen)
 
 
 @pytest.mark.parametrize(("people", "days"), [(0, 60), (3, 1), (60, 60), (40, 200)])
@@ -210,8 +213,94 @@ def test_every_segment_has_members_and_strangers(catalog: Catalog) -> None:
     assert all(5 <= count <= len(diaries) // 2 for count in counts.values()), counts
 
 
-def test_personas_share_everyone() -> None:
-    assert sum(persona.share for persona in PERSONAS) == 100
+def test_personas_and_channels_share_everyone() -> None:
+    assert sum(persona.share for persona in PERSONAS) == sum(channel.share for channel in CHANNELS) == 100
+
+
+def people_who(did: str, **where: Any) -> set[str]:
+    """Visitors with such an event, and these values in it."""
+    return {
+        visitor_of(event)
+        for event in generate(NOW)
+        if did in (event.get("event"), event["type"])
+        and where.items() <= {**event.get("properties", {}), **event.get("traits", {})}.items()
+    }
+
+
+def visitor_of(event: dict[str, Any]) -> str:
+    return str(event["messageId"]).removeprefix("shop-").rpartition("-")[0]
+
+
+def test_each_step_of_the_funnel_loses_people() -> None:
+    steps = [len(people_who(step)) for step in ("product_viewed", "cart", "checkout", "purchase", "refund")]
+    assert all(0.1 * before < after < 0.95 * before for before, after in pairwise(steps)), steps
+    assert people_who("refund") < people_who("purchase")
+
+
+def test_channels_differ() -> None:
+    def bought(channel: str) -> float:
+        signed_up = people_who("identify", channel=channel)
+        assert len(signed_up) >= 10
+        return len(signed_up & people_who("purchase")) / len(signed_up)
+
+    assert bought("newsletter") > bought("ads") + 0.15
+    campaigns = {event["context"]["campaign"]["source"] for event in generate(NOW) if "campaign" in event["context"]}
+    assert campaigns == {channel.campaign["source"] for channel in CHANNELS if channel.campaign}
+
+
+def test_cohorts_fade() -> None:
+    opened: dict[str, set[int]] = {}
+    for event in generate(NOW):
+        if event.get("event") == "app_open":
+            opened.setdefault(visitor_of(event), set()).add((at(event).toordinal() - 1) // 7)
+    ago = max(max(weeks) for weeks in opened.values())
+    old = [weeks for weeks in opened.values() if ago - 9 < min(weeks) <= ago - 6]
+    share = [sum(min(weeks) + k in weeks for weeks in old) / len(old) for k in range(7)]
+    assert 0.5 < share[1] < 0.9 and 0.2 < share[6] < share[1] - 0.15, share
+    starts = Counter(min(weeks) for weeks in opened.values())
+    assert min(starts[ago - k] for k in range(9)) > 20, "every week has newcomers"
+
+
+def test_companies_have_several_people() -> None:
+    groups = Counter(event["groupId"] for event in generate(NOW) if event["type"] == "group")
+    assert len(groups) >= 5 and min(groups.values()) >= 3, groups
+
+
+def test_the_price_test_has_an_effect_to_find() -> None:
+    shown: dict[str, tuple[datetime, str]] = {}
+    for event in impressions(NOW):
+        assert event["properties"]["$feature_flag"] == PRICE_TEST
+        whose = event["distinct_id"].removeprefix("anon-").rpartition("-")[0]
+        seen = (datetime.fromisoformat(event["timestamp"]), event["properties"]["$feature_flag_response"])
+        shown[whose] = min(shown.get(whose, seen), seen)
+        assert 0 <= NOW - seen[0].timestamp() * 1000 < 7 * DAY_MS, "a later report is not counted"
+    bought: dict[str, list[datetime]] = {}
+    for event in generate(NOW):
+        if event.get("event") == "purchase":
+            bought.setdefault(visitor_of(event), []).append(at(event))
+    units, converted = Counter[str](), Counter[str]()
+    for whose, (first, price) in shown.items():
+        if first.timestamp() * 1000 + DAY_MS <= NOW:
+            units[price] += 1
+            converted[price] += any(0 <= (done - first).total_seconds() < 86_400 for done in bought.get(whose, []))
+    assert 0.7 < units["lower"] / units["regular"] < 1.4
+    pooled = converted.total() / units.total()
+    spread = (pooled * (1 - pooled) * (1 / units["lower"] + 1 / units["regular"])) ** 0.5
+    found = converted["lower"] / units["lower"] - converted["regular"] / units["regular"]
+    assert found > 3 * spread, (units, converted)
+
+
+def test_visitors_saw_the_price_that_the_flag_gives_them(catalog: Catalog) -> None:
+    salt = next(d.flag.salt for d in definitions() if d.key == PRICE_TEST and d.flag is not None)
+    assert salt == PRICE_SALT
+    seen = list(generate(NOW, visitors=60))[:63]
+    assert len({visitor_of(event) for event in seen}) == 63, "everyone's first event is sent before all others"
+    for event in impressions(NOW, visitors=60):
+        number = event["distinct_id"].removeprefix("anon-").rpartition("-")[0]
+        known = Profile(1, f"anon-{number}-a", 0, backfilled=1)
+        found = decision(catalog, known, PRICE_TEST, NOW, {})
+        assert found.variant == event["properties"]["$feature_flag_response"]
+        assert found.rule == "price_test"
 
 
 def at(event: dict[str, Any]) -> datetime:

@@ -138,12 +138,15 @@ def run_init(arguments: argparse.Namespace, settings: Settings) -> int:
 def run_seed(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.runtime import clock
     from tinycdp.server.client import send_batches
-    from tinycdp.server.example_shop import generate
+    from tinycdp.server.example_shop import generate, impressions
 
     key = arguments.write_key or settings.bootstrap_write_key
     if not key:
         raise InvalidInput("KEY_MISSING", "`seed` needs a write key; give --key or set TINYCDP_BOOTSTRAP_WRITE_KEY.")
-    events = generate(clock.now() if arguments.until is None else arguments.until)
-    sent = send_batches(arguments.url or settings.local_url, key, events, size=_SEED_BATCH)
+    until = clock.now() if arguments.until is None else arguments.until
+    url = arguments.url or settings.local_url
+    sent = send_batches(url, key, generate(until), size=_SEED_BATCH)
+    # The profiles exist now, so that each price is counted for the unit that its profile is bucketed by.
+    sent += send_batches(url, key, impressions(until), size=_SEED_BATCH, path="/batch")
     print(f"sent {sent} events")
     return 0

@@ -14,7 +14,7 @@ from tinycdp.errors import Unavailable
 _ATTEMPTS = 5
 
 
-def send_batches(url: str, key: str, events: Iterable[dict[str, Any]], *, size: int) -> int:
+def send_batches(url: str, key: str, events: Iterable[dict[str, Any]], *, size: int, path: str = "/v1/batch") -> int:
     """Send all events in order, `size` per request, and return their number.
 
     Retries while the queue is full or the database away. Raises Unavailable if that lasts, or a batch is rejected."""
@@ -25,19 +25,19 @@ def send_batches(url: str, key: str, events: Iterable[dict[str, Any]], *, size: 
     sent = 0
     try:
         for batch in _chunks(events, size):
-            _send(connection, key, msgspec.json.encode({"batch": batch}))
+            _send(connection, path, key, msgspec.json.encode({"batch": batch}))
             sent += len(batch)
     finally:
         connection.close()
     return sent
 
 
-def _send(connection: http.client.HTTPConnection, key: str, body: bytes) -> None:
+def _send(connection: http.client.HTTPConnection, path: str, key: str, body: bytes) -> None:
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     problem = ""
     for attempt in range(_ATTEMPTS):
         try:
-            connection.request("POST", "/v1/batch", body, headers)
+            connection.request("POST", path, body, headers)
             answer = connection.getresponse()
             text = answer.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as failure:
