@@ -20,6 +20,10 @@ from tinycdp.api.decisions.answers import DecisionService
 from tinycdp.api.ofrep.bulk import Bulk
 from tinycdp.model import IdentifierKind
 from tinycdp.products import register_products
+from tinycdp.products.analytics.service.answering import Analytics
+from tinycdp.products.analytics.service.cache import AnswerCache
+from tinycdp.products.analytics.service.worlds import Worlds
+from tinycdp.products.analytics.store.clickhouse import ClickHouse
 from tinycdp.runtime import clock
 from tinycdp.runtime.access.key_uses import KeyUses
 from tinycdp.runtime.access.keys import Keyring
@@ -118,6 +122,7 @@ class Parts:
     imports: ImportQueue
     past: Past
     previews: Previews
+    analytics: Analytics
 
     def environment(self, id: int) -> Environment:
         """An environment, as this process serves it."""
@@ -148,6 +153,7 @@ class Parts:
         await self.key_uses.stop()
         await self.registry.stop()
         await self.mirror.stop()
+        await self.analytics.close()
         if self.shared is not None:
             await self.shared.close()
         await self.pool.close()
@@ -270,7 +276,14 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         imports=ImportQueue(pool, ingest, pipeline, now, settings.data_dir / "imports", lambda: metrics.asked),
         past=Past(pool),
         previews=Previews(pool, event_names),
+        analytics=_analytics(settings, catalogs, event_names),
     )
+
+
+def _analytics(settings: Settings, catalogs: Catalogs, event_names: EventNames) -> Analytics:
+    clickhouse = ClickHouse(settings)  # connects when it is first asked
+    worlds = Worlds(clickhouse, catalogs, event_names)
+    return Analytics(clickhouse, worlds, AnswerCache(redis_url=settings.redis_url), settings.analytics_memory * 2**20)
 
 
 def _shared(redis_url: str) -> "RedisMeter":
@@ -318,7 +331,7 @@ def create_litestar(settings: Settings, now: Clock = clock.now) -> "Litestar":
             finally:
                 await parts.stop()
 
-    application = litestar(serving, routes.GUARDED)
+    application = litestar(serving, routes.GUARDED, routes.PARTS)
     application.state.settings, application.state.now = settings, now
     return application
 
@@ -363,7 +376,6 @@ async def _feed(settings: Settings, pool: Pool, stop: asyncio.Event, now: Clock)
     if not (has_client() if settings.clickhouse_url else settings.analytics and has_engine()):
         return
     from tinycdp.products.analytics.feed.loop import Feed  # noqa: PLC0415 - the packages are optional
-    from tinycdp.products.analytics.store.clickhouse import ClickHouse  # noqa: PLC0415
 
     assert settings.database_url is not None
     async with ClickHouse(settings) as clickhouse:

@@ -195,7 +195,7 @@ async def counts(
         checks = []
         if live is not None:
             versions = await store.versions_of_flags(connection, environment.id, [live.id])
-            for sample in _samples(live, versions, now):
+            for sample in split_samples(live, versions, now):
                 found = await store.sample_of_rule(
                     connection,
                     environment.id,
@@ -302,7 +302,7 @@ async def _find(
 # Samples
 
 
-class _Sample(msgspec.Struct, frozen=True):
+class SplitSample(msgspec.Struct, frozen=True):
     """From when on a split gives out what it gives out now."""
 
     rule: str
@@ -313,7 +313,7 @@ class _Sample(msgspec.Struct, frozen=True):
     sticky: bool
 
 
-def _samples(live: Definition, versions: Sequence[store.FlagVersionRow], now: Instant) -> Iterator[_Sample]:
+def split_samples(live: Definition, versions: Sequence[store.FlagVersionRow], now: Instant) -> Iterator[SplitSample]:
     """The samples of a flag's splits; `versions` of the flag, the newest first."""
     history = list(_history(live, versions, now))
     if not history:
@@ -327,7 +327,7 @@ def _samples(live: Definition, versions: Sequence[store.FlagVersionRow], now: In
             if _meaning(flag, rule.id) != meaning:
                 break
             version, stage, since = version_before, stage_before, since_before
-        yield _Sample(rule.id, dict(meaning[1]), version, stage, since, history[0][3].sticky)
+        yield SplitSample(rule.id, dict(meaning[1]), version, stage, since, history[0][3].sticky)
 
 
 def _history(
@@ -355,7 +355,7 @@ def _meaning(flag: Flag, id: str) -> tuple[str, tuple[tuple[str, int], ...], Any
     return (flag.salt, tuple(rule.split.items()), rule.exposure) if rule is not None and rule.split else None
 
 
-def _check(sample: _Sample, rows: Sequence[store.SampleRow]) -> SampleRatio:
+def _check(sample: SplitSample, rows: Sequence[store.SampleRow]) -> SampleRatio:
     counted = {row.variant: row.units for row in rows}
     total, crossed = sum(counted.values()), sum(row.crossed for row in rows)
     statistic, p = ratio(sample.weights, counted)

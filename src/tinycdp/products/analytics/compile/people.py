@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tinycdp.dsl import ir
 from tinycdp.dsl.check.expressions import Checked
 from tinycdp.dsl.check.filters import check_profile_filter
+from tinycdp.dsl.diagnostics import Diagnostic
 from tinycdp.dsl.sql.clickhouse import Filters, JsonPath, JsonText, JsonValue, Parameters
 from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.errors import InvalidInput
@@ -101,11 +102,23 @@ def names_of(dotted: str, path: str) -> tuple[str, ...]:
     return names
 
 
+def notice(diagnostic: Diagnostic, path: str, warnings: Warnings) -> None:
+    """Collect a warning, with what is meant instead if that is known."""
+    message = " ".join((diagnostic.message, *(_sentence(fix.title) for fix in diagnostic.fixes[:1])))
+    warnings[path, message] = Notice(path, message)
+
+
+def _sentence(title: str) -> str:
+    """The title of a fix as a sentence: "Did you mean 'purchase'?"."""
+    sentence = title[:1].upper() + title[1:]
+    return sentence if sentence.endswith(("?", ".")) else f"{sentence}."
+
+
 def node_of(checked: Checked, path: str, warnings: Warnings) -> ir.Node:
     """The node of a filter. Its warnings are collected, and its first error is raised."""
     for diagnostic in checked.diagnostics:
         if diagnostic.severity != "error":
-            warnings[path, diagnostic.message] = Notice(path, diagnostic.message)
+            notice(diagnostic, path, warnings)
     if checked.errors:
         first = checked.errors[0]
         raise InvalidInput(

@@ -22,6 +22,7 @@ from tinycdp.products.analytics.compile.calendar import TimeRange, invalid
 from tinycdp.products.analytics.compile.people import (
     names_of,
     node_of,
+    notice,
     people_where,
     person_of,
     said_by_person,
@@ -41,6 +42,7 @@ class _Alternative:
     """Events of one name for which all filters hold. A filter is its text and its path in the question."""
 
     name: str
+    path: str
     wheres: tuple[tuple[str, str], ...]
 
 
@@ -231,7 +233,7 @@ class Scan:
         if isinstance(event, str):
             if not event:
                 raise invalid(f"{path}.event", 'Name an event, or "*" for every event.')
-            return [_Alternative(event, wheres)]
+            return [_Alternative(event, path, wheres)]
         parts = self._parts(event, path, seen)
         found: list[_Alternative] = []
         for n, part in enumerate(parts):
@@ -268,7 +270,7 @@ class Scan:
             checked = check_event_filter(where, self.world.scope, event)
             conditions.append(self.condition(node_of(checked, path, self.warnings)))
         if alternative.name != EVERY and (found := check_event_name(alternative.name, self.world.scope)) is not None:
-            self.warnings["", found.message] = Notice("event", found.message)
+            notice(found, f"{alternative.path}.event" if alternative.path else "event", self.warnings)
         return "(" + " AND ".join(conditions or ["true"]) + ")"
 
 

@@ -1,5 +1,8 @@
 """The routes of analytics; all of them need a key."""
 
-from tinycdp.products.analytics.routes import saved
+from tinycdp.products.analytics.routes import queries, saved
 
-GUARDED = [*saved.ROUTES]
+GUARDED = [*queries.ROUTES, *saved.ROUTES]
+
+#: The parts of the process that they use, by the names of their parameters.
+PARTS = ("analytics",)

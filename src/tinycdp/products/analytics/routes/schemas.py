@@ -1,4 +1,4 @@
-"""What the routes of saved definitions answer."""
+"""What clients and server exchange about analytics, beside questions and answers."""
 
 from typing import Annotated, Any
 
@@ -82,3 +82,13 @@ class SavedDashboards(msgspec.Struct, frozen=True):
     """All dashboards, by key."""
 
     dashboards: list[SavedDefinition]
+
+
+class Lag(msgspec.Struct, frozen=True, rename="camel"):
+    """How far the copy of events is behind.
+
+    rows     transactions that it lacks, 100,000 at most
+    seconds  since the oldest of them"""
+
+    rows: int
+    seconds: float

@@ -13,8 +13,6 @@ from typing import Any, TypeVar
 
 import msgspec
 from cachetools import LRUCache
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from tinycdp.model import DAY_MS, Instant
 from tinycdp.outages import Outage
@@ -56,8 +54,13 @@ class AnswerCache:
 
     def __init__(self, most_bytes: int = MEMORY_BYTES, redis_url: str | None = None) -> None:
         self._memory: LRUCache[str, bytes] = LRUCache(most_bytes, getsizeof=len)
-        self._redis = None
+        self._redis: Any = None
+        self._failures: tuple[type[Exception], ...] = (OSError, TimeoutError)
         if redis_url is not None:
+            from redis.asyncio import Redis  # noqa: PLC0415 - slow to import, and optional
+            from redis.exceptions import RedisError  # noqa: PLC0415
+
+            self._failures += (RedisError,)
             seconds = _PATIENCE_SECONDS
             self._redis = Redis.from_url(redis_url, socket_timeout=seconds, socket_connect_timeout=seconds)
         self._away_until = 0.0
@@ -99,7 +102,7 @@ class AnswerCache:
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 found = await command
-        except (RedisError, OSError, TimeoutError) as failure:
+        except self._failures as failure:
             self._outage.noticed(failure, "other processes do not share their answers")
             self._away_until = time.monotonic() + _PAUSE_SECONDS
             return None

@@ -101,11 +101,9 @@ def compile_trend(question: TrendQuestion, world: World) -> Compiled[TrendAnswer
 
     reads = scan.reads()
     first = min(one.extended.edges[0] for one in ranges)
-    return Compiled(
-        tuple(part.statement for one in ranges for part in one.parts),
-        read,
-        replace(reads, since=min(first, span.since)),
-    )
+    statements = tuple(part.statement for one in ranges for part in one.parts)
+    holds_until = min(one.buckets.holds_until for one in ranges)
+    return Compiled(statements, read, replace(reads, since=min(first, span.since)), holds_until)
 
 
 def resolved(given: Sequence[Series], world: World) -> list[Series]:

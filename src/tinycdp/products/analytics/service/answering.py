@@ -1,0 +1,141 @@
+"""Answers to questions, as of a stated instant.
+
+Shape   Analytics.answer(environment, question) → Answer · people(environment, question, cell, …) → profiles
+        cancel(environment, id) ends a question that is running
+Laws    as_of is read before the tables are: everything acknowledged before it is in the answer.
+        A cached answer is given only if nothing it read has changed since; its as_of is then now.
+        An answer that is no longer waited for is cancelled in ClickHouse, too
+Errors  ANALYTICS_AWAY, ANALYTICS_BUSY, ANALYTICS_FILLING, TIMED_OUT, OUT_OF_MEMORY, INVALID_QUESTION
+Source  docs/reference/analytics.md
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tinycdp.products.analytics.answers.schemas import Answer
+from tinycdp.products.analytics.compile.calendar import days_of, resolved
+from tinycdp.products.analytics.compile.questions import compile_question
+from tinycdp.products.analytics.compile.sql import Statement
+from tinycdp.products.analytics.compile.world import Reads, World
+from tinycdp.products.analytics.feed.lag import CopyLag, lag, newest_touch
+from tinycdp.products.analytics.questions.schemas import ExperimentQuestion, Question
+from tinycdp.products.analytics.service.cache import AnswerCache, Entry, key_of
+from tinycdp.products.analytics.service.turns import Turns
+from tinycdp.products.analytics.service.worlds import Worlds
+from tinycdp.products.analytics.store.clickhouse import ClickHouse
+from tinycdp.runtime.environment import Environment
+from tinycdp.times import iso
+
+LONGEST_SECONDS = 30
+LONGEST_FILE_SECONDS = 300
+#: The share of the memory of analytics that one question may take, and when it begins to use the disk.
+_SHARE, _SPILL = 0.4, 0.5
+_APPROXIMATE = "distinct counts within about 1 %, percentiles within about 1 % of their place"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A question that may be cancelled. id: chosen by the client, or random."""
+
+    environment_id: int
+    id: str
+
+    @property
+    def comment(self) -> str:
+        return f"{self.environment_id}:{self.id}"
+
+
+class Analytics:
+    """The questions of one process."""
+
+    def __init__(self, clickhouse: ClickHouse, worlds: Worlds, cache: AnswerCache, memory_bytes: int) -> None:
+        self._clickhouse = clickhouse
+        self._worlds = worlds
+        self._cache = cache
+        self._turns = Turns()
+        self._memory_bytes = memory_bytes
+
+    async def answer(self, environment: Environment, question: Question, id: str = "") -> Answer:
+        """The answer, from the cache if it is still true."""
+        flag = question.flag if isinstance(question, ExperimentQuestion) else ""
+        place = await self._worlds.at(environment, flag=flag)
+        world, now = place.world, environment.now()
+        question = resolved(question, world.zone, world.as_of)
+        key = key_of(environment.id, world.zone, place.revision, question)
+        entry = await self._cache.get(key)
+        if entry is not None and await self._still_true(environment, entry, world):
+            return msgspec.structs.replace(entry.answer, as_of=iso(world.as_of))
+        compiled = compile_question(question, world)
+        rows = await self.rows(compiled.statements, Running(environment.id, id or secrets.token_hex(8)))
+        answer = msgspec.structs.replace(
+            compiled.read(rows),
+            as_of=iso(world.as_of),
+            computed_at=iso(now),
+            zone=world.zone,
+            question=question,
+            approximate=_APPROXIMATE if question.approximate else msgspec.UNSET,
+            sampled=question.sample if question.sample < 1 else msgspec.UNSET,
+        )
+        if compiled.holds_until > world.as_of:
+            await self._cache.put(key, Entry(answer, compiled.reads, place.position, compiled.holds_until))
+        return answer
+
+    async def rows(
+        self, statements: Sequence[Statement], running: Running, *, seconds: int = LONGEST_SECONDS
+    ) -> list[list[tuple[Any, ...]]]:
+        """The rows of each statement, one after another, in one turn."""
+        async with self._turns.turn(running.environment_id):
+            return [
+                await self._clickhouse.query(
+                    one.sql, one.parameters, settings=self.limits(seconds), comment=running.comment
+                )
+                for one in statements
+            ]
+
+    async def stream(self, statement: Statement, running: Running, format: str) -> AsyncIterator[bytes]:
+        """A file of a result, as ClickHouse writes it."""
+        async with self._turns.turn(running.environment_id):
+            settings = self.limits(LONGEST_FILE_SECONDS)
+            parts = self._clickhouse.stream(
+                statement.sql, statement.parameters, format=format, settings=settings, comment=running.comment
+            )
+            async for part in parts:
+                yield part
+
+    async def cancel(self, environment: Environment, id: str) -> None:
+        """End a question."""
+        await self._clickhouse.kill(Running(environment.id, id).comment)
+
+    def limits(self, seconds: int) -> Mapping[str, Any]:
+        """The settings that keep one question within its share."""
+        memory = int(self._memory_bytes * _SHARE)
+        return {
+            "max_execution_time": seconds,
+            "max_memory_usage": memory,
+            "max_bytes_before_external_group_by": int(memory * _SPILL),
+            "max_bytes_before_external_sort": int(memory * _SPILL),
+        }
+
+    async def _still_true(self, environment: Environment, entry: Entry, world: World) -> bool:
+        if world.as_of >= entry.holds_until:
+            return False
+        return await self.newest(environment, entry.reads, world) <= entry.position
+
+    async def newest(self, environment: Environment, reads: Reads, world: World) -> int:
+        """The newest position that changed anything of these reads."""
+        days = days_of(reads.since, reads.until, world.zone)
+        people = reads.people or bool(reads.segments)
+        return await newest_touch(self._clickhouse, environment.id, reads.names, days, people=people)
+
+    async def lag(self, environment: Environment) -> CopyLag:
+        """How far the copy is behind."""
+        return await lag(environment)
+
+    async def close(self) -> None:
+        """Close the connections to ClickHouse and Redis."""
+        await self._clickhouse.close()
+        await self._cache.close()

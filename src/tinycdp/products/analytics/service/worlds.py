@@ -1,0 +1,73 @@
+"""The world of a question: an environment's names, and how far its copy is.
+
+Shape   Worlds(...).at(environment) → Place
+Laws    the position is read before the definitions and the tables, so nothing acknowledged before as_of is missing
+Errors  Unavailable ANALYTICS_FILLING while the first copy is made
+"""
+
+from dataclasses import dataclass, replace
+
+from tinycdp.engine.flags.bucketing import BUCKETS
+from tinycdp.products.analytics.compile.world import FlagFacts, SplitFacts, World
+from tinycdp.products.analytics.feed.lag import watermark
+from tinycdp.products.analytics.store.clickhouse import ClickHouse
+from tinycdp.products.analytics.store.target import Target
+from tinycdp.runtime.decisions.exposure_stats import split_samples
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.definitions.workspace import EventNames, Workspace, read_workspace, scope_of
+from tinycdp.runtime.environment import Environment
+from tinycdp.store import exposures as exposure_store
+from tinycdp.store.database.pool import acquired
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A world, and the position of the copy and the revision of the definitions that it stands for."""
+
+    world: World
+    position: int
+    revision: int
+
+
+class Worlds:
+    """Makes worlds."""
+
+    def __init__(self, clickhouse: ClickHouse, catalogs: Catalogs, event_names: EventNames) -> None:
+        self._clickhouse = clickhouse
+        self._catalogs = catalogs
+        self._event_names = event_names
+
+    async def at(self, environment: Environment, *, flag: str = "") -> Place:
+        """The world of an environment now. flag: whose splits a question is about."""
+        mark = await watermark(environment)
+        workspace = await read_workspace(environment, self._catalogs, self._event_names)
+        overrides, _ = await Target(self._clickhouse, environment.id).overrides()
+        live = workspace.catalog.live
+        segments = {d.key: d.id for d in live.definitions.values() if d.kind == "segment"}
+        world = World(
+            environment_id=environment.id,
+            zone=workspace.catalog.zone,
+            as_of=mark.at,
+            merged=overrides > 0,
+            scope=replace(scope_of(workspace, "segment", None), segments=frozenset(segments)),
+            segments=segments,
+            flags=await _flags(environment, workspace, flag) if flag else {},
+        )
+        return Place(world, mark.position, workspace.catalog.revision)
+
+
+async def _flags(environment: Environment, workspace: Workspace, asked: str) -> dict[str, FlagFacts]:
+    """Every live flag by its key; the one that is asked about with its splits."""
+    live = workspace.catalog.live
+    found = {}
+    for key, program in live.flags.items():
+        definition = live.definitions["flag", key]
+        splits: dict[str, SplitFacts] = {}
+        if key == asked:
+            async with acquired(environment.pool) as connection:
+                versions = await exposure_store.versions_of_flags(connection, environment.id, [definition.id])
+            for sample in split_samples(definition, versions, environment.now()):
+                shares = {variant: weight / BUCKETS for variant, weight in sample.weights.items()}
+                splits[sample.rule] = SplitFacts(shares, sample.version)
+        found[key] = FlagFacts(definition.id, tuple(program.flag.variants), program.flag.off_variant, splits)
+    return found
