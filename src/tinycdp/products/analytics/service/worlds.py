@@ -1,6 +1,6 @@
 """The world of a question: an environment's names, and how far its copy is.
 
-Shape   Worlds(...).at(environment) → Place
+Shape   Worlds(...).at(environment) → PositionedWorld
 Laws    the position is read before the definitions and the tables, so nothing acknowledged before as_of is missing
 Errors  Unavailable ANALYTICS_FILLING while the first copy is made
 """
@@ -21,7 +21,7 @@ from tinycdp.store.database.pool import acquired
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PositionedWorld:
     """A world, and the position of the copy and the revision of the definitions that it stands for."""
 
     world: World
@@ -37,7 +37,7 @@ class Worlds:
         self._catalogs = catalogs
         self._event_names = event_names
 
-    async def at(self, environment: Environment, *, flag: str = "") -> Place:
+    async def at(self, environment: Environment, *, flag: str = "") -> PositionedWorld:
         """The world of an environment now. flag: whose splits a question is about."""
         mark = await watermark(environment)
         workspace = await read_workspace(environment, self._catalogs, self._event_names)
@@ -53,7 +53,7 @@ class Worlds:
             segments=segments,
             flags=await _flags(environment, workspace, flag) if flag else {},
         )
-        return Place(world, mark.position, workspace.catalog.revision)
+        return PositionedWorld(world, mark.position, workspace.catalog.revision)
 
 
 async def _flags(environment: Environment, workspace: Workspace, asked: str) -> dict[str, FlagFacts]:
