@@ -201,15 +201,15 @@ class Outcome:
 def funnel(world: World, question: FunnelQuestion) -> FunnelAnswer:
     asked = range_of(question, world)
     outcomes = _outcomes(world, question, asked)
+    spans = buckets(asked, question.bucket, world) if question.bucket else []
+    of_buckets = [(bucket.span(world.zone), _outcomes(world, question, bucket.part)) for bucket in spans]
     division = Division(divided=False)
     if breakdowns_of(question):
-        division = divide(tally(outcome.cell for outcome in outcomes), question.top)
-    trend = []
-    if question.bucket:
-        for bucket in buckets(asked, question.bucket, world):
-            groups = _groups(question, division, _outcomes(world, question, bucket.part))
-            trend.append(FunnelTrend(bucket.span(world.zone), groups))
-    return FunnelAnswer(groups=_groups(question, division, outcomes), trend=tuple(trend))
+        # A group that only a bucket has has no people in the whole range.
+        elsewhere = {outcome.cell: 0 for _, found in of_buckets for outcome in found}
+        division = divide(elsewhere | tally(outcome.cell for outcome in outcomes), question.top)
+    trend = tuple(FunnelTrend(span, _groups(question, division, found)) for span, found in of_buckets)
+    return FunnelAnswer(groups=_groups(question, division, outcomes), trend=trend)
 
 
 def _outcomes(world: World, question: FunnelQuestion, entry: Range) -> list[Outcome]:

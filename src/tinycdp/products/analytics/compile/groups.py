@@ -17,6 +17,7 @@ from tinycdp.products.analytics.answers.schemas import Group
 from tinycdp.products.analytics.compile.calendar import invalid
 from tinycdp.products.analytics.compile.people import names_of
 from tinycdp.products.analytics.compile.scan import Scan
+from tinycdp.products.analytics.compile.sql import listed
 from tinycdp.products.analytics.questions.schemas import Breakdown
 
 MOST_BREAKDOWNS = 3
@@ -155,3 +156,25 @@ def _labels(edges: Sequence[Decimal]) -> tuple[str, ...]:
     texts = [format(edge, "f") for edge in edges]
     between = [f"{low} to {high}" for low, high in pairwise(texts)]
     return (f"below {texts[0]}", *between, f"{texts[-1]} and above")
+
+
+def ranked(breakdowns: Breakdowns, table: str, key: str, total: str, aggregates: Sequence[tuple[str, str, str]]) -> str:
+    """A row per group and key with aggregates, the groups being those that are shown.
+
+    One pass over the rows: other is merged from the states of its groups.
+
+    table       has the key; with a breakdown also k, the group of a row. Rows of the key 0 are of the whole range
+    total       an aggregate of the whole range; the groups that are shown have the greatest
+    aggregates  name, parameters in parentheses, and arguments of each"""
+    if not breakdowns:
+        plain = [f"{name}{given}({arguments}) AS a{n}" for n, (name, given, arguments) in enumerate(aggregates)]
+        return f"SELECT {listed(['[] AS g', key, *plain])}\nFROM (\n{table}\n)\nGROUP BY {key}"
+    states = [f"{name}State{given}({arguments}) AS s{n}" for n, (name, given, arguments) in enumerate(aggregates)]
+    merged = [f"{name}Merge{given}(s{n}) AS a{n}" for n, (name, given, _) in enumerate(aggregates)]
+    here = f"if({key} = 0, {total}, 0) AS here"
+    grouped = f"SELECT {listed(['k', key, here, *states])}\nFROM (\n{table}\n)\nGROUP BY k, {key}"
+    totals = f"SELECT *, max(here) OVER (PARTITION BY k) AS total\nFROM (\n{grouped}\n)"
+    order = f"empty(k), total DESC, {breakdowns.order('k')}"
+    places = f"SELECT *, dense_rank() OVER (ORDER BY {order}) AS place\nFROM (\n{totals}\n)"
+    shown = f"multiIf(empty(k), ['{UNKNOWN}'], place <= {breakdowns.top}, k, ['{OTHER}']) AS g"
+    return f"SELECT {listed([shown, key, *merged])}\nFROM (\n{places}\n)\nGROUP BY g, {key}"

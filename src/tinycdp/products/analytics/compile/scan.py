@@ -88,6 +88,11 @@ class Scan:
             self._matches.append(column)
         return column
 
+    def names_of(self, event: Event) -> frozenset[str] | None:
+        """The names of the events that may be one of these; None for every name."""
+        names = frozenset(one.name for one in self._alternatives(event, (), "", frozenset()))
+        return None if EVERY in names else names
+
     def column(self, sql: str, prefix: str = "c") -> str:
         """A column with this SQL over an event."""
         return self._columns.setdefault(sql, f"{prefix}{len(self._columns)}")

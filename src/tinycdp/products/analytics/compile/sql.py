@@ -10,7 +10,7 @@ from typing import Any
 
 from tinycdp.dsl.sql.clickhouse import Parameters
 
-__all__ = ["Parameters", "Statement", "indented", "listed"]
+__all__ = ["Parameters", "Statement", "indented", "layered", "listed", "narrowed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +29,16 @@ def indented(sql: str, by: int = 2) -> str:
 def listed(columns: Iterable[str]) -> str:
     """SeriesColumns, one a line."""
     return ",\n  ".join(columns)
+
+
+def layered(table: str, *columns: str) -> str:
+    """The rows of a statement with more columns, which may read those it has.
+
+    A layer keeps the statement linear: an alias inside one SELECT would be copied to each of its uses. Each layer costs
+    planning time for every column that it passes on."""
+    return f"SELECT *,\n  {listed(columns)}\nFROM (\n{table}\n)" if columns else table
+
+
+def narrowed(table: str, *columns: str) -> str:
+    """The rows of a statement with these columns only."""
+    return f"SELECT {listed(columns)}\nFROM (\n{table}\n)"
