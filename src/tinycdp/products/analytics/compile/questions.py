@@ -9,8 +9,10 @@ from tinycdp.products.analytics.compile.activity import compile_active, compile_
 from tinycdp.products.analytics.compile.adoption import compile_adoption
 from tinycdp.products.analytics.compile.experiments.experiment import compile_experiment
 from tinycdp.products.analytics.compile.experiments.impact import compile_impact
+from tinycdp.products.analytics.compile.funnels.answers import compile_funnel
 from tinycdp.products.analytics.compile.lifecycle import compile_lifecycle
 from tinycdp.products.analytics.compile.paths import compile_paths
+from tinycdp.products.analytics.compile.retention.answers import compile_retention
 from tinycdp.products.analytics.compile.sessions import compile_sessions
 from tinycdp.products.analytics.compile.trends.trend import compile_trend
 from tinycdp.products.analytics.compile.world import Compiled, World
@@ -19,10 +21,12 @@ from tinycdp.products.analytics.questions.schemas import (
     AdoptionQuestion,
     ExperimentQuestion,
     FrequencyQuestion,
+    FunnelQuestion,
     ImpactQuestion,
     LifecycleQuestion,
     PathsQuestion,
     Question,
+    RetentionQuestion,
     SessionsQuestion,
     StickinessQuestion,
     TrendQuestion,
@@ -40,6 +44,10 @@ def compile_question(question: Question, world: World) -> Compiled[Answer]:
             return compile_stickiness(question, world)
         case FrequencyQuestion():
             return compile_frequency(question, world)
+        case FunnelQuestion():
+            return compile_funnel(question, world)
+        case RetentionQuestion():
+            return compile_retention(question, world)
         case SessionsQuestion():
             return compile_sessions(question, world)
         case PathsQuestion():
@@ -52,4 +60,3 @@ def compile_question(question: Question, world: World) -> Compiled[Answer]:
             return compile_impact(question, world)
         case LifecycleQuestion():
             return compile_lifecycle(question, world)
-    raise AssertionError(f"no compiler for {type(question).__name__}")
