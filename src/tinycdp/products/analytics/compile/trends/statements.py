@@ -264,3 +264,32 @@ def _top(scan: Scan, breakdowns: Breakdowns, first: _Asked, main: TimeRange) -> 
         f"SELECT k FROM {source} GROUP BY k\n"
         f"ORDER BY {value} DESC NULLS LAST, {breakdowns.order('k')} LIMIT {breakdowns.top}"
     )
+
+
+def counting_one(
+    question: TrendQuestion,
+    series: Sequence[Series],
+    n: int,
+    world: World,
+    parameters: Parameters,
+    main: TimeRange,
+    counted: TimeRange,
+) -> tuple[str, str, Breakdowns]:
+    """The events that one series counts in a span: a statement with person and k; and the table of groups shown."""
+    scan = Scan.of(question, world, main, parameters)
+    scan.in_sessions = question.unit == "session"
+    breakdowns = Breakdowns.over(scan, question.breakdown, question.top)
+    first = _Asked.over(scan, question, series[0], 0)
+    one, path = series[n], f"series[{n}]"
+    condition = scan.match(one.event, one.where, path)
+    if not isinstance(one.measure, str) or one.measure in {"people", "per_person"}:
+        condition = f"({condition}) AND isNotNull({_nullable_unit(scan, question.unit)})"
+    if one.property:
+        measure = one.measure if isinstance(one.measure, str) else one.measure.per_person
+        names = names_of(one.property, f"{path}.property")
+        known = scan.scalar(scan.event_property(names)) if measure == "distinct" else scan.number(one.property, path)
+        condition += f" AND isNotNull({known})"
+    key = breakdowns.key if breakdowns else "[]"
+    events = f"SELECT person, {key} AS k\nFROM {scan.source(counted)}\nWHERE {condition}"
+    shown = f"(\n{_top(scan, breakdowns, first, main)}\n)" if breakdowns else ""
+    return events, shown, breakdowns
