@@ -27,8 +27,8 @@ _ENVIRONMENTS = count(1)
 VIP = 7
 #: The columns of each table that a world fills, in the order of the rows below.
 _COLUMNS = {
-    "events": "environment_id, id, name, kind, occurred_at, received_at, active, identifier_id, profile_id, stored_profile_id, "
-    "message_id, properties, context",
+    "events": "environment_id, id, name, kind, occurred_at, received_at, active, identifier_id, profile_id, "
+    "stored_profile_id, message_id, properties, context",
     "said": "environment_id, property, identifier_id, profile_id, at, message_id, value",
     "people": "environment_id, profile_id, properties, first_seen, last_seen, group_key, group_traits, segments, "
     "alive, version",

@@ -6,7 +6,7 @@ Laws    only *true* counts. As of an event: the latest value that any identifier
         arrived. A group has no history: it is the person's group now, with its traits now
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -73,10 +73,10 @@ def _as_of(event: RawEvent, world: World) -> Lookup:
             case "segment":
                 return in_segment(event, path, world)
             case "group":
-                return value_at(person.group_traits, path)
+                return _held_at(person.group_traits, path)
             case "context":
-                return value_at(event.context, path)
-        return value_at(event.properties, path)
+                return _held_at(event.context, path)
+        return _held_at(event.properties, path)
 
     return look
 
@@ -87,14 +87,22 @@ def _now(profile: int, world: World) -> Lookup:
     def look(root: str, path: str) -> Value:
         match root:
             case "profile":
-                return value_at(person.properties, path)
+                return _held_at(person.properties, path)
             case "segment":
                 return path in person.segments
             case "group":
-                return value_at(person.group_traits, path)
+                return _held_at(person.group_traits, path)
         raise AssertionError(f"{root}.{path} is not of a person")
 
     return look
+
+
+def _held_at(properties: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path; a list or an object as it is, of which a filter knows only that it exists."""
+    found: Any = properties
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if found and isinstance(found, list | Mapping) else value_of(found)
 
 
 # The language, three-valued: None is unknown
