@@ -28,13 +28,14 @@ def add_to(commands: "Commands") -> None:
 
 
 def run_check(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime import clock
     from tinycdp.runtime.definitions.file_reports import check_sources
     from tinycdp.runtime.definitions.files import find_files
     from tinycdp.runtime.definitions.sources import read_sources
 
     files = read_sources(find_files(arguments.files))
     known, unchecked = _known(arguments, settings)
-    found = check_sources(files, known)
+    found = check_sources(files, known, clock.now())
     if found.text:
         print(found.text, end="\n\n")
     errors = f"{found.errors} with errors" if found.errors else "no errors"

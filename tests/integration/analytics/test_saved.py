@@ -199,3 +199,38 @@ async def test_names_that_were_never_seen_are_warnings(app: Application) -> None
     assert (warning["path"], "purchase" in warning["message"]) == ("$.event", True)
     dry = await app.admin.put("/v1/analytics/metrics/m?dryRun=true", json={"event": "purchse"})
     assert dry.json()["warnings"][0]["diagnostics"][0]["path"] == "$.event"
+
+
+@pytest.mark.parametrize(
+    ("kind", "document", "path"),
+    [
+        ("report", {"question": {**BUYERS, "last": "", "from": "2026-03-02", "to": "2026-03-01"}}, "$.question.to"),
+        ("report", {"question": {**BUYERS, "formula": "A / C"}}, "$.question.formula"),
+        (
+            "report",
+            {"question": {**BUYERS, "series": [{"event": "x", "measure": "p101"}]}},
+            "$.question.series[0].measure",
+        ),
+        ("metric", {"event": "purchase", "measure": "sum"}, "$.property"),
+        ("metric", {"event": "purchase", "within": "7 days"}, "$.within"),
+        ("dashboard", {"tiles": [{"text": "x"}, {"question": {**BUYERS, "last": "soon"}}]}, "$.tiles[1].question.last"),
+    ],
+)
+async def test_a_question_that_cannot_be_answered_is_not_saved(
+    app: Application, kind: str, document: dict[str, Any], path: str
+) -> None:
+    answer = await app.admin.put(f"/v1/analytics/{kind}s/one", json=document)
+    assert (answer.status_code, answer.json()["code"], answer.json()["path"]) == (400, "INVALID_QUESTION", path)
+    assert answer.json()["message"].startswith(f"The {kind} 'one', {path}: ")
+
+
+async def test_an_experiment_reads_what_it_can_of_metrics(app: Application) -> None:
+    await app.define("flag", key="price", rule="true")
+    await put(app, "metric", "buyers", event="purchase", measure="people")
+    await put(app, "metric", "basket", event="purchase", measure="avg", property="amount")
+    question = {"kind": "experiment", "flag": "price", "last": "7d", "metrics": [{"metric": "buyers"}]}
+    await put(app, "report", "price", question=question)
+    wrong = {**question, "metrics": [{"metric": "basket"}]}
+    answer = await app.admin.put("/v1/analytics/reports/price", json={"question": wrong})
+    assert answer.json()["path"] == "$.question.metrics[0].metric"
+    assert "only for trends" in answer.json()["message"]

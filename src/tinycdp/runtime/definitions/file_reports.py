@@ -17,6 +17,7 @@ from tinycdp.dsl.ir import Span, Type
 from tinycdp.engine.catalog import FLAG_TYPES, Name, sources
 from tinycdp.engine.flags.graph import check_flags
 from tinycdp.errors import InvalidInput
+from tinycdp.model import Instant
 from tinycdp.runtime.definitions.change_set import KINDS, drafted, split_changes
 from tinycdp.runtime.definitions.observed import NOTHING_KNOWN, Known
 from tinycdp.runtime.definitions.product_kinds import DocumentFinding, Names, product_kinds
@@ -35,7 +36,7 @@ class FileReport:
     warnings: int
 
 
-def check_sources(files: Sources, known: Known = NOTHING_KNOWN) -> FileReport:
+def check_sources(files: Sources, known: Known = NOTHING_KNOWN, now: Instant = 0) -> FileReport:
     """Check the definitions of files among each other, and against the names that are known."""
     own, of_products = split_changes(files.changes)
     definitions = drafted(own)
@@ -67,7 +68,7 @@ def check_sources(files: Sources, known: Known = NOTHING_KNOWN) -> FileReport:
         known=known.profile,
         group=known.group,
     )
-    names = Names(0, scope, "UTC", {d.key: d.flag for d in definitions if d.flag is not None})
+    names = Names(0, scope, "UTC", {d.key: d.flag for d in definitions if d.flag is not None}, now)
     found = [
         one
         for product in product_kinds()

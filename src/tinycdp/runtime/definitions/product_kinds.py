@@ -15,6 +15,7 @@ from tinycdp.dsl.check.expressions import Scope
 from tinycdp.engine.catalog import Name
 from tinycdp.engine.flags.document import Flag
 from tinycdp.errors import InvalidInput
+from tinycdp.model import Instant
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
 from tinycdp.store.database.pool import Connection
@@ -43,12 +44,14 @@ class Names:
 
     environment_id  0 for files without a database
     flags           by key
+    now             for ranges such as the last 30 days
     gone            definitions that this publish deletes or renames"""
 
     environment_id: int
     scope: Scope
     zone: str
     flags: Mapping[str, Flag]
+    now: Instant
     gone: frozenset[Name] = frozenset()
 
 

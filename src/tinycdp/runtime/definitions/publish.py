@@ -257,7 +257,7 @@ async def _drafts(
 ) -> list[ProductDraft]:
     """What the changes do to the definitions of products, and whether these name what the moves take away."""
     gone = {before.name for before, _ in moves if before is not None} - workspace.head.definitions.keys()
-    names = replace(names_of(workspace), gone=frozenset(gone))
+    names = replace(names_of(workspace, edit.now), gone=frozenset(gone))
     return [
         await product.draft(connection, names, [c for c in changes if c.kind in product.kinds], edit, prune=prune)
         for product in product_kinds()

@@ -343,10 +343,11 @@ def scope_of(workspace: Workspace, kind: Kind, key: str | None) -> Scope:
     )
 
 
-def names_of(workspace: Workspace) -> Names:
+def names_of(workspace: Workspace, now: Instant) -> Names:
     """What documents of products may name."""
     flags = {key: program.flag for key, program in workspace.head.flags.items()}
-    return Names(workspace.catalog.environment_id, scope_of(workspace, "segment", None), workspace.catalog.zone, flags)
+    catalog = workspace.catalog
+    return Names(catalog.environment_id, scope_of(workspace, "segment", None), catalog.zone, flags, now)
 
 
 @lru_cache(4096)

@@ -18,8 +18,27 @@ from tinycdp.dsl.check.filters import check_event_filter, check_event_name, chec
 from tinycdp.dsl.diagnostics import Diagnostic
 from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.engine.catalog import Name
+from tinycdp.errors import InvalidInput
+from tinycdp.products.analytics.compile.calendar import duration_of
+from tinycdp.products.analytics.compile.questions import compile_question
+from tinycdp.products.analytics.compile.world import FlagFacts, World
 from tinycdp.products.analytics.definitions.documents import cycle_of, read, references_of
-from tinycdp.products.analytics.questions.schemas import Breakdown, DerivedEvent, ExperimentQuestion
+from tinycdp.products.analytics.definitions.naming import saved_of
+from tinycdp.products.analytics.definitions.schemas import (
+    DashboardDocument,
+    EventDocument,
+    MetricDocument,
+    ReportDocument,
+)
+from tinycdp.products.analytics.questions.schemas import (
+    Breakdown,
+    DerivedEvent,
+    ExperimentMetric,
+    ExperimentQuestion,
+    Question,
+    Series,
+    TrendQuestion,
+)
 from tinycdp.runtime.definitions.product_kinds import DocumentFinding, Names
 
 Documents = Mapping[Name, dict[str, Any]]
@@ -42,9 +61,11 @@ def _check(name: Name, documents: Documents, names: Names) -> Iterator[DocumentF
     if not found and (way := cycle_of(name, documents)):
         shown = " -> ".join(key for _, key in way)
         found.append(DocumentFinding(*name, "$", f"the definition is made of itself: {shown}."))
-    yield from found
     if not found:
-        yield from dict.fromkeys(_check_names(name, documents, names))
+        found = list(dict.fromkeys(_check_names(name, documents, names)))
+    yield from found
+    if all(one.is_warning for one in found):
+        yield from _check_questions(name, documents, names)
 
 
 def _nearest(key: str, kind: str, documents: Documents) -> str:
@@ -52,6 +73,7 @@ def _nearest(key: str, kind: str, documents: Documents) -> str:
 
 
 def _check_names(name: Name, documents: Documents, names: Names) -> Iterator[DocumentFinding]:
+    saved = saved_of({other: read(other[0], document) for other, document in documents.items()})
     for value, path in _structs(read(name[0], documents[name]), "$"):
         for field, checked in _filters(value, documents, names):
             for diagnostic in checked.diagnostics:
@@ -60,6 +82,12 @@ def _check_names(name: Name, documents: Documents, names: Names) -> Iterator[Doc
         for event in _events(getattr(value, "event", ""), documents):
             if (unknown := check_event_name(event, names.scope)) is not None and event != _EVERY:
                 yield DocumentFinding(*name, f"{path}.event", _text(unknown), unknown.code, is_warning=True)
+        if isinstance(value, ExperimentMetric) and value.metric and value.metric not in saved.experiment_metrics:
+            message = (
+                f"the metric {value.metric!r} is only for trends: experiments read conversion, people, count and sum. "
+                "Save a metric with one of these."
+            )
+            yield DocumentFinding(*name, f"{path}.metric", message)
         for kind, key, field in _keys(value):
             known = names.scope.segments if kind == "segment" else names.flags
             if key not in known:
@@ -71,6 +99,51 @@ def _check_names(name: Name, documents: Documents, names: Names) -> Iterator[Doc
 def _text(diagnostic: Diagnostic) -> str:
     """The message, with the remedy if there is one."""
     return " ".join((diagnostic.message, *(f"{fix.title[0].upper()}{fix.title[1:]}" for fix in diagnostic.fixes[:1])))
+
+
+def _check_questions(name: Name, documents: Documents, names: Names) -> Iterator[DocumentFinding]:
+    """What only compiling the questions of a document finds: ranges, formulas, measures, steps."""
+    world = _world(documents, names)
+    document = read(name[0], documents[name])
+    questions: list[tuple[str, str, Question]] = []
+    match document:
+        case ReportDocument():
+            questions.append(("$.question.", "", document.question))
+        case DashboardDocument():
+            tiles = [(n, tile.question) for n, tile in enumerate(document.tiles) if tile.question is not None]
+            questions += [(f"$.tiles[{n}].question.", "", question) for n, question in tiles]
+        case MetricDocument():
+            series = world.metrics[name[1]]
+            questions.append(("$.", "series[0].", TrendQuestion(last="1d", series=(series,))))
+        case EventDocument():
+            event = DerivedEvent(any=document.any)
+            questions.append(("$.", "series[0].event.", TrendQuestion(last="1d", series=(Series(event),))))
+    for prefix, own, question in questions:
+        try:
+            compile_question(question, world)
+            if isinstance(document, MetricDocument):
+                duration_of(document.within, "within")
+        except InvalidInput as wrong:
+            path = str(wrong.details.get("path", ""))
+            message = wrong.message.removeprefix(f"{path}: ")
+            yield DocumentFinding(*name, f"{prefix}{path.removeprefix(own)}".rstrip("."), message, wrong.code)
+
+
+def _world(documents: Documents, names: Names) -> World:
+    """A world of these names, to compile and not to ask."""
+    saved = saved_of({name: read(name[0], document) for name, document in documents.items()})
+    return World(
+        environment_id=names.environment_id,
+        zone=names.zone,
+        as_of=names.now,
+        merged=False,
+        scope=names.scope,
+        segments={key: n for n, key in enumerate(sorted(names.scope.segments))},
+        flags={key: FlagFacts(0, tuple(flag.variants), flag.off_variant, {}) for key, flag in names.flags.items()},
+        derived=saved.derived,
+        metrics=saved.metrics,
+        experiment_metrics=saved.experiment_metrics,
+    )
 
 
 def core_names(name: Name, documents: Documents, names: Names) -> set[Name]:

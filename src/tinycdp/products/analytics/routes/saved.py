@@ -198,7 +198,7 @@ def _routes(kind: str, many: Any, document: Any) -> list[HTTPRouteHandler]:
 async def _one(editing: Editing, kind: str, key: str) -> SavedDefinition:
     one = await service.found(editing.environment, kind, key)
     documents = await service.plain_documents(editing.environment)
-    names = names_of(await editing.workspace())
+    names = names_of(await editing.workspace(), editing.environment.now())
     warnings = [SavedWarning(w.path, w.message) for w in check(documents, names, [(kind, key)])]
     return msgspec.structs.replace(_answer(one), warnings=warnings)
 

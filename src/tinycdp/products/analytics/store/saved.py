@@ -70,3 +70,11 @@ async def append_versions(connection: Connection, environment_id: int, change: i
             for row in rows
         ],
     )
+
+
+async def strongest_identifiers(
+    connection: Connection, environment_id: int, profile_ids: Sequence[int], strongest: Sequence[str]
+) -> list[tuple[str, str]]:
+    """(kind, value) of the identifiers of each profile's strongest kind."""
+    rows = await connection.fetch(_SQL["strongest_identifiers"], environment_id, list(profile_ids), list(strongest))
+    return [(row["kind"], row["value"]) for row in rows]
