@@ -186,6 +186,7 @@ SHOWING: dict[str, Call] = {
     "GET /v1/registry/sdks": read(),
     "GET /v1/registry/violations": read(),
     "GET /v1/registry/plan": read(),
+    "GET /v1/registry/names": read(),
     "GET /v1/registry/plan/{name}/versions": read("app_open"),
     "GET /v1/admin/imports": admin(),
     "GET /v1/admin/imports/{id}": admin("$import_id"),
@@ -307,6 +308,11 @@ NEITHER: dict[str, Call] = {
     "POST /v1/admin/environments": admin(body={"key": "staging"}, status=201),
     "POST /v1/admin/promote": admin(body={"dryRun": True}, status=400),
     "POST /v1/dsl/format": admin(body={"source": "a and b"}),
+    # Here is no ClickHouse: what questions answer is in integration/analytics.
+    "POST /v1/analytics/query": Call("read", body={}, status=400),
+    "GET /v1/analytics/lag": read(),
+    "POST /v1/analytics/reports/{name}/run": Call("read", ("nosuch",), status=404),
+    "POST /v1/analytics/dashboards/{name}/run": Call("read", ("nosuch",), status=404),
     # Streams have tests of their own: they do not end.
     "GET /v1/events/live": replace(read(kind="none"), status=400),
     "GET /ofrep/v1/stream": replace(OPEN, query={"token": "none"}, status=403),

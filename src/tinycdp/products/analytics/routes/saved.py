@@ -20,6 +20,7 @@ from tinycdp.api.http.params import DryRun, IfMatch, SaveNote, version_of
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import ExactResponse, etag
 from tinycdp.errors import InvalidInput
+from tinycdp.products.analytics.answers.schemas import Answer
 from tinycdp.products.analytics.definitions.checks import check
 from tinycdp.products.analytics.definitions.documents import written
 from tinycdp.products.analytics.definitions.schemas import (
@@ -28,7 +29,10 @@ from tinycdp.products.analytics.definitions.schemas import (
     MetricDocument,
     ReportDocument,
 )
+from tinycdp.products.analytics.routes.queries import QueryId
 from tinycdp.products.analytics.routes.schemas import (
+    AnsweredDashboard,
+    AnsweredTile,
     SavedDashboards,
     SavedDefinition,
     SavedEvents,
@@ -37,8 +41,11 @@ from tinycdp.products.analytics.routes.schemas import (
     SavedVersion,
     SavedVersions,
     SavedWarning,
+    TileError,
 )
 from tinycdp.products.analytics.service import saved as service
+from tinycdp.products.analytics.service.answering import Analytics
+from tinycdp.products.analytics.service.dashboards import answered_tiles
 from tinycdp.products.analytics.service.saved import SavedEntry
 from tinycdp.runtime.definitions.change_set import Change, read_change, read_key
 from tinycdp.runtime.definitions.workspace import names_of
@@ -218,7 +225,41 @@ def _answer(one: SavedEntry) -> SavedDefinition:
     )
 
 
+@post(
+    "/v1/analytics/reports/{name:str}/run",
+    status_code=200,
+    summary="Answer a saved report",
+    tags=_TAGS,
+    scope="read",
+)
+async def run_report(
+    environment: Injected[Environment], analytics: Injected[Analytics], name: FromPath[str], id: QueryId = ""
+) -> Answer:
+    report = (await service.found(environment, "report", name)).document
+    assert isinstance(report, ReportDocument)
+    return await analytics.answer(environment, report.question, id)
+
+
+@post(
+    "/v1/analytics/dashboards/{name:str}/run",
+    status_code=200,
+    summary="Answer all tiles of a dashboard",
+    tags=_TAGS,
+    scope="read",
+)
+async def run_dashboard(
+    environment: Injected[Environment], analytics: Injected[Analytics], name: FromPath[str]
+) -> AnsweredDashboard:
+    """A tile that cannot be answered has its error, and the others have their answers."""
+    tiles = await answered_tiles(analytics, environment, name)
+    return AnsweredDashboard(
+        [AnsweredTile(t.tile, t.title, t.answer, None if t.error is None else TileError(*t.error)) for t in tiles]
+    )
+
+
 ROUTES = [
+    run_report,
+    run_dashboard,
     *_routes("report", SavedReports, ReportDocument),
     *_routes("metric", SavedMetrics, MetricDocument),
     *_routes("event", SavedEvents, EventDocument),

@@ -6,11 +6,13 @@ import msgspec
 
 from tinycdp.api.definitions.schemas import NamedDefinition
 from tinycdp.api.http.openapi import Documented
+from tinycdp.products.analytics.answers.schemas import Answer
 from tinycdp.products.analytics.definitions.schemas import (
     DashboardDocument,
     EventDocument,
     MetricDocument,
     ReportDocument,
+    Tile,
 )
 
 #: What PUT takes for a kind, as a plain object.
@@ -82,6 +84,28 @@ class SavedDashboards(msgspec.Struct, frozen=True):
     """All dashboards, by key."""
 
     dashboards: list[SavedDefinition]
+
+
+class TileError(msgspec.Struct, frozen=True):
+    """Why a tile has no answer, as the question alone would answer."""
+
+    code: str
+    message: str
+
+
+class AnsweredTile(msgspec.Struct, frozen=True):
+    """A tile with its answer, or the error. A text has neither."""
+
+    tile: Tile
+    title: str
+    answer: Answer | None
+    error: TileError | None
+
+
+class AnsweredDashboard(msgspec.Struct, frozen=True):
+    """The tiles in their order."""
+
+    tiles: list[AnsweredTile]
 
 
 class Lag(msgspec.Struct, frozen=True, rename="camel"):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from tinycdp.engine.flags.bucketing import BUCKETS
 from tinycdp.products.analytics.compile.world import FlagFacts, SplitFacts, World
 from tinycdp.products.analytics.feed.lag import watermark
+from tinycdp.products.analytics.service.saved import Library
 from tinycdp.products.analytics.store.clickhouse import ClickHouse
 from tinycdp.products.analytics.store.target import Target
 from tinycdp.runtime.decisions.exposure_stats import split_samples
@@ -22,11 +23,15 @@ from tinycdp.store.database.pool import acquired
 
 @dataclass(frozen=True, slots=True)
 class PositionedWorld:
-    """A world, and the position of the copy and the revision of the definitions that it stands for."""
+    """A world, and the position of the copy and the definitions that it stands for.
+
+    revision  of traits, segments and flags
+    saved     the number of the newest save of derived events and metrics"""
 
     world: World
     position: int
     revision: int
+    saved: int
 
 
 class Worlds:
@@ -36,12 +41,14 @@ class Worlds:
         self._clickhouse = clickhouse
         self._catalogs = catalogs
         self._event_names = event_names
+        self._library = Library()
 
     async def at(self, environment: Environment, *, flag: str = "") -> PositionedWorld:
         """The world of an environment now. flag: whose splits a question is about."""
         mark = await watermark(environment)
         workspace = await read_workspace(environment, self._catalogs, self._event_names)
         overrides, _ = await Target(self._clickhouse, environment.id).overrides()
+        saved = await self._library.of(environment)
         live = workspace.catalog.live
         segments = {d.key: d.id for d in live.definitions.values() if d.kind == "segment"}
         world = World(
@@ -52,8 +59,11 @@ class Worlds:
             scope=replace(scope_of(workspace, "segment", None), segments=frozenset(segments)),
             segments=segments,
             flags=await _flags(environment, workspace, flag) if flag else {},
+            derived=saved.derived,
+            metrics=saved.metrics,
+            experiment_metrics=saved.experiment_metrics,
         )
-        return PositionedWorld(world, mark.position, workspace.catalog.revision)
+        return PositionedWorld(world, mark.position, workspace.catalog.revision, saved.version)
 
 
 async def _flags(environment: Environment, workspace: Workspace, asked: str) -> dict[str, FlagFacts]:
