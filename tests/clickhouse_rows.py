@@ -1,6 +1,7 @@
 """Rows in an embedded ClickHouse inside this process, for laws about SQL: without tables of the product or a server.
 
 Shape   session() → the one session of this process · ask(session, sql, parameters) → rows as JSON arrays
+        CLUSTER is a cluster that it knows, of two shards that do not answer
 Laws    one process has one embedded engine, so one worker of pytest has one
 """
 
@@ -11,6 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 #: As the feed inserts, and as questions read.
@@ -20,13 +22,24 @@ SETTINGS = (
 )
 
 
+#: `remote_servers` of the session. Port 1 refuses at once.
+CLUSTER = "shards"
+_CONFIGURATION = f"""<clickhouse><remote_servers><{CLUSTER}>
+  <shard><replica><host>127.0.0.1</host><port>1</port></replica></shard>
+  <shard><replica><host>127.0.0.1</host><port>1</port></replica></shard>
+</{CLUSTER}></remote_servers></clickhouse>
+"""
+
+
 @cache
 def session() -> Any:
     """The session of this process, in a folder of its own."""
     from chdb.session import Session  # a library of 300 MB: loaded by the tests that need it
 
     folder = tempfile.mkdtemp(prefix="tinycdp-clickhouse-")
-    opened = Session(folder)
+    configuration = Path(folder) / "configuration.xml"
+    configuration.write_text(_CONFIGURATION)
+    opened = Session(f"{folder}/data?config-file={configuration}")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(opened.close)
     opened.query("CREATE DATABASE IF NOT EXISTS laws")
