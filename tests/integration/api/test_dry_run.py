@@ -30,7 +30,7 @@ MISSPELT = (
 READS = {
     "/v1/decide", "/v1/decide/replay", "/v1/admin/preview", "/v1/admin/preview/profile", "/v1/admin/validate",
     "/v1/admin/erasures/{id}/check",
-    "/v1/dsl/check", "/v1/dsl/complete", "/v1/dsl/format", "/v1/dsl/hover", "/v1/dsl/explain",
+    "/v1/analytics/query", "/v1/dsl/check", "/v1/dsl/complete", "/v1/dsl/format", "/v1/dsl/hover", "/v1/dsl/explain",
 }  # fmt: skip
 
 #: Why a route has no dry run: it neither destroys nor publishes anything.
@@ -44,6 +44,7 @@ WITHOUT = {
     ("POST", "/v1/admin/keys/{id}/rotate"): "the old key serves on until the end of the overlap",
     ("POST", "/v1/admin/environments"): "a new, empty environment",
     ("POST", "/v1/admin/environments/{name}/rename"): "another rename undoes it; ids and keys stay",
+    ("DELETE", "/v1/analytics/queries/{id}"): "a question that is cancelled can be asked again",
     ("POST", "/v1/admin/dead-letters/replay"): "accepted messages are stored; repeating it adds nothing",
 }
 

@@ -61,6 +61,7 @@ _TAGS = {
     "Decisions": "Evaluate flags: a value, its reasons, and until when it is valid.",
     "Profiles": "Their properties, traits, segments and events, as of this instant.",
     "Definitions": "Write, check and publish traits, segments and flags.",
+    "Analytics": "Ask questions about all profiles: counts, funnels, retention, experiments.",
     "Saved analytics": "Save reports, metrics, derived events and dashboards, in versions.",
     "Segments": "Lists of static segments: read, change, upload.",
     "Exposures": "Which variants were given to which profiles, and which flags are no longer needed.",

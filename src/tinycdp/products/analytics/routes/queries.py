@@ -2,8 +2,8 @@
 
 Shape   POST /v1/analytics/query takes a question of any kind; `kind` says which
 Laws    a client that hangs up cancels its question
-Errors  400 INVALID_QUESTION with the path of the field, TIMED_OUT, OUT_OF_MEMORY · 429 ANALYTICS_BUSY ·
-        503 ANALYTICS_AWAY, ANALYTICS_FILLING
+Errors  400 INVALID_QUESTION with the path of the field, TIMED_OUT, OUT_OF_MEMORY · 404 QUESTION_NOT_FOUND ·
+        429 ANALYTICS_BUSY · 503 ANALYTICS_AWAY, ANALYTICS_FILLING
 Source  docs/reference/analytics.md
 """
 
@@ -13,7 +13,7 @@ from litestar import delete, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import as_schema
+from tinycdp.errors import NotFound
 from tinycdp.products.analytics.answers.schemas import Answer
 from tinycdp.products.analytics.questions.schemas import Question
 from tinycdp.products.analytics.routes.schemas import Lag
@@ -47,12 +47,14 @@ async def ask_question(
 async def cancel_question(
     environment: Injected[Environment], analytics: Injected[Analytics], id: FromPath[str]
 ) -> None:
-    await analytics.cancel(environment, id)
+    if not await analytics.cancel(environment, id):
+        raise NotFound("QUESTION_NOT_FOUND", f"No question {id!r} is running.")
 
 
 @get("/v1/analytics/lag", summary="How far the copy of events is behind", tags=_TAGS, scope="read")
 async def get_lag(environment: Injected[Environment], analytics: Injected[Analytics]) -> Lag:
-    return as_schema(await analytics.lag(environment), Lag)
+    found = await analytics.lag(environment)
+    return Lag("filling") if found is None else Lag("following", found.rows, found.seconds)
 
 
 ROUTES = [ask_question, cancel_question, get_lag]

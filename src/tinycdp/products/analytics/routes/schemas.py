@@ -1,6 +1,6 @@
 """What clients and server exchange about analytics, beside questions and answers."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -111,8 +111,10 @@ class AnsweredDashboard(msgspec.Struct, frozen=True):
 class Lag(msgspec.Struct, frozen=True, rename="camel"):
     """How far the copy of events is behind.
 
-    rows     transactions that it lacks, 100,000 at most
+    state    following, or filling while the first copy is made: then there are no answers yet
+    rows     transactions that it lacks, 100,000 at most; null while it is filled
     seconds  since the oldest of them"""
 
-    rows: int
-    seconds: float
+    state: Literal["following", "filling"]
+    rows: int | None = None
+    seconds: float | None = None

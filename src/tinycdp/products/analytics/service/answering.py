@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from tinycdp.errors import Unavailable
 from tinycdp.products.analytics.answers.schemas import Answer
 from tinycdp.products.analytics.compile.calendar import days_of, resolved
 from tinycdp.products.analytics.compile.questions import compile_question
@@ -27,6 +28,7 @@ from tinycdp.products.analytics.service.cache import AnswerCache, Entry, key_of
 from tinycdp.products.analytics.service.turns import Turns
 from tinycdp.products.analytics.service.worlds import Worlds
 from tinycdp.products.analytics.store.clickhouse import ClickHouse
+from tinycdp.products.analytics.store.errors import AnalyticsAway
 from tinycdp.runtime.environment import Environment
 from tinycdp.times import iso
 
@@ -106,9 +108,17 @@ class Analytics:
             async for part in parts:
                 yield part
 
-    async def cancel(self, environment: Environment, id: str) -> None:
-        """End a question."""
-        await self._clickhouse.kill(Running(environment.id, id).comment)
+    async def cancel(self, environment: Environment, id: str) -> bool:
+        """End a question; False if it is not running."""
+        comment = Running(environment.id, id).comment
+        running = "SELECT count() FROM system.processes WHERE Settings['log_comment'] = {comment:String}"
+        try:
+            [(n,)] = await self._clickhouse.query(running, {"comment": comment}, anywhere=True)
+            if n:
+                await self._clickhouse.kill(comment)
+        except AnalyticsAway:
+            return False
+        return bool(n)
 
     def limits(self, seconds: int) -> Mapping[str, Any]:
         """The settings that keep one question within its share."""
@@ -131,9 +141,14 @@ class Analytics:
         people = reads.people or bool(reads.segments)
         return await newest_touch(self._clickhouse, environment.id, reads.names, days, people=people)
 
-    async def lag(self, environment: Environment) -> CopyLag:
-        """How far the copy is behind."""
-        return await lag(environment)
+    async def lag(self, environment: Environment) -> CopyLag | None:
+        """How far the copy is behind; None while the first one is made."""
+        try:
+            return await lag(environment)
+        except Unavailable as filling:
+            if filling.code != "ANALYTICS_FILLING":
+                raise
+            return None
 
     async def close(self) -> None:
         """Close the connections to ClickHouse and Redis."""
