@@ -184,7 +184,6 @@ SHOWING: dict[str, Call] = {
     "GET /v1/registry/events/{name}/properties/{property_name}": read("app_open", "n"),
     "GET /v1/registry/properties": read(),
     "GET /v1/registry/sdks": read(),
-    "GET /v1/registry/names": read(),
     "GET /v1/registry/violations": read(),
     "GET /v1/registry/plan": read(),
     "GET /v1/registry/names": read(),
@@ -192,10 +191,6 @@ SHOWING: dict[str, Call] = {
     "GET /v1/admin/imports": admin(),
     "GET /v1/admin/imports/{id}": admin("$import_id"),
     "GET /v1/admin/imports/{id}/report": counted(admin("$import_id")),  # a rejection repeats no value
-    "GET /v1/analytics/lag": counted(read()),
-    # No copy of the events is made here; tests/integration/analytics asks with the key of another environment.
-    "POST /v1/analytics/query": counted(replace(read(), status=400)),
-    "DELETE /v1/analytics/queries/{id}": counted(replace(read("mine"), status=404)),
     "GET /v1/admin/keys": admin(),
     "GET /v1/admin/metrics": counted(admin()),
     "GET /v1/admin/rejections": admin(),
@@ -316,6 +311,7 @@ NEITHER: dict[str, Call] = {
     # Here is no ClickHouse: what questions answer is in integration/analytics.
     "POST /v1/analytics/query": Call("read", body={}, status=400),
     "GET /v1/analytics/lag": read(),
+    "DELETE /v1/analytics/queries/{id}": Call("read", ("mine",), status=404),
     "POST /v1/analytics/reports/{name}/run": Call("read", ("nosuch",), status=404),
     "POST /v1/analytics/dashboards/{name}/run": Call("read", ("nosuch",), status=404),
     # Streams have tests of their own: they do not end.
