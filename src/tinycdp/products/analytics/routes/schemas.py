@@ -6,6 +6,7 @@ import msgspec
 
 from tinycdp.api.definitions.schemas import NamedDefinition
 from tinycdp.api.http.openapi import Documented
+from tinycdp.api.http.params import Note
 from tinycdp.products.analytics.answers.schemas import Answer
 from tinycdp.products.analytics.definitions.schemas import (
     DashboardDocument,
@@ -14,6 +15,7 @@ from tinycdp.products.analytics.definitions.schemas import (
     ReportDocument,
     Tile,
 )
+from tinycdp.products.analytics.questions.schemas import Cell, Question
 
 #: What PUT takes for a kind, as a plain object.
 Document = Annotated[dict[str, Any], Documented(ReportDocument | MetricDocument | EventDocument | DashboardDocument)]
@@ -84,6 +86,40 @@ class SavedDashboards(msgspec.Struct, frozen=True):
     """All dashboards, by key."""
 
     dashboards: list[SavedDefinition]
+
+
+class SegmentBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The people behind one number, to be saved as a segment.
+
+    cell  the number of the answer
+    key   of the new segment
+    live  a rule instead of a list: its members change with the number. Only for what the language can say"""
+
+    question: Question
+    cell: Cell
+    key: str
+    description: str = ""
+    live: bool = False
+    note: Note = ""
+    dry_run: bool = False
+
+
+class SavedSegment(msgspec.Struct, frozen=True, rename="camel"):
+    """The segment that was saved, or with `dryRun` would be.
+
+    rule         of a live segment; empty for a static one
+    profiles     how many people a static segment has; null for a live one
+    as_of        the instant for which they were counted
+    revision     the newest one now
+    backfilling  whether it backfills before it serves"""
+
+    key: str
+    rule: str
+    profiles: int | None
+    as_of: str
+    revision: int
+    backfilling: bool
+    dry_run: bool
 
 
 class TileError(msgspec.Struct, frozen=True):

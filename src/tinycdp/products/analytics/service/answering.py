@@ -86,6 +86,10 @@ class Analytics:
             await self._cache.put(key, Entry(answer, compiled.reads, place.position, compiled.holds_until))
         return answer
 
+    async def world(self, environment: Environment) -> World:
+        """The world of an environment now."""
+        return (await self._worlds.at(environment)).world
+
     async def rows(
         self, statements: Sequence[Statement], running: Running, *, seconds: int = LONGEST_SECONDS
     ) -> list[list[tuple[Any, ...]]]:

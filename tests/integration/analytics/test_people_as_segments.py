@@ -1,0 +1,89 @@
+"""The people behind a number, saved as a segment: its members are the people that the number counts."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from analytics_app import Analysed, analysing
+from clickhouse_engine import Engine
+from serving import ManualClock
+from tinycdp.model import DAY_MS
+from tinycdp.products.analytics.store.clickhouse import ClickHouse
+from tinycdp.times import iso
+
+NOON = 1_772_366_400_000  # 2026-03-01T12:00Z
+BIG: dict[str, Any] = {"kind": "trend", "last": "7d", "series": [{"event": "purchase", "where": "amount >= 5"}]}
+CELL = {"kind": "trend", "series": "A"}
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOON)
+
+
+@pytest.fixture
+async def shop(dsn: str, engine: Engine, clickhouse: ClickHouse, clock: ManualClock) -> AsyncIterator[Analysed]:
+    async with analysing(dsn, engine, clock) as analysed:
+        yield analysed
+
+
+def purchase(user: str, at: int, amount: int, name: str = "purchase") -> dict[str, Any]:
+    return {"event": name, "userId": user, "timestamp": iso(at), "properties": {"amount": amount}}
+
+
+async def save(shop: Analysed, status: int = 201, **body: Any) -> dict[str, Any]:
+    answer = await shop.app.admin.post("/v1/analytics/segments", json={"question": BIG, "cell": CELL, **body})
+    assert answer.status_code == status, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def members(shop: Analysed, key: str) -> set[str]:
+    await shop.app.backfill()
+    found = (await shop.app.admin.get(f"/v1/admin/segments/{key}/members")).json()["members"]
+    return {one["value"] for member in found for one in member["identifiers"] if one["kind"] == "userId"}
+
+
+async def test_static_and_live_segments_have_the_people_of_the_number(shop: Analysed, clock: ManualClock) -> None:
+    midnight = NOON - NOON % DAY_MS
+    await shop.track(
+        purchase("ada", NOON - 1000, 5),
+        purchase("first", midnight - 6 * DAY_MS, 9),  # the first instant of the range
+        purchase("before", midnight - 6 * DAY_MS - 1, 9),
+        purchase("small", NOON - 1000, 4),
+        purchase("other", NOON - 1000, 9, "view"),
+    )
+    would = await save(shop, key="big", dryRun=True)
+    assert (would["profiles"], would["dryRun"]) == (2, True)
+    assert (await shop.app.admin.get("/v1/admin/segments")).json()["segments"] == []
+    assert (await save(shop, key="big"))["profiles"] == 2
+    live = await save(shop, key="big_live", live=True)
+    assert (live["rule"], live["profiles"]) == ("events.purchase.where(amount >= 5).unique_days_7d >= 1", None)
+    assert await members(shop, "big") == await members(shop, "big_live") == {"ada", "first"}
+    assert (await save(shop, 409, key="big"))["code"] == "KEY_EXISTS"
+
+    await shop.track(purchase("new", NOON, 7))
+    assert await members(shop, "big") == {"ada", "first"}
+    assert await members(shop, "big_live") == {"ada", "first", "new"}
+
+
+async def test_what_the_language_cannot_say_is_refused_with_the_reason(shop: Analysed) -> None:
+    await shop.app.define("segment", key="vip", rule="profile.plan == 'pro'")
+    await shop.catch_up()
+    (series,) = BIG["series"]
+    for question, cell, path in (
+        ({**BIG, "last": "8w"}, CELL, "question.last"),
+        ({**BIG, "last": "", "from": "2026-02-01"}, CELL, "question.last"),
+        ({**BIG, "sample": 0.5}, CELL, "question.sample"),
+        (BIG, {**CELL, "bucket": "2026-03-01T00:00:00Z"}, "cell.bucket"),
+        (BIG, {**CELL, "group": {"values": [1]}}, "cell.group"),
+        ({**BIG, "series": [{**series, "where": "profile.plan == 'pro'"}]}, CELL, "question.series"),
+        ({**BIG, "series": [{**series, "where": "segments.vip"}]}, CELL, "question.series"),
+        ({"kind": "funnel", "last": "7d", "steps": [{"event": "a"}]}, {"kind": "funnel"}, "kind"),
+    ):
+        refused = await save(shop, 400, key="x", live=True, question=question, cell=cell)
+        assert (refused["code"], refused["path"], "`live`" in refused["message"]) == ("NOT_LIVE", path, True)
+    people = {**BIG, "people": "segments.vip && profile.country == 'DE'", "series": [{"event": "*"}]}
+    live = await save(shop, key="x", live=True, question=people)
+    assert live["rule"] == 'events.any.unique_days_7d >= 1 && segments.vip && profile.country == "DE"'
