@@ -18,10 +18,10 @@ PARALLEL := -n $(PYTEST_WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run serve test test-fast test-deep lint format bench bench-engine schema lock clean
+.PHONY: help setup run serve test test-fast test-deep lint format bench bench-engine bench-analytics schema lock clean
 
 help: ## List the tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.runtime ## Prepare the environment in .venv, without serving
 
@@ -61,6 +61,9 @@ bench: $(VENV)/.dev ## Measure, and compare with the numbers the project promise
 
 bench-engine: $(VENV)/.dev ## Measure the language and the engine in µs, and against AGAINST=HEAD~1, another commit
 	@$(BIN)/python -m loadtests.engine --against "$${AGAINST:-HEAD~1}"
+
+bench-analytics: $(VENV)/.dev ## Measure questions against SQL by hand, the copy of events, and what it costs (EVENTS=10000000)
+	@$(BIN)/python -m loadtests.analytics --events "$${EVENTS:-10000000}"
 
 schema: $(VENV)/.dev ## Write migrations/schema.sql anew from the migrations
 	@UPDATE_SCHEMA=1 $(BIN)/pytest -q tests/integration/store/test_migrations.py -k make_the_schema
