@@ -117,17 +117,17 @@ _numbers = itertools.count(1)
 def test_definitions_from_the_first_plan_to_the_pull(both: Both, tmp_path: Path) -> None:
     for name, text in {"a": FIRST, "b": SECOND, "typo": TYPO, "wrong": WRONG, "flag": WRONG_FLAG}.items():
         (tmp_path / f"{name}.yaml").write_text(text.lstrip())
-    assert both.run("check", "--strict", "a.yaml", key=both.dev)[0] == 0
+    assert both.run("check", "--strict", "a.yaml", key=both.remote_key)[0] == 0
     assert both.same("plan", "a.yaml")[0] == 2
     assert "backfills; the live revision serves until then" in both.same("apply", "a.yaml")[2]
     assert both.same("apply", "--wait", "a.yaml")[1].endswith("is live\n")
     assert both.same("plan", "a.yaml")[0] == 0
     assert "> flag archive -> vault" in both.same("plan", "--preview", "b.yaml")[1]
     assert both.same("apply", "--wait", "--note", "more", "b.yaml")[0] == 0
-    status, out, err = both.run("check", "--strict", "typo.yaml", key=both.dev)
+    status, out, err = both.run("check", "--strict", "typo.yaml", key=both.remote_key)
     assert (status, err, "did you mean 'purchase'?" in out) == (1, "", True)
     (tmp_path / "plan.json").write_text('{"entries": [{"event": "purchse", "entry": {}}]}')
-    assert both.run("check", "--strict", "--plan", "plan.json", "typo.yaml", key=both.dev)[0] == 0
+    assert both.run("check", "--strict", "--plan", "plan.json", "typo.yaml", key=both.remote_key)[0] == 0
     assert both.run("check", "typo.yaml", url="http://127.0.0.1:9", key="x")[2].endswith("[SERVER_UNREACHABLE]\n")
     status, out, _ = both.same("plan", "--prune", "typo.yaml")
     assert (status, "- flag vault" in out) == (2, True)
@@ -397,13 +397,33 @@ def test_lists_of_static_segments(both: Both, tmp_path: Path) -> None:
         assert (found, err.endswith(f"[{code}]\n")) == (status, True), (argv, err)
 
 
-def test_environments_and_promotions(both: Both, tmp_path: Path) -> None:
+def test_environments_and_promotions(
+    dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with served(tmp_path / "server", dsn=dsn) as server:
+        both = Both(capsys, monkeypatch, server, dsn, direct="dev")
+        status, out, err = both.run("key", "create", "--scope", "admin")
+        assert status == 0, err
+        both.remote_key = out.strip()
+        until(lambda: both.run("environment", "list", key=both.remote_key)[0] == 0)
+        _promoted(both, tmp_path)
+
+
+def _promoted(both: Both, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(FIRST)
     (tmp_path / "typo.yaml").write_text(TYPO)
     assert both.run("environment", "list")[1].split() == ["prod", "UTC", "revision", "0", "dev", "UTC", "revision", "0"]
-    assert both.run("environment", "list", key=both.dev)[1].split() == ["prod", "UTC", "dev", "UTC", "revision", "0"]
+    assert both.run("environment", "list", key=both.remote_key)[1].split() == [
+        "prod",
+        "UTC",
+        "dev",
+        "UTC",
+        "revision",
+        "0",
+    ]
     ends: dict[str, tuple[str, str]] = {}
-    for name, way in (("one", {"key": None}), ("two", {"key": both.dev})):
+    for name, way in (("one", {"key": None}), ("two", {"key": both.remote_key})):
         keys = []
         for end in ("from", "to"):
             status, out, err = both.run("environment", "create", f"{name}-{end}", "--zone", "Asia/Tokyo", **way)
@@ -449,7 +469,7 @@ def test_environments_and_promotions(both: Both, tmp_path: Path) -> None:
         assert both.run("promote", "--dry-run", key=target)[0] == 2
     for wrong in (("dev", "prod"), ("dev", "Not a key")):
         assert both.same("environment", "rename", *wrong)[0] == 1
-    assert both.run("environment", "rename", "prod", "live", key=both.dev)[2].endswith("[OTHER_ENVIRONMENT]\n")
+    assert both.run("environment", "rename", "prod", "live", key=both.remote_key)[2].endswith("[OTHER_ENVIRONMENT]\n")
     assert both.run("environment", "rename", "two-to", "done", key=target) == (0, "renamed two-to to done\n", "")
     assert "done" in both.run("environment", "list")[1]
 
@@ -526,7 +546,11 @@ def test_a_command_that_needs_the_database_refuses_a_server(
     monkeypatch.setenv("TINYCDP_URL", "http://127.0.0.1:9")
     refused = set()
     for name, parser in _commands():
-        if name[0] in {"serve", "init", "work", "migrate"} or _has(parser, "api_key") or not _has(parser, "data_dir"):
+        if (
+            name[0] in {"serve", "init", "work", "migrate", "analytics"}
+            or _has(parser, "api_key")
+            or not _has(parser, "data_dir")
+        ):
             continue
         assert main([*name, *_needed(parser)]) == 2, name
         assert capsys.readouterr().err.endswith("[DATABASE_NEEDED]\n"), name
