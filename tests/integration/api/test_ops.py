@@ -25,7 +25,13 @@ from tinycdp.model import Identifier, Message
 from tinycdp.products.analytics import routes as analytics
 
 #: What has no body, or a file.
-BODILESS = {"/v1/admin/flags/{name}/revive", "/v1/admin/imports", "/v1/admin/segments/{name}/list/upload"}
+BODILESS = {
+    "/v1/analytics/reports/{name}/run",
+    "/v1/analytics/dashboards/{name}/run",
+    "/v1/admin/flags/{name}/revive",
+    "/v1/admin/imports",
+    "/v1/admin/segments/{name}/list/upload",
+}
 DOCS = Path(__file__).parents[3] / "docs" / "reference"
 
 
