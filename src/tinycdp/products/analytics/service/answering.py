@@ -10,7 +10,8 @@ Source  docs/reference/analytics.md
 """
 
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,8 +56,8 @@ class Analytics:
     """The questions of one process."""
 
     def __init__(self, clickhouse: ClickHouse, worlds: Worlds, cache: AnswerCache, memory_bytes: int) -> None:
-        self._clickhouse = clickhouse
-        self._worlds = worlds
+        self.clickhouse = clickhouse
+        self.worlds = worlds
         self._cache = cache
         self._turns = Turns()
         self._memory_bytes = memory_bytes
@@ -64,7 +65,7 @@ class Analytics:
     async def answer(self, environment: Environment, question: Question, id: str = "") -> Answer:
         """The answer, from the cache if it is still true."""
         flag = question.flag if isinstance(question, ExperimentQuestion) else ""
-        place = await self._worlds.at(environment, flag=flag)
+        place = await self.worlds.at(environment, flag=flag)
         world, now = place.world, environment.now()
         question = resolved(question, world.zone, world.as_of)
         key = key_of(environment.id, world.zone, place.revision, place.saved, question)
@@ -88,7 +89,7 @@ class Analytics:
 
     async def world(self, environment: Environment) -> World:
         """The world of an environment now."""
-        return (await self._worlds.at(environment)).world
+        return (await self.worlds.at(environment)).world
 
     async def rows(
         self, statements: Sequence[Statement], running: Running, *, seconds: int = LONGEST_SECONDS
@@ -96,30 +97,40 @@ class Analytics:
         """The rows of each statement, one after another, in one turn."""
         async with self._turns.turn(running.environment_id):
             return [
-                await self._clickhouse.query(
+                await self.clickhouse.query(
                     one.sql, one.parameters, settings=self.limits(seconds), comment=running.comment
                 )
                 for one in statements
             ]
 
-    async def stream(self, statement: Statement, running: Running, format: str) -> AsyncIterator[bytes]:
+    async def stream(
+        self,
+        statement: Statement,
+        running: Running,
+        format: str,
+        settings: Mapping[str, Any],
+        *,
+        seconds: int = LONGEST_FILE_SECONDS,
+    ) -> AsyncGenerator[bytes]:
         """A file of a result, as ClickHouse writes it."""
         async with self._turns.turn(running.environment_id):
-            settings = self.limits(LONGEST_FILE_SECONDS)
-            parts = self._clickhouse.stream(
-                statement.sql, statement.parameters, format=format, settings=settings, comment=running.comment
+            given = {**self.limits(seconds), **settings}
+            parts = self.clickhouse.stream(
+                statement.sql, statement.parameters, format=format, settings=given, comment=running.comment
             )
-            async for part in parts:
-                yield part
+            # Closed here, so that a file that is no longer read ends its statement at once.
+            async with aclosing(parts):
+                async for part in parts:
+                    yield part
 
     async def cancel(self, environment: Environment, id: str) -> bool:
         """End a question; False if it is not running."""
         comment = Running(environment.id, id).comment
         running = "SELECT count() FROM system.processes WHERE Settings['log_comment'] = {comment:String}"
         try:
-            [(n,)] = await self._clickhouse.query(running, {"comment": comment}, anywhere=True)
+            [(n,)] = await self.clickhouse.query(running, {"comment": comment}, anywhere=True)
             if n:
-                await self._clickhouse.kill(comment)
+                await self.clickhouse.kill(comment)
         except AnalyticsAway:
             return False
         return bool(n)
@@ -143,7 +154,7 @@ class Analytics:
         """The newest position that changed anything of these reads."""
         days = days_of(reads.since, reads.until, world.zone)
         people = reads.people or bool(reads.segments)
-        return await newest_touch(self._clickhouse, environment.id, reads.names, days, people=people)
+        return await newest_touch(self.clickhouse, environment.id, reads.names, days, people=people)
 
     async def lag(self, environment: Environment) -> CopyLag | None:
         """How far the copy is behind; None while the first one is made."""
@@ -156,5 +167,5 @@ class Analytics:
 
     async def close(self) -> None:
         """Close the connections to ClickHouse and Redis."""
-        await self._clickhouse.close()
+        await self.clickhouse.close()
         await self._cache.close()

@@ -11,7 +11,7 @@ Errors  AnalyticsAway, TimedOut, OutOfMemory, QuestionFailed: see errors.py
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -97,12 +97,16 @@ class ClickHouse:
 
     async def stream(
         self, sql: str, parameters: Values = _NONE, *, format: str, settings: Values = _NONE, comment: str = ""
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes]:
         """A result in a format of ClickHouse, in parts, as it is written."""
         with self._failures():
             client = await self._connected()
             stream = await client.raw_stream(
-                sql, parameters=dict(parameters), settings=self._given(settings, comment), fmt=format
+                sql,
+                parameters=dict(parameters),
+                settings=self._given(settings, comment),
+                fmt=format,
+                use_database=False,  # it is among the settings, and the client's own would replace it
             )
             async with stream as parts:
                 async for part in parts:
