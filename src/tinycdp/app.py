@@ -22,6 +22,7 @@ from tinycdp.model import IdentifierKind
 from tinycdp.products import register_products
 from tinycdp.products.analytics.service.answering import Analytics
 from tinycdp.products.analytics.service.cache import AnswerCache
+from tinycdp.products.analytics.service.sql import Sql
 from tinycdp.products.analytics.service.worlds import Worlds
 from tinycdp.products.analytics.store.clickhouse import ClickHouse
 from tinycdp.runtime import clock
@@ -123,6 +124,7 @@ class Parts:
     past: Past
     previews: Previews
     analytics: Analytics
+    analytics_sql: Sql
 
     def environment(self, id: int) -> Environment:
         """An environment, as this process serves it."""
@@ -230,6 +232,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         rules=identity_rules,
         plan=screening.screen,
     )
+    analytics = _analytics(settings, catalogs, event_names)
     return Parts(
         settings=settings,
         pool=pool,
@@ -276,7 +279,8 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         imports=ImportQueue(pool, ingest, pipeline, now, settings.data_dir / "imports", lambda: metrics.asked),
         past=Past(pool),
         previews=Previews(pool, event_names),
-        analytics=_analytics(settings, catalogs, event_names),
+        analytics=analytics,
+        analytics_sql=Sql(analytics),
     )
 
 

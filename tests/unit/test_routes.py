@@ -28,6 +28,7 @@ LOOK_UPS = {"ingest/routes.py": 1}
 MADE_IN_A_LOOP = {
     "create_definition",
     "delete_definition",
+    "export_events",
     "get_definition",
     "get_impact",
     "handler",

@@ -201,12 +201,6 @@ async def get_journey(
     return as_schema(found, Journey)
 
 
-@get(
-    "/v1/events/recent",
-    summary="The newest events of all profiles, by arrival",
-    tags=["Profiles"],
-    scope="read",
-)
 async def list_recent_events(
     environment: Injected[Environment],
     event: EventName = None,
@@ -221,4 +215,19 @@ async def list_recent_events(
     return as_schema(found, Journey)
 
 
-ROUTES = [search_profiles, get_profile, get_lifetime, search_users, get_user, get_journey, list_recent_events]
+ROUTES = [
+    search_profiles,
+    get_profile,
+    get_lifetime,
+    search_users,
+    get_user,
+    get_journey,
+    get(
+        "/v1/events/recent",
+        summary="The newest events of all profiles, by arrival",
+        tags=["Profiles"],
+        scope="read",
+    )(list_recent_events),
+    # For clients of the first source, which use no prefix.
+    get("/events/recent", scope="read", include_in_schema=False)(list_recent_events),
+]

@@ -128,7 +128,7 @@ class MembersExport(Export):
 
     async def parts(self) -> AsyncIterator[bytes]:
         wanted, catalog = self._wanted, self._catalog
-        line = _csv_lines(raw=wanted.raw)
+        line = csv_lines(raw=wanted.raw)
         if as_csv := wanted.form == "csv":
             yield line([*COLUMNS, *self._columns, *wanted.traits])
 
@@ -178,7 +178,7 @@ class ExposuresExport(Export):
         self._exposures = exposures
 
     async def parts(self) -> AsyncIterator[bytes]:
-        line = _csv_lines(raw=self._wanted.raw)
+        line = csv_lines(raw=self._wanted.raw)
         if as_csv := self._wanted.form == "csv":
             yield line(EXPOSURE_COLUMNS)
 
@@ -358,7 +358,7 @@ def _leading(row: membership_store.MemberProfileRow) -> Iterator[str | None]:
     yield from map(iso_or_none, (row.entered_at, row.first_seen_at, row.last_seen_at))
 
 
-def _csv_lines(*, raw: bool) -> Callable[[Iterable[Any]], bytes]:
+def csv_lines(*, raw: bool) -> Callable[[Iterable[Any]], bytes]:
     """A function that returns one row as CSV."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\r\n")

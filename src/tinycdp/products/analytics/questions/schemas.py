@@ -104,6 +104,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_un
     approximate: bool = False
 
 
+class RawEventsQuestion(Asked, frozen=True, kw_only=True):
+    """Which raw events a file has, or names are counted over; no question of the union."""
+
+    event: Event = "*"
+    where: str = ""
+
+
 class TrendQuestion(Asked, frozen=True, kw_only=True, tag_field="kind", tag="trend"):
     """Measures over time.
 

@@ -1,8 +1,15 @@
 """The routes of analytics; all of them need a key."""
 
-from tinycdp.products.analytics.routes import queries, saved, segments
+from tinycdp.products.analytics.routes import files, plain, queries, saved, segments, sql
 
-GUARDED = [*queries.ROUTES, *saved.ROUTES, *segments.ROUTES]
+GUARDED = [
+    *queries.ROUTES,
+    *saved.ROUTES,
+    *segments.ROUTES,
+    *plain.ROUTES,
+    *files.ROUTES,
+    *sql.ROUTES,
+]
 
 #: The parts of the process that they use, by the names of their parameters.
-PARTS = ("analytics",)
+PARTS = ("analytics", "analytics_sql")

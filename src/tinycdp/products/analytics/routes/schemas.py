@@ -7,7 +7,7 @@ import msgspec
 from tinycdp.api.definitions.schemas import NamedDefinition
 from tinycdp.api.http.openapi import Documented
 from tinycdp.api.http.params import Note
-from tinycdp.products.analytics.answers.schemas import Answer
+from tinycdp.products.analytics.answers.schemas import Answer, Notice
 from tinycdp.products.analytics.definitions.schemas import (
     DashboardDocument,
     EventDocument,
@@ -16,6 +16,7 @@ from tinycdp.products.analytics.definitions.schemas import (
     Tile,
 )
 from tinycdp.products.analytics.questions.schemas import Cell, Question
+from tinycdp.products.analytics.service.files import AnswerFormat
 
 #: What PUT takes for a kind, as a plain object.
 Document = Annotated[dict[str, Any], Documented(ReportDocument | MetricDocument | EventDocument | DashboardDocument)]
@@ -154,3 +155,81 @@ class Lag(msgspec.Struct, frozen=True, rename="camel"):
     state: Literal["following", "filling"]
     rows: int | None = None
     seconds: float | None = None
+
+
+class EventCount(msgspec.Struct, frozen=True, rename="camel"):
+    """How many events there are, and of how many people.
+
+    as_of  everything that was acknowledged before it is in the numbers"""
+
+    count: int
+    people: int
+    as_of: str
+    warnings: tuple[Notice, ...] = ()
+
+
+class DayEvents(msgspec.Struct, frozen=True, rename="camel"):
+    """How many events a local day has. day: its date."""
+
+    day: str
+    count: int
+
+
+class NameCount(msgspec.Struct, frozen=True, rename="camel"):
+    """How many events of a name there are, and of how many people."""
+
+    event: str
+    count: int
+    people: int
+
+
+class ActivePeople(msgspec.Struct, frozen=True, rename="camel"):
+    """How many people were active in the last local days, today included."""
+
+    days: int
+    people: int
+    as_of: str
+    warnings: tuple[Notice, ...] = ()
+
+
+class ExportRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """A question, and the format of the file with its answer.
+
+    id  a name of your choice, by which the question can be cancelled"""
+
+    question: Question
+    format: AnswerFormat = "csv"
+    id: Annotated[str, msgspec.Meta(max_length=100)] = ""
+
+
+class SqlRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """A SELECT over the views.
+
+    sql         values of its parameters stand as {name:Type}
+    parameters  their values
+    format      json for rows, or a file
+    id          a name of your choice, by which it can be cancelled"""
+
+    sql: str
+    parameters: dict[str, Any] = {}
+    format: Literal["json", "csv", "jsonl", "parquet"] = "json"
+    id: Annotated[str, msgspec.Meta(max_length=100)] = ""
+
+
+class SqlColumn(msgspec.Struct, frozen=True, rename="camel"):
+    """A column: its type is ClickHouse's."""
+
+    name: str
+    type: str
+
+
+class SqlAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """The rows, each a list with a value per column.
+
+    as_of  everything that was acknowledged before it is in the answer
+    more   there are more rows than these; ask for a file, or with LIMIT"""
+
+    as_of: str
+    columns: tuple[SqlColumn, ...]
+    rows: list[list[Any]]
+    more: bool

@@ -11,8 +11,10 @@ Source  docs/decisions/0036-analytics-engine.md
 """
 
 import re
+from collections.abc import Mapping
 from hashlib import sha256
 from string import Template
+from types import MappingProxyType
 
 from tinycdp.errors import Conflict
 from tinycdp.products.analytics.store.clickhouse import ClickHouse, Site
@@ -50,8 +52,8 @@ def templates() -> list[tuple[str, str]]:
     return [(path.name, path.read_text(encoding="utf-8")) for path in files]
 
 
-def statements(template: str, place: Site) -> list[str]:
-    """The statements of a template for a place, without comments."""
+def statements(template: str, place: Site, more: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """The statements of a template for a place, without comments. more: other names in it, and what they are."""
     kind = "cluster" if place.cluster else "single"
     lines = []
     for line in template.splitlines():
@@ -66,6 +68,7 @@ def statements(template: str, place: Site) -> list[str]:
         on_cluster=f"ON CLUSTER '{place.cluster}'" if place.cluster else "",
         local="_local" if place.cluster else "",
         account=account,
+        **more,
     )
     return [statement for part in re.split(r";\s*?(?:\n|$)", filled) if (statement := part.strip())]
 
