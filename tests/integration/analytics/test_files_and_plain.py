@@ -277,3 +277,37 @@ async def test_a_file_needs_a_key_that_reads(shop: Analysed) -> None:
         assert client_answer.status_code == status
     foreign = await shop.app.stranger.get("/v1/analytics/events.csv", params={"last": "1d"})
     assert foreign.headers["X-Row-Count"] == "0"
+
+
+async def test_a_funnel_is_saved_listed_and_answered(shop: Analysed) -> None:
+    steps = [{"event": "view"}, {"event": "purchase"}]
+    body = {"key": "checkout", "name": "Checkout", "question": {"kind": "funnel", "last": "3d", "steps": steps}}
+    made = await shop.app.admin.post("/v1/funnels", json=body)
+    assert (made.status_code, made.json()["version"]) == (201, 1), made.text
+    assert (await shop.app.admin.post("/v1/funnels", json=body)).json()["code"] == "KEY_EXISTS"
+    assert (await post(shop, "/v1/funnels", **body)).status_code == 403
+    for prefix in ("/v1", ""):
+        (found,) = (await found_at(shop, f"{prefix}/funnels"))["funnels"]
+        assert (found["key"], found["name"], len(found["question"]["steps"])) == ("checkout", "Checkout", 2)
+        (group,) = (await found_at(shop, f"{prefix}/funnels/checkout/results"))["groups"]
+        assert [step["reached"] for step in group["steps"]] == [3, 2]
+    (group,) = (await found_at(shop, "/v1/funnels/checkout/results", **{"from": "2020-01-01", "to": "2020-02-01"}))[
+        "groups"
+    ]
+    assert group["reached"] == 0
+    assert (await get(shop, "/v1/funnels/absent/results")).status_code == 404
+
+
+async def test_the_people_behind_a_number_are_as_many_as_it_says(shop: Analysed) -> None:
+    question = {"kind": "trend", "last": "3d", "series": [{"event": "view", "measure": "people"}]}
+    total = (await shop.ask(question))["lines"][0]["total"]
+    found, after = [], 0
+    while after is not None:
+        cell = {"kind": "trend", "series": "A"}
+        page = (await post(shop, "/v1/analytics/people", question=question, cell=cell, limit=2, after=after)).json()
+        assert page["total"] == total == 3
+        found += page["people"]
+        after = page["next"]
+    assert sorted(one["identifiers"][0]["value"] for one in found) == ["ann", "bob", "cem"]
+    wrong = await post(shop, "/v1/analytics/people", question=question, cell={"kind": "trend", "series": "Z"})
+    assert (wrong.status_code, wrong.json()["path"]) == (400, "cell.series")

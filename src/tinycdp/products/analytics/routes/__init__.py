@@ -1,6 +1,6 @@
 """The routes of analytics; all of them need a key."""
 
-from tinycdp.products.analytics.routes import files, plain, queries, saved, segments, sql
+from tinycdp.products.analytics.routes import files, funnels, people, plain, queries, saved, segments, sql
 
 GUARDED = [
     *queries.ROUTES,
@@ -9,6 +9,8 @@ GUARDED = [
     *plain.ROUTES,
     *files.ROUTES,
     *sql.ROUTES,
+    *funnels.ROUTES,
+    *people.ROUTES,
 ]
 
 #: The parts of the process that they use, by the names of their parameters.

@@ -7,6 +7,7 @@ import msgspec
 from tinycdp.api.definitions.schemas import NamedDefinition
 from tinycdp.api.http.openapi import Documented
 from tinycdp.api.http.params import Note
+from tinycdp.api.profiles.schemas import ProfileSummary
 from tinycdp.products.analytics.answers.schemas import Answer, Notice
 from tinycdp.products.analytics.definitions.schemas import (
     DashboardDocument,
@@ -15,7 +16,7 @@ from tinycdp.products.analytics.definitions.schemas import (
     ReportDocument,
     Tile,
 )
-from tinycdp.products.analytics.questions.schemas import Cell, Question
+from tinycdp.products.analytics.questions.schemas import Cell, FunnelQuestion, Question
 from tinycdp.products.analytics.service.files import AnswerFormat
 
 #: What PUT takes for a kind, as a plain object.
@@ -233,3 +234,51 @@ class SqlAnswer(msgspec.Struct, frozen=True, rename="camel"):
     columns: tuple[SqlColumn, ...]
     rows: list[list[Any]]
     more: bool
+
+
+class FunnelBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """A funnel to save."""
+
+    key: str
+    question: FunnelQuestion
+    name: str = ""
+    note: Note = ""
+
+
+class SavedFunnel(msgspec.Struct, frozen=True, rename="camel"):
+    """A saved report with a funnel."""
+
+    key: str
+    name: str
+    question: FunnelQuestion
+    version: int
+    saved_at: str
+
+
+class SavedFunnels(msgspec.Struct, frozen=True):
+    """All funnels, by key."""
+
+    funnels: list[SavedFunnel]
+
+
+class PeopleBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """A question, and the cell of its answer whose people are listed.
+
+    after  `next` of the page before"""
+
+    question: Question
+    cell: Cell
+    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
+    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class PeopleBehind(msgspec.Struct, frozen=True, rename="camel"):
+    """A page of the people behind a number.
+
+    total  how many there are in all: the number
+    next   `after` of the following page, null after the last"""
+
+    as_of: str
+    total: int
+    people: list[ProfileSummary]
+    next: int | None

@@ -36,6 +36,8 @@ LONGEST_SQL = 100_000
 #: Most rows of an answer in JSON; a file has all.
 MOST_ROWS = 10_000
 _ROWS_FORMAT = "JSONCompactEachRowWithNamesAndTypes"
+#: Asks for the ids of all flags, and the splits of none: no flag has this key.
+ALL_FLAGS = "*"
 _NAME = re.compile(r"[A-Za-z_]\w{0,63}")
 
 
@@ -82,7 +84,7 @@ class Sql:
         if len(sql) > LONGEST_SQL:
             raise sql_error(f"it is longer than {LONGEST_SQL:,} characters")
         given = {_name(name): _value(name, value) for name, value in parameters.items()}
-        place = await self._analytics.worlds.at(environment)
+        place = await self._analytics.worlds.at(environment, flag=ALL_FLAGS)
         flags = {key: flag.definition_id for key, flag in place.world.flags.items()}
         made = self._made.get(environment.id)
         if made is None or made[0] != place.revision:
