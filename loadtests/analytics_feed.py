@@ -28,7 +28,8 @@ from tinycdp.store.database.pool import open_pool
 PROFILES = 10_000
 ROUNDS = 3
 _BATCH = 500
-_ANALYTICS = "TINYCDP_ANALYTICS"
+#: A server whose worker feeds nobody, but keeps what is to be fed.
+_NOWHERE = {"CLICKHOUSE_URL": "http://127.0.0.1:9"}
 #: Asked over and over: none of them changes within a minute but for the events that come in.
 QUESTIONS = (
     {"kind": "trend", "last": "30d", "series": [{"event": "purchase", "measure": "people"}]},
@@ -46,7 +47,7 @@ async def measure(folder: Path, settings: Settings, engine_pid: int, events: int
     `events` are sent while nothing feeds; then they are copied, twice."""
     with EmbeddedPostgres(folder / "pg") as postgres:
         async with await open_pool(postgres.dsn, 4) as pool:
-            os.environ[_ANALYTICS] = "false"
+            os.environ.update(_NOWHERE)
             try:
                 with servers.ours(folder, postgres.dsn) as server:
                     environment = Environment(1, pool, clock.now)
@@ -63,7 +64,8 @@ async def measure(folder: Path, settings: Settings, engine_pid: int, events: int
                         await fill.request(environment)
                         await _copy(feed, environment, engine_pid, events, "rebuild")
             finally:
-                del os.environ[_ANALYTICS]
+                for name in _NOWHERE:
+                    del os.environ[name]
 
 
 async def _copy(feed: Feed, environment: Environment, engine_pid: int, events: int, name: str) -> None:
