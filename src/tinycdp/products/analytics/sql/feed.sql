@@ -45,16 +45,10 @@ SELECT DISTINCT e.environment_id, e.name,
 FROM events e WHERE e.environment_id = $1::integer AND e.identifier_id = ANY ($2::bigint[]) AND e.name <> '';
 
 -- name: people_of_batch
--- Profiles with the live segments they are in. Those that were merged or erased are not alive, and have nothing.
+-- Profiles with the live segments they are in. Those that were merged or erased are not alive, and have nothing. Segments are looked
+-- up profile by profile: joined as a whole, a plan made before the tables' first ANALYZE compares every profile with every other.
 -- args: environment_id integer, ids bigint[], fingerprints bigint[], segment_ids integer[], version bigint
 -- index: profiles_pkey, memberships_pkey
-WITH inside AS (
-    SELECT m.profile_id, '[' || string_agg(s.segment_id::text, ',' ORDER BY s.segment_id) || ']' AS segments
-    FROM unnest($3::bigint[], $4::integer[]) AS s (fingerprint, segment_id)
-    JOIN memberships m ON m.environment_id = $1::integer AND m.fingerprint = s.fingerprint
-    WHERE m.profile_id = ANY ($2::bigint[])
-    GROUP BY m.profile_id
-)
 SELECT $1::integer AS environment_id, g.id AS profile_id, coalesce(p.properties, '{}') AS properties,
        coalesce(p.first_seen_at, 'epoch') AT TIME ZONE 'UTC' AS first_seen,
        coalesce(p.last_seen_at, 'epoch') AT TIME ZONE 'UTC' AS last_seen, coalesce(p.group_key, '') AS group_key,
@@ -62,7 +56,11 @@ SELECT $1::integer AS environment_id, g.id AS profile_id, coalesce(p.properties,
 FROM unnest($2::bigint[]) AS g (id)
 LEFT JOIN profiles p ON p.environment_id = $1::integer AND p.id = g.id AND p.merged_into IS NULL
 LEFT JOIN groups o ON o.environment_id = $1::integer AND o.key = p.group_key
-LEFT JOIN inside i ON i.profile_id = p.id;
+LEFT JOIN LATERAL (
+    SELECT '[' || string_agg(s.segment_id::text, ',' ORDER BY s.segment_id) || ']' AS segments
+    FROM unnest($3::bigint[], $4::integer[]) AS s (fingerprint, segment_id)
+    JOIN memberships m ON m.environment_id = $1::integer AND m.fingerprint = s.fingerprint AND m.profile_id = p.id
+) i ON true;
 
 -- name: moved_of_batch
 -- Transitions of these profiles that were recorded since an instant.
