@@ -28,7 +28,7 @@ from tinycdp.store.database.pool import open_pool
 PROFILES = 10_000
 ROUNDS = 3
 _BATCH = 500
-#: A server whose worker feeds nobody, but keeps what is to be fed.
+#: A server whose worker feeds nothing, but keeps what is to be fed.
 _NOWHERE = {"CLICKHOUSE_URL": "http://127.0.0.1:9"}
 #: Asked over and over: none of them changes within a minute but for the events that come in.
 QUESTIONS = (
