@@ -174,6 +174,8 @@ async def test_answers_are_what_the_document_says(app: Application, tmp_path: Pa
         ("dashboard", {"tiles": [{"question": trend}]}),
     ):
         assert (await app.admin.put(f"/v1/analytics/{kind}s/x", json=document)).status_code == 201
+    steps = {"kind": "funnel", "last": "7d", "steps": [{"event": "x"}, {"event": "x"}]}
+    assert (await app.admin.post("/v1/funnels", json={"key": "steps", "question": steps})).status_code == 201
     app.service.imports.folder = tmp_path
     imported = (await app.admin.post("/v1/admin/imports?name=x.csv", content=b"user_id\nx\n")).json()["id"]
     checked = 0
@@ -183,7 +185,7 @@ async def test_answers_are_what_the_document_says(app: Application, tmp_path: Pa
             continue
         path = re.sub(r"\{\w+:int\}", "1", re.sub(r"\{\w+:str\}", "x", min(handler.paths)))
         path = path.replace("policies/x", "policies/enrichment").replace("imports/x", f"imports/{imported}")
-        path = path.replace("segments/x/list", "segments/listed/list")
+        path = path.replace("funnels/x", "funnels/steps").replace("segments/x/list", "segments/listed/list")
         person = "?flag=x&userId=x"
         query = {
             "decide": person,
@@ -195,6 +197,9 @@ async def test_answers_are_what_the_document_says(app: Application, tmp_path: Pa
         }
         name = handler.operation_id or operation_id(handler, None, None)
         answer = await app.admin.get(path + query.get(str(name), ""))
+        if answer.status_code == 503:  # no ClickHouse is behind this application
+            assert answer.json()["code"].startswith("ANALYTICS_"), path
+            continue
         assert answer.status_code == 200, path
         strict = msgspec.defstruct("Strict", [], bases=(kind,), forbid_unknown_fields=True)
         msgspec.json.decode(answer.content, type=strict, strict=True)

@@ -15,7 +15,9 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, JSONBody
 
 from tinycdp.api.definitions.editing import Editing
+from tinycdp.api.definitions.schemas import Published
 from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import ExactResponse
 from tinycdp.errors import NotFound
 from tinycdp.products.analytics.answers.schemas import FunnelAnswer
 from tinycdp.products.analytics.definitions.documents import written
@@ -39,12 +41,18 @@ async def list_funnels(environment: Injected[Environment]) -> SavedFunnels:
     return SavedFunnels([_shown(one) for one in await service.listed(environment, "report") if _funnel(one)])
 
 
-async def create_funnel(editing: Injected[Editing], data: JSONBody[FunnelBody]) -> SavedFunnel:
-    """Saves the report of this key, which must not exist. `PUT /v1/analytics/reports/{key}` replaces it."""
+async def create_funnel(
+    editing: Injected[Editing], data: JSONBody[FunnelBody]
+) -> ExactResponse[SavedFunnel | Published]:
+    """Saves the report of this key, which must not exist. `PUT /v1/analytics/reports/{key}` replaces it.
+
+    A dry run answers with 200, as `publish` does."""
     document = {"key": data.key, "name": data.name, "question": written(data.question)}
     change = msgspec.structs.replace(read_change("report", document), expects=0)
-    await editing.save(change, data.note, dry_run=False)
-    return _shown(await service.found(editing.environment, "report", data.key))
+    plan = await editing.save(change, data.note, dry_run=data.dry_run)
+    if data.dry_run:
+        return ExactResponse(await editing.published(plan, dry_run=True), status_code=200)
+    return ExactResponse(_shown(await service.found(editing.environment, "report", data.key)), status_code=201)
 
 
 async def answer_funnel(
@@ -80,7 +88,7 @@ def _shown(one: SavedEntry) -> SavedFunnel:
 
 def _both(make: Callable[..., Any], path: str, handler: Callable[..., Any], **options: Any) -> list[BaseRouteHandler]:
     """The route, and the same without /v1 for clients of the first source."""
-    short = make(path.removeprefix("/v1"), include_in_schema=False, **options)(handler)
+    short = make(path.removeprefix("/v1"), tags=_TAGS, include_in_schema=False, **options)(handler)
     return [make(path, tags=_TAGS, **options)(handler), short]
 
 

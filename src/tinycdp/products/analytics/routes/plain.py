@@ -132,7 +132,7 @@ def _listed(rows: list[Any], as_of: str, warnings: Sequence[Notice]) -> ExactRes
 def plain(path: str, handler: Callable[..., Any], **options: Any) -> list[BaseRouteHandler]:
     """A route, and the same without /v1 for clients of the first source."""
     made = [get(path, tags=_TAGS, scope="read", **options)(handler)]
-    return [*made, get(path.removeprefix("/v1"), include_in_schema=False, scope="read", **options)(handler)]
+    return [*made, get(path.removeprefix("/v1"), include_in_schema=False, tags=_TAGS, scope="read", **options)(handler)]
 
 
 ROUTES: Sequence[BaseRouteHandler] = [

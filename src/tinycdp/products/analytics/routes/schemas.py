@@ -243,6 +243,7 @@ class FunnelBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fie
     question: FunnelQuestion
     name: str = ""
     note: Note = ""
+    dry_run: bool = False
 
 
 class SavedFunnel(msgspec.Struct, frozen=True, rename="camel"):
