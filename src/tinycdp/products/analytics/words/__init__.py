@@ -1,0 +1,1 @@
+"""Questions in words: read from a sentence with an environment's names, and written as one."""
