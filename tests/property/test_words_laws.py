@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from strategies.questions import NAMES, questions
 from tinycdp.products.analytics.questions.schemas import Question
 from tinycdp.products.analytics.words.asking import ask
-from tinycdp.products.analytics.words.names import Names
+from tinycdp.products.analytics.words.names import Lexicon
 from tinycdp.products.analytics.words.pieces import FILLERS
 from tinycdp.products.analytics.words.sentence import in_words
 
 TODAY = date(2026, 11, 28)
-SHOP = Names(
+SHOP = Lexicon(
     events={
         "purchase": {"amount": (), "country": ("de", "at"), "plan": ("pro",)},
         "page_view": {"path": ("/pricing", "/")},
@@ -27,15 +27,17 @@ SHOP = Names(
     flags=frozenset({"price_test"}),
 )
 _WORDS = st.sampled_from(
-    "signups purchases by per country last month where over 20 3 for vip users average median amount top from to until "
-    "2026-03-01 March not within 7 days and or experiment price_test funnel retention xyzzy at least times the compared "
-    "( ) \" purchse pro weekly active ü".split(" ")
+    """
+    signups purchases by per country last month where over 20 3 for vip users average median amount top from to until
+    2026-03-01 March not within 7 days and or experiment price_test funnel retention xyzzy at least times the compared
+    ( ) " purchse pro weekly active ü
+    """.split()  # noqa: SIM905
 )
 
 
 @given(questions())
 def test_a_sentence_reads_back_as_its_question(question: Question) -> None:
-    for names in (SHOP, Names()):
+    for names in (SHOP, Lexicon()):
         found = ask(in_words(question), names, TODAY)
         assert found.question == question, in_words(question)
         assert (found.ignored, found.assumed) == ((), ())

@@ -35,7 +35,19 @@ from tinycdp.products.analytics.questions.schemas import (
 )
 
 #: Names that read like something else, or that have to be quoted.
-NAMES = ("purchase", "page_view", "Order Completed", "last month", "by", 'say "hi"', "a.b", "où", "42", "where (x", "\\")
+NAMES = (
+    "purchase",
+    "page_view",
+    "Order Completed",
+    "last month",
+    "by",
+    'say "hi"',
+    "a.b",
+    "où",
+    "42",
+    "where (x",
+    "\\",
+)
 _CONDITIONS = ("amount >= 50", 'plan == "pro"', "exists(`a)b`)", '(a || b) && c == ")"', 'x in ["a", "b"]')
 _PEOPLE = ("segments.vip", 'profile.plan == "pro"', 'profile.country in ["de"] || segments.vip')
 _DURATIONS = st.sampled_from(("30m", "12h", "2d", "7d", "4w"))
@@ -195,7 +207,9 @@ def questions(draw: st.DrawFn) -> Question:
             plain = st.builds(
                 ExperimentMetric, EVENTS, _where, st.sampled_from(("conversion", "count")), within=_DURATIONS
             )
-            summed = st.builds(ExperimentMetric, EVENTS, _where, st.just("sum"), _names, _DURATIONS, name=st.just(named))
+            summed = st.builds(
+                ExperimentMetric, EVENTS, _where, st.just("sum"), _names, _DURATIONS, name=st.just(named)
+            )
             saved = st.builds(ExperimentMetric, metric=_names)
             metrics = draw(_tuples(st.one_of(plain, summed, saved), 1, 3))
             control = draw(st.one_of(st.just(""), _names))

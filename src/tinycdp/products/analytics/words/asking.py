@@ -11,8 +11,8 @@ from datetime import date
 
 from tinycdp.errors import InvalidInput
 from tinycdp.products.analytics.questions.schemas import Question
-from tinycdp.products.analytics.words.names import Names
-from tinycdp.products.analytics.words.reading import Parsed
+from tinycdp.products.analytics.words.names import Lexicon
+from tinycdp.products.analytics.words.reading import ParsedText
 from tinycdp.products.analytics.words.state import Understood
 
 LONGEST_TEXT = 1_000
@@ -38,13 +38,13 @@ class Understanding:
     missing: str
 
 
-def ask(text: str, names: Names, today: date) -> Understanding:
+def ask(text: str, names: Lexicon, today: date) -> Understanding:
     """What a text asks. Raises InvalidInput QUESTION_TOO_LARGE."""
     if len(text) > LONGEST_TEXT:
         raise InvalidInput(
             "QUESTION_TOO_LARGE", f"The text has {len(text):,} characters; {LONGEST_TEXT:,} are allowed.", path="text"
         )
-    parsed = Parsed(text, names, today)
+    parsed = ParsedText(text, names, today)
     reading = parsed.read()
     others: list[Question] = []
     choices = [(piece, choice) for piece, n in reading.options.items() for choice in range(1, n)]

@@ -1,6 +1,6 @@
-"""A question while it is being read: what each phrase added, and the question that it makes in the end.
+"""A question while it is being read: what each phrase added, and what it makes in the end.
 
-Shape   Draft().question() → Question
+Shape   QuestionDraft().question() → Question
 Errors  Incomplete if something that the kind needs is missing
 """
 
@@ -54,7 +54,7 @@ def needs_property(measure: Measure) -> bool:
 
 
 @dataclass(slots=True)
-class Subject:
+class Topic:
     """Events that a question is about, and what is measured of them.
 
     measured  the property that `measure` is of
@@ -87,11 +87,11 @@ def both(conditions: list[str]) -> str:
 
 
 @dataclass(slots=True)
-class Draft:
+class QuestionDraft:
     """fields: what a question of any kind may have, by the names of its struct."""
 
     kind: str = ""
-    subjects: list[Subject] = field(default_factory=list)
+    topics: list[Topic] = field(default_factory=list)
     fields: dict[str, Any] = field(default_factory=dict)
     people: list[str] = field(default_factory=list)
     breakdowns: list[Breakdown] = field(default_factory=list)
@@ -102,8 +102,8 @@ class Draft:
     def has_range(self) -> bool:
         return bool(self.fields.keys() & {"from_", "last"})
 
-    def of(self, role: str) -> list[Subject]:
-        return [one for one in self.subjects if one.role == role]
+    def of(self, role: str) -> list[Topic]:
+        return [one for one in self.topics if one.role == role]
 
     def question(self) -> Question:
         """The question. Raises Incomplete."""
@@ -123,11 +123,11 @@ class Draft:
         return question
 
     def _trend(self, made: dict[str, Any]) -> Question:
-        subjects = self.of("")
-        if not subjects:
+        topics = self.of("")
+        if not topics:
             raise Incomplete("No event of this environment is named.")
         series = []
-        for one in subjects:
+        for one in topics:
             measure = one.measure or "count"
             if needs_property(measure) and not one.measured and not one.metric:
                 raise Incomplete(f"Of which property is the {measure if isinstance(measure, str) else measure.then}?")
@@ -139,7 +139,7 @@ class Draft:
         return TrendQuestion(series=tuple(series), **made)
 
     def _about_one(self) -> dict[str, Any]:
-        one = (self.of("") or [Subject()])[0]
+        one = (self.of("") or [Topic()])[0]
         return {"event": one.event or "*", "where": one.condition}
 
     def _active(self, made: dict[str, Any]) -> Question:
@@ -169,8 +169,8 @@ class Draft:
 
     def _retention(self, made: dict[str, Any]) -> Question:
         plain = self.of("")
-        returns = (self.of("returns") or plain[1:2] or [Subject("*")])[0]
-        start = (plain or [Subject("*")])[0]
+        returns = (self.of("returns") or plain[1:2] or [Topic("*")])[0]
+        start = (plain or [Topic("*")])[0]
         if not plain:
             self.assumed.append("any event as the start")
         if made.get("bucket", "day") not in ("day", "week", "month"):
@@ -199,7 +199,7 @@ class Draft:
         if "flag" not in made:
             raise Incomplete("Name the flag of the experiment.")
         metrics = []
-        for one in (one for one in self.subjects if one.role in ("", "outcome")):
+        for one in (one for one in self.topics if one.role in ("", "outcome")):
             measure = _OF_EXPERIMENTS.get(one.measure if isinstance(one.measure, str) else "", _CONVERSION)
             metrics.append(
                 ExperimentMetric(
@@ -210,7 +210,7 @@ class Draft:
             raise Incomplete("Name an event to compare the variants by.")
         return ExperimentQuestion(metrics=tuple(metrics), **made)
 
-    def _needed(self, message: str) -> Subject:
+    def _needed(self, message: str) -> Topic:
         plain = self.of("")
         if not plain:
             raise Incomplete(message)

@@ -40,12 +40,12 @@ class How(State):
     def on_by_name(self, phrase: Phrase) -> str:
         piece = phrase.pieces[-1]
         kinds: tuple[Kind, ...] = ("property", "profile", "segment", "event")
-        last = self._draft.subjects[-1].event if self._draft.subjects else None
+        last = self._draft.topics[-1].event if self._draft.topics else None
         here = [one for one in piece.match.meant if one.kind == "property"] if piece.match is not None else []
         if here and isinstance(last, str) and not any(last in one.events for one in here):
             kinds = ("profile", "property", "segment", "event")
         meant = self._meant(piece, kinds)
-        return self._subject(meant.name) if meant.kind == "event" else self._group_by(meant)
+        return self._topic(meant.name) if meant.kind == "event" else self._group_by(meant)
 
     def on_as_now(self, phrase: Phrase) -> str:
         self._change_breakdown(at="now")

@@ -1,4 +1,4 @@
-"""The names of an environment, found in a text whatever their form: plural, verb form, spelling, or a synonym.
+"""The names of an environment, found in a text in any form or spelling, or by a synonym.
 
 Shape   Vocabulary(names).longest(words) → Match of as many words as possible · .near(word) → Match of a misspelt one
 Laws    pure: the same names and words give the same matches
@@ -92,7 +92,7 @@ class Match:
 
 
 @dataclass(frozen=True)
-class Names:
+class Lexicon:
     """What an environment has.
 
     events        their properties, with texts that these have had
@@ -132,7 +132,7 @@ def key_of(text: str) -> str:
 class Vocabulary:
     """The names of an environment by their keys."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Lexicon) -> None:
         self._names: dict[str, list[Meant]] = {}
         self._synonyms: dict[str, list[Meant]] = {}
         self._described: dict[str, list[Meant]] = {}

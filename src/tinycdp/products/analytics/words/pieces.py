@@ -1,4 +1,4 @@
-"""A text as the terminals of the grammar: keywords, names of the environment, numbers, dates and quoted texts.
+"""A text as the terminals of the grammar: keywords, names, numbers, dates, quoted texts.
 
 Shape   pieces_of(text, vocabulary, today) → pieces, in order; words that only join others are left out
 Laws    a name of more words goes before a keyword of fewer. What is neither is UNKNOWN, never left out

@@ -1,6 +1,6 @@
 """Reads a question in words: the phrases of the grammar, one after another, into a draft.
 
-Shape   Parsed(text, names, today).read(choices) → Reading: the question, what each span became, what was not understood
+Shape   ParsedText(text, names, today).read(choices) → TextReading: the question, and what became of each span
 Laws    pure. A span that changes nothing is reported as ignored. A name with several meanings is a choice: the first is
         taken, and `choices` takes another
 Source  grammar.lark; docs/how-to/ask.md
@@ -16,9 +16,9 @@ from lark.lexer import Lexer
 
 from tinycdp.products.analytics.words.draft import Incomplete, with_range
 from tinycdp.products.analytics.words.how import How
-from tinycdp.products.analytics.words.names import Names
+from tinycdp.products.analytics.words.names import Lexicon
 from tinycdp.products.analytics.words.pieces import pieces_of
-from tinycdp.products.analytics.words.state import Phrase, Reading, Skip, Understood
+from tinycdp.products.analytics.words.state import Phrase, Skip, TextReading, Understood
 from tinycdp.products.analytics.words.what import What
 
 
@@ -39,23 +39,23 @@ def _parser() -> Lark:
     )
 
 
-class Parsed:
+class ParsedText:
     """The phrases of a text; they are the same for every reading."""
 
-    def __init__(self, text: str, names: Names, today: date) -> None:
+    def __init__(self, text: str, names: Lexicon, today: date) -> None:
         self._text, self._names, self._today = text, names, today
         self._pieces = pieces_of(text, names.vocabulary, today)
         tokens: Any = [Token(piece.type, str(n)) for n, piece in enumerate(self._pieces)]
         tree: Any = _parser().parse(tokens)
         self._phrases = [Phrase(one, self._pieces) for one in tree.children]
 
-    def read(self, choices: Mapping[int, int] = {}) -> Reading:
+    def read(self, choices: Mapping[int, int] = {}) -> TextReading:
         """One reading of the text."""
         return _Reader(self._text, self._names, self._today, self._pieces, choices).read(self._phrases)
 
 
 class _Reader(What, How):
-    def read(self, phrases: Sequence[Phrase]) -> Reading:
+    def read(self, phrases: Sequence[Phrase]) -> TextReading:
         for phrase in phrases:
             try:
                 meaning = getattr(self, f"on_{phrase.rule}")(phrase)

@@ -1,4 +1,4 @@
-"""A question in words while its phrases are read: the draft, and what the next phrase refers to.
+"""A text while its phrases are read: the draft, and what the next phrase refers to.
 
 Shape   State: what phrases share · Phrase: one phrase with its pieces · Skip: a phrase has no place here
 """
@@ -13,8 +13,8 @@ import msgspec
 from lark import Token, Tree
 
 from tinycdp.products.analytics.questions.schemas import Breakdown, DerivedEvent, Event, Matching, Question
-from tinycdp.products.analytics.words.draft import Draft, Subject, needs_property
-from tinycdp.products.analytics.words.names import Kind, Meant, Names, key_of
+from tinycdp.products.analytics.words.draft import QuestionDraft, Topic, needs_property
+from tinycdp.products.analytics.words.names import Kind, Lexicon, Meant, key_of
 from tinycdp.products.analytics.words.pieces import Piece
 from tinycdp.products.analytics.words.texts import equals
 
@@ -35,7 +35,7 @@ class Understood:
 
 
 @dataclass(slots=True)
-class Reading:
+class TextReading:
     """One reading of a text.
 
     ignored  spans that changed nothing, with the reason
@@ -105,18 +105,18 @@ class Phrase:
 class State:
     """What phrases share.
 
-    pending  a measure whose event is not named so far; it is one of the draft's subjects
+    pending  a measure whose event is not named so far; it is one of the draft's topics
     role     of the event that comes next
     loose    values that came before their event"""
 
     def __init__(
-        self, text: str, names: Names, today: date, pieces: Sequence[Piece], choices: Mapping[int, int]
+        self, text: str, names: Lexicon, today: date, pieces: Sequence[Piece], choices: Mapping[int, int]
     ) -> None:
         self._text, self._names, self._today = text, names, today
         self._pieces, self._choices = pieces, choices
-        self._draft = Draft()
-        self._reading = Reading()
-        self._pending: Subject | None = None
+        self._draft = QuestionDraft()
+        self._reading = TextReading()
+        self._pending: Topic | None = None
         self._role = ""
         self._loose: list[tuple[Piece, Meant]] = []
         self._report: Question | None = None
@@ -147,7 +147,7 @@ class State:
 
     def _is_apart(self, meant: Meant) -> bool:
         """Whether no event that the text names has the property."""
-        named = self._mentioned or {event for one in self._draft.subjects for event in self._events_of(one.measured)}
+        named = self._mentioned or {event for one in self._draft.topics for event in self._events_of(one.measured)}
         return bool(meant.events and named and not meant.events & named)
 
     def _events_of(self, property: str) -> frozenset[str]:
@@ -156,35 +156,35 @@ class State:
 
     # Events
 
-    def _new_pending(self) -> Subject:
+    def _new_pending(self) -> Topic:
         """A measure begins."""
         if self._pending is not None and self._pending.event is None and not self._pending.measured:
             return self._pending
-        self._pending = Subject(role=self._role)
+        self._pending = Topic(role=self._role)
         self._role = ""
-        self._draft.subjects.append(self._pending)
+        self._draft.topics.append(self._pending)
         return self._pending
 
-    def _measuring(self) -> Subject | None:
+    def _measuring(self) -> Topic | None:
         """The measure whose property is not named so far."""
-        one = self._pending or (self._draft.subjects[-1] if self._draft.subjects else None)
+        one = self._pending or (self._draft.topics[-1] if self._draft.topics else None)
         return one if one is not None and one.measure and needs_property(one.measure) and not one.measured else None
 
-    def _last(self) -> Subject:
-        return self._draft.subjects[-1] if self._draft.subjects else self._new_pending()
+    def _last(self) -> Topic:
+        return self._draft.topics[-1] if self._draft.topics else self._new_pending()
 
     def _drop_pending(self) -> None:
         if self._pending is not None and self._pending.event is None:
-            self._draft.subjects.remove(self._pending)
+            self._draft.topics.remove(self._pending)
         self._pending = None
 
-    def _subject(self, event: Event) -> str:
+    def _topic(self, event: Event) -> str:
         """An event: of the measure before it, or on its own."""
         one = self._pending
         if one is None or one.event is not None:
-            one = Subject(role=self._role)
+            one = Topic(role=self._role)
             self._role = ""
-            self._draft.subjects.append(one)
+            self._draft.topics.append(one)
         one.event, self._pending = event, None
         for placed in [placed for placed in self._loose if event in placed[1].events or event == "*"]:
             one.where.append(equals((placed[1].name,), placed[1].value))
@@ -193,14 +193,14 @@ class State:
             return "any event"
         return f"event {event}" if isinstance(event, str) else "any of several events"
 
-    def _place_for(self, meant: Meant) -> Subject | None:
+    def _place_for(self, meant: Meant) -> Topic | None:
         """The last event that has the property of a value."""
-        for one in reversed(self._draft.subjects):
+        for one in reversed(self._draft.topics):
             if one.event == "*" or one.event in meant.events:
                 return one
         return None
 
-    def _amount(self, one: Subject) -> str | None:
+    def _amount(self, one: Topic) -> str | None:
         """The property of an event that its size is: an amount, a value, a total …"""
         there = self._names.events.get(one.event, {}) if isinstance(one.event, str) else {}
         found = [name for name in there if key_of(name) in MONEY]
@@ -211,10 +211,10 @@ class State:
         one = self._pending
         if one is None or one.metric:
             return
-        plain = [subject for subject in self._draft.of("") if subject is not one]
+        plain = [topic for topic in self._draft.of("") if topic is not one]
         if plain:
             last = plain[-1]
-            self._draft.subjects.remove(one)
+            self._draft.topics.remove(one)
             last.measure = one.measure or last.measure
             last.measured = one.measured or last.measured
             last.where += one.where
@@ -224,15 +224,15 @@ class State:
             one.event = "*"
             self._draft.assumed.append("any event, since none is named")
         elif not one.measured:
-            self._draft.subjects.remove(one)
+            self._draft.topics.remove(one)
 
     def _events_of_group(self) -> None:
         """The events that have the property of a breakdown, where no event is named."""
-        if self._draft.subjects or self._draft.kind or not self._draft.breakdowns:
+        if self._draft.topics or self._draft.kind or not self._draft.breakdowns:
             return
         meant = self._names.vocabulary.properties.get(self._draft.breakdowns[0].property)
         if meant is not None:
-            self._draft.subjects.append(Subject(self._any_of(meant)))
+            self._draft.topics.append(Topic(self._any_of(meant)))
 
     def _any_of(self, meant: Meant) -> Event:
         """The events that have a property."""
@@ -242,7 +242,7 @@ class State:
 
     def _guess_property(self) -> None:
         """The amount of an event, where a measure needs a property and none is named."""
-        for one in self._draft.subjects:
+        for one in self._draft.topics:
             if one.measure == "sum" and not one.measured and (amount := self._amount(one)) is None:
                 one.measure = "count"
             if one.measure and needs_property(one.measure) and not one.measured and (amount := self._amount(one)):

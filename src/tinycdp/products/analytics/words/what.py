@@ -78,7 +78,7 @@ class What(State):
         event = self._meant(name, ("event",)).name
         meaning = self.on_times(phrase)
         self._drop_pending()
-        self._subject(event)
+        self._topic(event)
         return f"people by how often they do {event}: {meaning}"
 
     # What is measured
@@ -114,7 +114,7 @@ class What(State):
         if self._draft.kind not in ("", "trend", "impact", "experiment"):
             return "people"
         one = self._pending
-        if one is None and self._draft.of("") and self._draft.subjects[-1].measure:
+        if one is None and self._draft.of("") and self._draft.topics[-1].measure:
             return "people"
         one = one or self._new_pending()
         one.measure = "people"
@@ -137,20 +137,20 @@ class What(State):
     # Events
 
     def on_event(self, phrase: Phrase) -> str:
-        return self._subject(phrase.quoted)
+        return self._topic(phrase.quoted)
 
     def on_any_event(self, phrase: Phrase) -> str:
-        return self._subject("*")
+        return self._topic("*")
 
     def on_derived(self, phrase: Phrase) -> str:
-        return self._subject(DerivedEvent(derived=phrase.quoted))
+        return self._topic(DerivedEvent(derived=phrase.quoted))
 
     def on_either(self, phrase: Phrase) -> str:
-        return self._subject(DerivedEvent(any=tuple(_part(part) for part in phrase.parts("part"))))
+        return self._topic(DerivedEvent(any=tuple(_part(part) for part in phrase.parts("part"))))
 
     def on_any_of(self, phrase: Phrase) -> str:
         events = [self._meant(piece, ("event",)).name for piece in phrase.pieces if piece.type == "NAME"]
-        return self._subject(DerivedEvent(any=tuple(map(Matching, events))))
+        return self._topic(DerivedEvent(any=tuple(map(Matching, events))))
 
     def on_ratio(self, phrase: Phrase) -> str:
         meant = self._meant(phrase.pieces[-1], ("event", "property", "profile"))
@@ -158,7 +158,7 @@ class What(State):
             return self._group_by(meant)
         self._place_pending()
         self._pending = None
-        self._subject(meant.name)
+        self._topic(meant.name)
         self._draft.fields["formula"] = "A / B"
         return f"divided by {meant}"
 
@@ -183,7 +183,7 @@ class What(State):
             case "event":
                 if self._wants_group:
                     self._group_by_place(meant.name)
-                self._subject(meant.name)
+                self._topic(meant.name)
             case "report":
                 self._report = self._names.reports[meant.name]
             case "segment":
@@ -278,8 +278,8 @@ class What(State):
         return condition
 
     def on_over(self, phrase: Phrase) -> str:
-        one = self._pending if self._pending in self._draft.subjects else None
-        one = one or (self._draft.subjects[-1] if self._draft.subjects else None)
+        one = self._pending if self._pending in self._draft.topics else None
+        one = one or (self._draft.topics[-1] if self._draft.topics else None)
         if one is None:
             raise Skip("over what? Name a property, as in `amount over 20`")
         name = one.measured or self._amount(one)
@@ -302,7 +302,7 @@ class What(State):
             case "value":
                 return self._use(piece, meant)
             case _:
-                return self._subject(meant.name)
+                return self._topic(meant.name)
         self._draft.people.append(condition)
         return f"people where {condition}"
 
