@@ -310,6 +310,7 @@ NEITHER: dict[str, Call] = {
     "POST /v1/dsl/format": admin(body={"source": "a and b"}),
     # Here is no ClickHouse: what questions answer is in integration/analytics.
     "POST /v1/analytics/query": Call("read", body={}, status=400),
+    "POST /v1/analytics/ask": Call("read", body={}, status=400),
     "POST /v1/analytics/segments": admin(body={}, status=400),
     "GET /v1/analytics/lag": read(),
     "DELETE /v1/analytics/queries/{id}": Call("read", ("mine",), status=404),

@@ -1,6 +1,6 @@
 """The routes of analytics; all of them need a key."""
 
-from tinycdp.products.analytics.routes import files, funnels, people, plain, queries, saved, segments, sql
+from tinycdp.products.analytics.routes import files, funnels, people, plain, queries, saved, segments, sql, words
 
 GUARDED = [
     *queries.ROUTES,
@@ -11,6 +11,7 @@ GUARDED = [
     *sql.ROUTES,
     *funnels.ROUTES,
     *people.ROUTES,
+    *words.ROUTES,
 ]
 
 #: The parts of the process that they use, by the names of their parameters.

@@ -23,6 +23,54 @@ from tinycdp.products.analytics.service.files import AnswerFormat
 Document = Annotated[dict[str, Any], Documented(ReportDocument | MetricDocument | EventDocument | DashboardDocument)]
 
 
+class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A question in words.
+
+    text  in English, with the environment's names in any form
+    run   false: only make the question"""
+
+    text: Annotated[str, msgspec.Meta(min_length=1)]
+    run: bool = True
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A part of the text, and what it became, or why it changed nothing. start, end: its characters"""
+
+    start: int
+    end: int
+    text: str
+    meaning: str
+
+
+class Alternative(msgspec.Struct, frozen=True):
+    """Another question that the text may mean, and the sentence for it."""
+
+    question: Question
+    text: str
+
+
+class AskedInWords(msgspec.Struct, frozen=True, kw_only=True):
+    """What a text was understood as.
+
+    question      null if something is missing
+    text          the question as a sentence; asked in words, it is this question again
+    understood    what became of each part of the text
+    ignored       parts that changed nothing, and why
+    assumed       what the text does not say
+    alternatives  what else it may mean
+    missing       what the question lacks
+    answer        if `run`, and there is a question"""
+
+    question: Question | None
+    text: str
+    understood: tuple[Span, ...]
+    ignored: tuple[Span, ...]
+    assumed: tuple[str, ...]
+    alternatives: tuple[Alternative, ...]
+    missing: str
+    answer: Answer | None
+
+
 class SavedWarning(msgspec.Struct, frozen=True):
     """A warning about a document, such as an event that was never seen. path: JSONPath into the document"""
 

@@ -43,6 +43,10 @@ class Worlds:
         self._event_names = event_names
         self._library = Library()
 
+    async def workspace(self, environment: Environment) -> Workspace:
+        """The definitions and names of an environment; ClickHouse is not asked."""
+        return await read_workspace(environment, self._catalogs, self._event_names)
+
     async def at(self, environment: Environment, *, flag: str = "") -> PositionedWorld:
         """The world of an environment now. flag: whose splits a question is about."""
         mark = await watermark(environment)

@@ -39,10 +39,10 @@ class Understanding:
 
 
 def ask(text: str, names: Lexicon, today: date) -> Understanding:
-    """What a text asks. Raises InvalidInput QUESTION_TOO_LARGE."""
+    """What a text asks. Raises InvalidInput INVALID_QUESTION."""
     if len(text) > LONGEST_TEXT:
         raise InvalidInput(
-            "QUESTION_TOO_LARGE", f"The text has {len(text):,} characters; {LONGEST_TEXT:,} are allowed.", path="text"
+            "INVALID_QUESTION", f"text: It has {len(text):,} characters; {LONGEST_TEXT:,} are allowed.", path="text"
         )
     parsed = ParsedText(text, names, today)
     reading = parsed.read()
