@@ -60,7 +60,7 @@ async def test_values_of_messages_and_of_the_plan_are_names(shop: Analysed) -> N
     assert found["question"]["series"][0]["event"] == "order_paid"
 
 
-async def test_what_is_not_understood_is_told_with_its_place(shop: Analysed) -> None:
+async def test_what_is_not_understood_has_its_place(shop: Analysed) -> None:
     await shop.track(event("ada", "purchase"))
     found = await asked(shop, "frobnicated purchases", run=False)
     (ignored,) = found["ignored"]
