@@ -394,6 +394,11 @@ async def open_erasures(pool: Pool, now: Clock = clock.now) -> Eraser:
     return Eraser(pool, Catalogs(), await open_privacy(pool), now)
 
 
+def open_analytics(settings: Settings) -> Analytics:
+    """The questions of analytics, for one command."""
+    return _analytics(settings, Catalogs(), EventNames())
+
+
 async def open_lists(pool: Pool, now: Clock = clock.now) -> Lists:
     """The editor of lists, for one command."""
     return Lists(pool, Catalogs(), await open_privacy(pool), now)

@@ -1,7 +1,7 @@
 """A project reached by its database, as operators do."""
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,6 +12,7 @@ from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
     from tinycdp.engine.catalog import Definition
+    from tinycdp.products.analytics.service.answering import Analytics
     from tinycdp.runtime.access.environments import EnvironmentSummary
     from tinycdp.runtime.access.keys import KeySummary
     from tinycdp.runtime.definitions.change_set import Change
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from tinycdp.runtime.transfer.import_files import ImportFile
     from tinycdp.runtime.transfer.import_reports import OnRejectedRows
     from tinycdp.runtime.transfer.imports import ImportProgress, OnProgress, OnRejected
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 class Direct:
@@ -196,3 +199,36 @@ class Direct:
 
         own = msgspec.structs.replace(self._settings, environment=key)
         on_database(own, lambda environment: rename_environment(environment, new))
+
+    def query(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        from tinycdp.api.http.bodies import decode
+        from tinycdp.products.analytics.questions.schemas import Question
+
+        asked: Question = decode(msgspec.json.Decoder(Question), _ENCODER.encode(question))
+        return self._analysed(lambda analytics, environment: analytics.answer(environment, asked))
+
+    def ask(self, text: str) -> dict[str, Any]:
+        from tinycdp.products.analytics.routes.words import asked_in_words
+        from tinycdp.products.analytics.service.asking import ask_in_words
+
+        async def run(analytics: "Analytics", environment: "Environment") -> msgspec.Struct:
+            return asked_in_words(text, await ask_in_words(analytics, environment, text))
+
+        return self._analysed(run)
+
+    def _analysed(self, use: "Callable[[Analytics, Environment], Awaitable[msgspec.Struct]]") -> dict[str, Any]:
+        """What analytics answers, as it leaves the server."""
+        import json
+        from decimal import Decimal
+
+        from tinycdp.app import open_analytics
+
+        async def run(environment: "Environment") -> msgspec.Struct:
+            analytics = open_analytics(self._settings)
+            try:
+                return await use(analytics, environment)
+            finally:
+                await analytics.close()
+
+        found: dict[str, Any] = json.loads(_ENCODER.encode(on_database(self._settings, run)), parse_float=Decimal)
+        return found

@@ -5,8 +5,8 @@ Shape   project_of(settings) → Direct, or Remote if TINYCDP_URL is set. Both h
 Laws    a command has the same output, errors and exit status both ways
 """
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tinycdp.cli.direct import Direct
 from tinycdp.cli.remote import Remote
@@ -79,6 +79,12 @@ class Project(Protocol):
         """Returns the admin key of the new environment."""
 
     def rename_environment(self, key: str, new: str) -> None: ...
+
+    def query(self, question: "Mapping[str, Any]") -> dict[str, Any]:
+        """The answer to a question of analytics, as it leaves the server."""
+
+    def ask(self, text: str) -> dict[str, Any]:
+        """What a question in words became, and its answer."""
 
 
 def project_of(settings: "Settings") -> Project:

@@ -330,6 +330,12 @@ class Remote:
     def rename_environment(self, key: str, new: str) -> None:
         self._json("POST", f"/v1/admin/environments/{quote(key, safe='')}/rename", {"key": new})["environments"]
 
+    def query(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(self._json("POST", "/v1/analytics/query", question))
+
+    def ask(self, text: str) -> dict[str, Any]:
+        return dict(self._json("POST", "/v1/analytics/ask", {"text": text}))
+
     def _json(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
         with self._answer(method, path, body, headers) as answer:
             return self._answered(answer)

@@ -519,6 +519,13 @@ def test_what_is_no_tinycdp_is_one_line(capsys: pytest.CaptureFixture[str], tmp_
         foreign.shutdown()
 
 
+def test_query_says_what_it_did_not_understand(both: Both) -> None:
+    ran = both.same("query", "frobnicated", "xyzzy", "--format", "csv")
+    assert ran[0] == 1
+    assert ran[2].startswith("not understood: 'frobnicated'")
+    assert ran[2].endswith("[INVALID_QUESTION]\n")
+
+
 def _commands() -> Iterator[tuple[list[str], argparse.ArgumentParser]]:
     """All commands, with their parsers."""
     pending: list[tuple[list[str], argparse.ArgumentParser]] = [([], build_parser())]
@@ -564,7 +571,7 @@ def test_every_option_works_on_a_server_or_is_refused(
     """What the tests of this module do not run both ways has to be refused."""
     tried = Path(__file__).read_text()
     commands = [(name, parser) for name, parser in _commands() if _has(parser, "api_key")]
-    assert len(commands) == 17
+    assert len(commands) == 18
     for name, parser in commands:
         needed = _needed(parser)
         way = ["--url", "http://127.0.0.1:9", "--key", "k"]

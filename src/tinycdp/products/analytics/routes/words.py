@@ -14,7 +14,7 @@ from tinycdp.api.http.parts import Injected
 from tinycdp.products.analytics.routes.queries import QueryId
 from tinycdp.products.analytics.routes.schemas import Alternative, AskedInWords, Span, Words
 from tinycdp.products.analytics.service.answering import Analytics
-from tinycdp.products.analytics.service.asking import ask_in_words
+from tinycdp.products.analytics.service.asking import Asked, ask_in_words
 from tinycdp.products.analytics.words.sentence import in_words
 from tinycdp.products.analytics.words.state import Understood
 from tinycdp.runtime.environment import Environment
@@ -31,11 +31,15 @@ from tinycdp.runtime.environment import Environment
 async def ask_words(
     environment: Injected[Environment], analytics: Injected[Analytics], data: JSONBody[Words], id: QueryId = ""
 ) -> AskedInWords:
-    asked = await ask_in_words(analytics, environment, data.text, run=data.run, id=id)
+    return asked_in_words(data.text, await ask_in_words(analytics, environment, data.text, run=data.run, id=id))
+
+
+def asked_in_words(text: str, asked: Asked) -> AskedInWords:
+    """What a text was understood as, for clients."""
     found = asked.understanding
 
     def spans(of: Sequence[Understood]) -> tuple[Span, ...]:
-        return tuple(Span(one.start, one.end, data.text[one.start : one.end], one.meaning) for one in of)
+        return tuple(Span(one.start, one.end, text[one.start : one.end], one.meaning) for one in of)
 
     return AskedInWords(
         question=found.question,

@@ -30,7 +30,6 @@ from tinycdp.products.analytics.service.turns import Turns
 from tinycdp.products.analytics.service.worlds import Worlds
 from tinycdp.products.analytics.store.clickhouse import ClickHouse
 from tinycdp.products.analytics.store.errors import AnalyticsAway
-from tinycdp.runtime.definitions.workspace import Workspace
 from tinycdp.runtime.environment import Environment
 from tinycdp.times import iso
 
@@ -62,10 +61,6 @@ class Analytics:
         self._cache = cache
         self._turns = Turns()
         self._memory_bytes = memory_bytes
-
-    async def workspace(self, environment: Environment) -> Workspace:
-        """The definitions and names of an environment; ClickHouse is not asked."""
-        return await self._worlds.workspace(environment)
 
     async def answer(self, environment: Environment, question: Question, id: str = "") -> Answer:
         """The answer, from the cache if it is still true."""

@@ -46,7 +46,7 @@ async def ask_in_words(
     analytics: Analytics, environment: Environment, text: str, *, run: bool = True, id: str = ""
 ) -> Asked:
     """Understand a text, and answer the question that it became."""
-    workspace = await analytics.workspace(environment)
+    workspace = await analytics.worlds.workspace(environment)
     names = await lexicon_of(environment, workspace)
     today = date.fromordinal(days_in(workspace.catalog.zone).day(environment.now()))
     understanding = await asyncio.to_thread(ask, text, names, today)

@@ -1,0 +1,80 @@
+"""`tinycdp query` against a server with its analytics: on the database, and over HTTP."""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clickhouse_engine import need_chdb
+from serving import ADMIN_KEY, KEYS, Server, served, until
+from tinycdp.cli.main import main
+
+QUESTION = """
+kind: trend
+from: 2026-03-01
+to: 2026-03-03
+series: [{event: purchase, measure: sum, property: amount}]
+"""
+NUMBERS = "bucket,purchase: sum of amount\n2026-03-01,12.5\n2026-03-02,30\n"
+EVENTS = [
+    {"userId": "ada", "event": "purchase", "timestamp": "2026-03-01T10:00:00Z", "properties": {"amount": 12.5}},
+    {"userId": "bob", "event": "purchase", "timestamp": "2026-03-02T10:00:00Z", "properties": {"amount": 30}},
+]
+
+
+@pytest.fixture
+def analysed(dsn: str, tmp_path: Path) -> Iterator[Server]:
+    need_chdb()
+    with served(tmp_path, dsn=dsn, analytics="true") as server:
+        for event in EVENTS:
+            assert server.track(event).status_code == 200
+        yield server
+
+
+def test_the_answer_is_the_same_both_ways(
+    analysed: Server, dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in KEYS:
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*argv: str, remote: bool) -> tuple[int, str, str]:
+        with monkeypatch.context() as environ:
+            if remote:
+                environ.setenv("TINYCDP_URL", analysed.url)
+                environ.setenv("TINYCDP_KEY", ADMIN_KEY)
+            else:
+                environ.setenv("DATABASE_URL", dsn)
+                environ.setenv("TINYCDP_DATA_DIR", str(tmp_path / "data"))
+            status = main(list(argv))
+        return status, *capsys.readouterr()
+
+    file = tmp_path / "revenue.yaml"
+    file.write_text(QUESTION)
+
+    def answered() -> bool:
+        return run("query", str(file), "--format", "csv", remote=True)[1] == NUMBERS
+
+    until(answered, said=analysed.said)
+    for argv in (["query", str(file), "--format", "csv"], ["query", "revenue", "per", "day", "in", "March", "2026"]):
+        assert run(*argv, remote=True)[:2] != (1, "")
+        over_http, on_database = (
+            [line for text in run(*argv, remote=remote)[1:] for line in text.splitlines() if "as of" not in line]
+            for remote in (True, False)
+        )
+        assert over_http == on_database
+
+    status, out, err = run("query", "revenue from 2026-03-01 until 2026-03-03", remote=False)
+    assert (status, "42.5" in out) == (0, True)
+    assert "assumed: the sum of amount\n" in err
+
+    monkeypatch.setattr("sys.stdin", io.StringIO(QUESTION))
+    status, out, _ = run("query", "-", "--format", "json", remote=True)
+    assert (status, json.loads(out)["lines"][0]["total"]) == (0, 42.5)
+
+    file.write_text(QUESTION.replace("trend", "trent"))
+    assert run("query", str(file), remote=True) == run("query", str(file), remote=False)
+    assert run("query", str(file), remote=False)[0] == 1
+    file.write_text("- a\n")
+    assert run("query", str(file), remote=False)[0] == 2
