@@ -30,7 +30,7 @@ MISSPELT = (
 READS = {
     "/v1/decide", "/v1/decide/replay", "/v1/admin/preview", "/v1/admin/preview/profile", "/v1/admin/validate",
     "/v1/admin/erasures/{id}/check",
-    "/v1/analytics/query", "/v1/analytics/export", "/v1/analytics/people", "/v1/analytics/sql",
+    "/v1/analytics/ask", "/v1/analytics/query", "/v1/analytics/export", "/v1/analytics/people", "/v1/analytics/sql",
     "/v1/analytics/reports/{name}/run", "/v1/analytics/dashboards/{name}/run",
     "/v1/dsl/check", "/v1/dsl/complete", "/v1/dsl/format", "/v1/dsl/hover", "/v1/dsl/explain",
 }  # fmt: skip
