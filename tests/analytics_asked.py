@@ -18,7 +18,7 @@ from tinycdp.dsl.check.expressions import Scope
 from tinycdp.products.analytics.answers.schemas import Answer
 from tinycdp.products.analytics.compile.questions import compile_question
 from tinycdp.products.analytics.compile.sql import Statement
-from tinycdp.products.analytics.compile.world import Compiled, World
+from tinycdp.products.analytics.compile.world import Compiled, FlagFacts, SplitFacts, World
 from tinycdp.products.analytics.questions.schemas import Question
 from tinycdp.products.analytics.store.clickhouse import Site
 from tinycdp.products.analytics.store.tables import statements, templates
@@ -34,6 +34,7 @@ _COLUMNS = {
     "alive, version",
     "moved": "environment_id, segment_id, profile_id, at, entered, id",
     "overrides": "environment_id, identifier_id, profile_id, version",
+    "exposed": "environment_id, definition_id, unit, profile_id, variant, rule, version, first_at, id",
 }
 
 
@@ -81,6 +82,7 @@ def copied(world: oracle.World) -> Copy:
             scope=Scope(segments=frozenset({"vip"})),
             segments={"vip": VIP},
             derived=world.derived,
+            flags=_flags(world),
         )
     )
 
@@ -123,7 +125,46 @@ def _rows(world: oracle.World, environment: int) -> dict[str, list[list[Any]]]:
     ]
     moved = [[environment, VIP, one.profile_id, _at(one.at), one.entered, one.id] for one in world.moved]
     overrides = [[environment, identifier, profile, 1] for identifier, profile in world.owners.items()]
-    return {"events": events, "said": said, "people": people, "moved": moved, "overrides": overrides}
+    numbers = {key: n for n, key in enumerate(world.flags, 1)}
+    exposed = [
+        [
+            environment,
+            numbers[one.flag],
+            one.unit,
+            one.profile_id,
+            one.variant,
+            one.rule,
+            one.version,
+            _at(one.first_at),
+            n,
+        ]
+        for n, one in enumerate(world.exposures)
+    ]
+    return {
+        "events": events,
+        "said": said,
+        "people": people,
+        "moved": moved,
+        "overrides": overrides,
+        "exposed": exposed,
+    }
+
+
+def _flags(world: oracle.World) -> dict[str, FlagFacts]:
+    return {
+        key: FlagFacts(
+            n,
+            tuple(flag.variants),
+            flag.off,
+            {
+                rule: SplitFacts(
+                    {variant: float(share) for variant, share in split.shares.items()}, split.since_version
+                )
+                for rule, split in flag.splits.items()
+            },
+        )
+        for n, (key, flag) in enumerate(world.flags.items(), 1)
+    }
 
 
 def _at(instant: int) -> str:
