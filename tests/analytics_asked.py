@@ -157,9 +157,7 @@ def _flags(world: oracle.World) -> dict[str, FlagFacts]:
             tuple(flag.variants),
             flag.off,
             {
-                rule: SplitFacts(
-                    {variant: float(share) for variant, share in split.shares.items()}, split.since_version
-                )
+                rule: SplitFacts({variant: float(share) for variant, share in split.items()}, 1)
                 for rule, split in flag.splits.items()
             },
         )

@@ -95,9 +95,9 @@ def people(unit: str, condition: str, *, approximate: bool = False) -> Measured:
     return Measured((AggregateCall(function, unit, condition),), lambda cells: whole(cells[0]))
 
 
-def per_person(unit: str, condition: str, with_unit: str, *, approximate: bool = False) -> Measured:
-    """Events for each unit that has one. An event without a unit counts, too."""
-    count, distinct = counted(condition), people(unit, with_unit, approximate=approximate)
+def per_person(unit: str, with_unit: str, *, approximate: bool = False) -> Measured:
+    """Events for each unit that has one; events without a unit do not count."""
+    count, distinct = counted(with_unit), people(unit, with_unit, approximate=approximate)
     return Measured(
         (*count.columns, *distinct.columns), lambda cells: divide(whole(cells[0]), whole(cells[1])), is_quotient=True
     )

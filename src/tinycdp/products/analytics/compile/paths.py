@@ -10,7 +10,7 @@ Source  docs/reference/analytics-meanings.md "Paths"
 from tinycdp.products.analytics.answers.schemas import PathLink, PathsAnswer
 from tinycdp.products.analytics.compile.calendar import invalid, span_of
 from tinycdp.products.analytics.compile.groups import check_top
-from tinycdp.products.analytics.compile.sessions import label_of, sessions_sql, settled
+from tinycdp.products.analytics.compile.sessions import label_of, label_order, sessions_sql, settled
 from tinycdp.products.analytics.compile.sql import Parameters, Statement, indented
 from tinycdp.products.analytics.compile.world import Compiled, Rows, World
 from tinycdp.products.analytics.questions.schemas import PathsQuestion
@@ -26,7 +26,7 @@ def compile_paths(question: PathsQuestion, world: World) -> Compiled[PathsAnswer
     span = span_of(question.from_, question.to, question.last, world.zone, world.as_of)
     parameters = Parameters()
     table, scan = sessions_sql(question, world, span, parameters)
-    labels = f"arrayMap(one -> {_grouped('one.2', question, parameters)}, session)"
+    labels = f"arrayMap(one -> {_grouped('one.4', question, parameters)}, session)"
     left_out = [f'"{label}' for label in question.without]
     kept = f"arrayFilter(label -> label != '' AND label NOT IN {parameters.texts(left_out)}, {labels})"
     path = f"arrayCompact({kept})"
@@ -51,9 +51,10 @@ def compile_paths(question: PathsQuestion, world: World) -> Compiled[PathsAnswer
         f"SELECT step, source, target, count() AS sessions FROM (\n  {indented(links)}\n)\n"
         "WHERE target != '*' GROUP BY step, source, target"
     )
+    order = f"{label_order('source')}, {label_order('target')}"
     ranked = (
         f"SELECT step, source, target, sessions,\n"
-        "  row_number() OVER (PARTITION BY step ORDER BY sessions DESC, source, target) AS place\n"
+        f"  row_number() OVER (PARTITION BY step ORDER BY sessions DESC, {order}) AS place\n"
         f"FROM (\n  {indented(counted)}\n)"
     )
     shown = parameters.whole(question.top)
@@ -61,7 +62,7 @@ def compile_paths(question: PathsQuestion, world: World) -> Compiled[PathsAnswer
         f"SELECT step, if(place <= {shown}, source, '') AS from_label, if(place <= {shown}, target, '') AS to_label,\n"
         f"  place > {shown} AS other, sum(sessions) AS n\n"
         f"FROM (\n  {indented(ranked)}\n)\nGROUP BY step, from_label, to_label, other\n"
-        "ORDER BY step, other, n DESC, from_label, to_label"
+        f"ORDER BY step, other, n DESC, {label_order('from_label')}, {label_order('to_label')}"
     )
     total = f"SELECT count() FROM (\n  {indented(paths)}\n)"
 

@@ -35,6 +35,13 @@ def label_column(scan: Scan, label: str) -> str:
     return scan.column(f"ifNull({scan.event_property(names_of(label, 'label')).scalar()}, '')")
 
 
+def label_order(label: str) -> str:
+    """What to order labels by: numbers, false, true, texts, then unknown."""
+    number = f"toDecimal128OrZero(if(startsWith({label}, '#'), substring({label}, 2), ''), 9)"
+    rank = f"multiIf({label} = '', 3, startsWith({label}, '#'), 0, startsWith({label}, '?'), 1, 2)"
+    return f"{rank}, {number}, {label}"
+
+
 def label_of(scalar: str) -> str | None:
     """A label as the answer shows it: a text; None if unknown."""
     if not scalar:
@@ -46,14 +53,14 @@ def label_of(scalar: str) -> str | None:
 def sessions_sql(
     question: SessionsQuestion | PathsQuestion, world: World, span: TimeRange, parameters: Parameters
 ) -> tuple[str, Scan]:
-    """A table of the sessions that begin in a span: person, session as an array of (instant, label)."""
+    """A table of the sessions that begin in a span: person, session: an array of (at, 2 for order, label)."""
     gap = duration_of(question.gap, "gap", most_days=LONGEST_GAP_DAYS)
     scan = Scan.of(question, world, TimeRange(span.since - gap, END), parameters)
     scan.match(EVERY, "", "")
     active = scan.column("e.active")
     label = label_column(scan, question.label)
     of_person = (
-        f"SELECT person, arraySort(groupArray((at, {label}))) AS done\n"
+        f"SELECT person, arraySort(groupArray((at, {label_order(label)}))) AS done\n"
         f"FROM {scan.source()}\nWHERE {active}\nGROUP BY person"
     )
     begins = "arrayMap((one, before) -> one.1 - before.1 >= {gap}, done, arrayPushFront(arrayPopBack(done), done[1]))"
@@ -85,9 +92,9 @@ def compile_sessions(question: SessionsQuestion, world: World) -> Compiled[Sessi
     )
     ends = (
         "SELECT place, label, count() AS sessions FROM (\n"
-        "  SELECT arrayJoin([(0, session[1].2), (1, session[-1].2)]) AS found, found.1 AS place, found.2 AS label\n"
+        "  SELECT arrayJoin([(0, session[1].4), (1, session[-1].4)]) AS found, found.1 AS place, found.2 AS label\n"
         f"  FROM (\n    {indented(table, 4)}\n  )\n)\n"
-        f"GROUP BY place, label ORDER BY place, sessions DESC, label LIMIT {question.top} BY place"
+        f"GROUP BY place, label ORDER BY place, sessions DESC, {label_order('label')} LIMIT {question.top} BY place"
     )
 
     def read(rows: Rows) -> SessionsAnswer:

@@ -138,7 +138,7 @@ class _Asked:
                 if series.measure == "people":
                     measured = people(unit, with_unit, approximate=approximate)
                 else:
-                    measured = per_person(unit, condition, with_unit, approximate=approximate)
+                    measured = per_person(unit, with_unit, approximate=approximate)
             case "distinct":
                 scalar = scan.scalar(scan.event_property(names_of(series.property, f"{path}.property")))
                 measured = distinct(scalar, condition, approximate=approximate)
