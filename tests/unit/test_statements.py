@@ -18,8 +18,9 @@ from tinycdp.store.database.statements import load
 PACKAGE = Path(tinycdp.__file__).parent
 NAMED = {
     f"{file.stem}.{name}": text
-    for file in sorted(Path(tinycdp.store.__file__).with_name("sql").glob("*.sql"))
-    for name, text in load(file.stem).items()
+    for package in ("tinycdp.store", "tinycdp.products.analytics")
+    for file in sorted((PACKAGE.parent / package.replace(".", "/") / "sql").glob("*.sql"))
+    for name, text in load(file.stem, package).items()
 }
 
 #: Statements that ask all shards, and why they may. Each reads one table, and joins nothing.
@@ -29,6 +30,7 @@ EVERYWHERE = {
     "registry.current_plan_entries": "the same of tracking plans",
     "partitions.default_partition_holds": "a partition holds a month of all environments",
     "outbox.lags": "a process reports the consumers of all environments",
+    "feed.months_of_events": "the feed drops the months of all environments that Postgres has dropped",
     "outbox.lapse_cursors": "the worker tidies the outbox of all environments",
 }
 

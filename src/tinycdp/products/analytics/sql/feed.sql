@@ -49,18 +49,23 @@ FROM events e WHERE e.environment_id = $1::integer AND e.identifier_id = ANY ($2
 -- up profile by profile: joined as a whole, a plan made before the tables' first ANALYZE compares every profile with every other.
 -- args: environment_id integer, ids bigint[], fingerprints bigint[], segment_ids integer[], version bigint
 -- index: profiles_pkey, memberships_pkey
-SELECT $1::integer AS environment_id, g.id AS profile_id, coalesce(p.properties, '{}') AS properties,
+SELECT p.environment_id, p.id AS profile_id, p.properties,
        coalesce(p.first_seen_at, 'epoch') AT TIME ZONE 'UTC' AS first_seen,
        coalesce(p.last_seen_at, 'epoch') AT TIME ZONE 'UTC' AS last_seen, coalesce(p.group_key, '') AS group_key,
-       coalesce(o.traits, '{}') AS group_traits, coalesce(i.segments, '[]') AS segments, p.id IS NOT NULL AS alive, $5::bigint AS version
-FROM unnest($2::bigint[]) AS g (id)
-LEFT JOIN profiles p ON p.environment_id = $1::integer AND p.id = g.id AND p.merged_into IS NULL
+       coalesce(o.traits, '{}') AS group_traits, coalesce(i.segments, '[]') AS segments, true AS alive, $5::bigint AS version
+FROM profiles p
 LEFT JOIN groups o ON o.environment_id = $1::integer AND o.key = p.group_key
 LEFT JOIN LATERAL (
     SELECT '[' || string_agg(s.segment_id::text, ',' ORDER BY s.segment_id) || ']' AS segments
     FROM unnest($3::bigint[], $4::integer[]) AS s (fingerprint, segment_id)
     JOIN memberships m ON m.environment_id = $1::integer AND m.fingerprint = s.fingerprint AND m.profile_id = p.id
-) i ON true;
+) i ON true
+WHERE p.environment_id = $1::integer AND p.id = ANY ($2::bigint[]) AND p.merged_into IS NULL
+UNION ALL
+SELECT $1::integer, g.id, '{}', timestamp 'epoch', timestamp 'epoch', '', '{}', '[]', false, $5::bigint
+FROM unnest($2::bigint[]) AS g (id)
+WHERE NOT EXISTS (
+    SELECT 1 FROM profiles p WHERE p.environment_id = $1::integer AND p.id = g.id AND p.merged_into IS NULL);
 
 -- name: moved_of_batch
 -- Transitions of these profiles that were recorded since an instant.
@@ -236,5 +241,6 @@ SELECT count(*) FROM profiles WHERE environment_id = $1 AND merged_into IS NULL;
 -- name: counts_of_members
 -- args: environment_id integer, fingerprints bigint[], segment_ids integer[]
 -- index: memberships_pkey
-SELECT s.segment_id, count(m.profile_id) AS members FROM unnest($2::bigint[], $3::integer[]) AS s (fingerprint, segment_id)
-LEFT JOIN memberships m ON m.environment_id = $1 AND m.fingerprint = s.fingerprint GROUP BY s.segment_id;
+SELECT s.segment_id, (
+    SELECT count(*) FROM memberships m WHERE m.environment_id = $1 AND m.fingerprint = s.fingerprint) AS members
+FROM unnest($2::bigint[], $3::integer[]) AS s (fingerprint, segment_id);

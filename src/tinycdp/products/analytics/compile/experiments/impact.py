@@ -117,7 +117,7 @@ def _side(cells: Sequence[Any] | None) -> ImpactSide:
 def _interval(users: Sequence[Any], others: Sequence[Any]) -> tuple[Number, Number]:
     """The differences between which 95 % of the samples lie; a sample without people of a side is no sample."""
     samples = sorted(
-        u_change / u_people - o_change / o_people
+        float(u_change) / float(u_people) - float(o_change) / float(o_people)
         for u_people, u_change, o_people, o_change in zip(users[3], users[4], others[3], others[4], strict=True)
         if u_people and o_people
     )
