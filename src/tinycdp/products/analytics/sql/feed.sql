@@ -143,20 +143,19 @@ CROSS JOIN LATERAL jsonb_each(e.properties) AS p
 WHERE e.environment_id = $1::integer AND e.kind = 'identify';
 
 -- name: all_people
+-- Segments are looked up as in people_of_batch.
 -- args: environment_id integer, fingerprints bigint[], segment_ids integer[], version bigint
 -- index: profiles_pkey, memberships_pkey
-WITH inside AS (
-    SELECT m.profile_id, '[' || string_agg(s.segment_id::text, ',' ORDER BY s.segment_id) || ']' AS segments
-    FROM unnest($2::bigint[], $3::integer[]) AS s (fingerprint, segment_id)
-    JOIN memberships m ON m.environment_id = $1::integer AND m.fingerprint = s.fingerprint
-    GROUP BY m.profile_id
-)
 SELECT p.environment_id, p.id AS profile_id, p.properties, coalesce(p.first_seen_at, 'epoch') AT TIME ZONE 'UTC' AS first_seen,
        coalesce(p.last_seen_at, 'epoch') AT TIME ZONE 'UTC' AS last_seen, coalesce(p.group_key, '') AS group_key,
        coalesce(o.traits, '{}') AS group_traits, coalesce(i.segments, '[]') AS segments, true AS alive, $4::bigint AS version
 FROM profiles p
 LEFT JOIN groups o ON o.environment_id = $1::integer AND o.key = p.group_key
-LEFT JOIN inside i ON i.profile_id = p.id
+LEFT JOIN LATERAL (
+    SELECT '[' || string_agg(s.segment_id::text, ',' ORDER BY s.segment_id) || ']' AS segments
+    FROM unnest($2::bigint[], $3::integer[]) AS s (fingerprint, segment_id)
+    JOIN memberships m ON m.environment_id = $1::integer AND m.fingerprint = s.fingerprint AND m.profile_id = p.id
+) i ON true
 WHERE p.environment_id = $1::integer AND p.merged_into IS NULL;
 
 -- name: all_moved
