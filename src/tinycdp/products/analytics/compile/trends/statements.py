@@ -254,10 +254,10 @@ def _top(scan: Scan, breakdowns: Breakdowns, first: _Asked, main: TimeRange) -> 
     rows = f"SELECT *, {breakdowns.key} AS k\nFROM {scan.source(main)}"
     value = first.total()
     if first.then:
-        known = f"(\n  {indented(rows)}\n)\nWHERE notEmpty(k) AND {first.condition}"
-        source = (
-            f"(\n  {indented(f'SELECT k, {first.unit} AS unit, {first.inner} AS x FROM {known} GROUP BY k, unit')}\n)"
-        )
+        known = f"(\n  {indented(rows)}\n)\nWHERE notEmpty(k)"
+        # A group without such events is there, and comes last.
+        number = f"if(countIf({first.condition}) = 0, NULL, {first.inner})"
+        source = f"(\n  {indented(f'SELECT k, {first.unit} AS unit, {number} AS x FROM {known} GROUP BY k, unit')}\n)"
     else:
         source = f"(\n  {indented(rows)}\n) WHERE notEmpty(k)"
     return (
