@@ -33,6 +33,7 @@ ELSEWHERE = {
     r"(pg_dump|pg_restore) ": "test_deploy.py",
     r"(sudo|podman|python3 -m (pip|venv)|/opt/) ?": "changes the machine; test_wheel.py installs a wheel",
     r"tinycdp (serve|work|migrate)": "test_serve.py",
+    r"\(cd \.data/analytics": "test_engine.py asks it as curl does",
     r"export DATABASE_URL=": "an example of an address",
     r"export \w+_KEY=": "the keys of the server at hand are set",
     r"(WRITE|READ|ADMIN)_KEY=\w+_…": "the keys of the server at hand are set",
@@ -137,6 +138,14 @@ def without_definitions(shop: Server) -> dict[str, str]:
     return {"orders_90d": "orders_of_90d", "regulars": "regulars_of_90d", "thanks": "thanks_of_90d"}
 
 
+def beside_another_environment(shop: Server) -> dict[str, str]:
+    """An environment to promote from, without definitions: a plan with changes has the exit status 2."""
+    made = shop.http.post("/v1/admin/environments", json={"key": "source"}, headers=bearer(ADMIN_KEY))
+    key: str = made.json()["adminKey"]["key"]
+    until(lambda: shop.http.get("/v1/admin/flags", headers=bearer(key)).is_success)
+    return {"https://cdp.example.org": shop.url, "$PROD_KEY": ADMIN_KEY, "$DEV_KEY": key}
+
+
 #: What a page takes for granted: it returns what stands in for the examples' numbers.
 PREPARE: dict[str, Callable[[Server], dict[str, str]]] = {
     "docs/explanation/identity.md": merged,
@@ -144,6 +153,7 @@ PREPARE: dict[str, Callable[[Server], dict[str, str]]] = {
     "docs/how-to/govern-events.md": with_a_new_event,
     "docs/how-to/flags.md": with_other_flags,
     "docs/how-to/privacy.md": ready_to_be_forgotten,
+    "docs/reference/cli-access.md": beside_another_environment,
     "docs/reference/decide.md": some_time_ago,
     "docs/reference/definitions.md": without_definitions,
 }

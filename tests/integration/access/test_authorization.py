@@ -103,6 +103,7 @@ def tracks(body: Any, door: str = "segment", status: int = 200) -> Call:
 
 ADA = {"userId": "ada"}
 LESS = {"kind": "segment", "expression": "opens > 3"}
+FORMS = ("csv", "jsonl", "parquet")
 #: A document of each kind that analytics saves.
 SAVED: dict[str, dict[str, Any]] = {
     "event": {"any": [{"event": "app_open"}]},
@@ -126,6 +127,7 @@ SHOWING: dict[str, Call] = {
     "GET /v1/admin/users/{id}": admin("$ada", by="profileId"),
     "GET /v1/journeys/{id}": read("ada"),
     "GET /v1/events/recent": read(),
+    "GET /events/recent": read(),
     "GET /v1/export/segment/{file}": read("openers.csv"),
     "GET /v1/export/list": read(),
     "GET /v1/export/exposures/{file}": admin("on.csv"),
@@ -314,6 +316,19 @@ NEITHER: dict[str, Call] = {
     "POST /v1/analytics/segments": admin(body={}, status=400),
     "GET /v1/analytics/lag": read(),
     "DELETE /v1/analytics/queries/{id}": Call("read", ("mine",), status=404),
+    "POST /v1/analytics/people": Call("read", body={}, status=400),
+    "POST /v1/analytics/export": Call("read", body={}, status=400),
+    "POST /v1/analytics/sql": Call("read", body={}, status=400),
+    **{f"GET /v1/analytics/events.{form}": replace(read(), query={"nosuch": "x"}, status=400) for form in FORMS},
+    **{
+        f"GET {prefix}{path}": replace(read(), query={"nosuch": "x"}, status=400)
+        for prefix in ("", "/v1")
+        for path in ("/events/count", "/events/by-day", "/events/top")
+    },
+    **{f"GET {prefix}/active": replace(read(), query={"nosuch": "x"}, status=400) for prefix in ("", "/v1")},
+    **{f"GET {prefix}/funnels": read() for prefix in ("", "/v1")},
+    **{f"POST {prefix}/funnels": admin(body={}, status=400) for prefix in ("", "/v1")},
+    **{f"GET {prefix}/funnels/{{key}}/results": Call("read", ("nosuch",), status=404) for prefix in ("", "/v1")},
     "POST /v1/analytics/reports/{name}/run": Call("read", ("nosuch",), status=404),
     "POST /v1/analytics/dashboards/{name}/run": Call("read", ("nosuch",), status=404),
     # Streams have tests of their own: they do not end.
