@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from tinycdp.dsl.suggest import nearest
+from tinycdp.dsl.suggest import did_you_mean, nearest
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(.+)`")
 _MISSING = re.compile(r"Object missing required field `(.+)`")
@@ -85,11 +85,16 @@ def _fault(
     path, found, expected = _walk(kind, document, where)
     if found is _LOST:
         return path, "expected another value.", expected
+    if _INVALID.fullmatch(what) and (tags := _tags_at(kind, document, where)):
+        return path, f"expected one of {', '.join(tags)}; found {shown(found)}.{did_you_mean(str(found), tags)}", None
     if unknown := _UNKNOWN.fullmatch(what):
-        names = [*_fields_of(expected), *(also if path == "$" else ())]
+        names = [*_fields_of(expected, found), *(also if path == "$" else ())]
         return _below(path, unknown[1]), f"unknown field. {valid_instead(unknown[1], names)}", None
     if missing := _MISSING.fullmatch(what):
-        absent = _within(_object(expected), missing[1])
+        field, tagged = _tagged(expected)
+        if missing[1] == field:
+            return _below(path, field), f"this field is missing; give one of {', '.join(tagged)}.", None
+        absent = _within(_object(expected, found), missing[1])
         return _below(path, missing[1]), f"this field is missing; give {_of_type(absent)}.", absent
     return *_sentence(what, path, found, expected), expected
 
@@ -287,7 +292,7 @@ def _walk(kind: Any, document: Any, where: str) -> tuple[str, Any, inspect.Type]
     """The exact path, the value and the type at msgspec's path, which leaves out the keys of free objects."""
     path, found, expected = "$", document, inspect.type_info(kind)
     for step in _STEP.finditer(where.removeprefix("$")):
-        outer = _object(expected)
+        outer = _object(expected, found)
         if step[1] is not None:
             inner, path = (found.get(step[1], _LOST) if isinstance(found, Mapping) else _LOST), _below(path, step[1])
             expected = _within(outer, step[1])
@@ -344,14 +349,34 @@ def _fits(value: Any, expected: inspect.Type) -> bool:
     return False
 
 
-def _fields_of(expected: inspect.Type) -> list[str]:
-    struct = _object(expected)
+def _fields_of(expected: inspect.Type, value: Any) -> list[str]:
+    struct = _object(expected, value)
     return [field.encode_name for field in struct.fields] if isinstance(struct, inspect.StructType) else []
 
 
-def _object(found: inspect.Type) -> inspect.Type:
-    """Of a union, what an object or a list can be."""
+def _tagged(found: inspect.Type) -> tuple[str, dict[str, inspect.StructType]]:
+    """The field that tells the structs of a union apart, and the struct for each of its values.
+
+    Empty if there is no such field."""
+    types = found.types if isinstance(found, inspect.UnionType) else ()
+    structs = {str(one.tag): one for one in types if isinstance(one, inspect.StructType) and one.tag is not None}
+    fields = {one.tag_field or "" for one in structs.values()}
+    return (fields.pop(), structs) if len(structs) > 1 else ("", {})
+
+
+def _tags_at(kind: Any, document: Any, where: str) -> list[str]:
+    """The valid values of the field at a path, if it tells structs of a union apart."""
+    outer, _, name = where.rpartition(".")
+    field, tagged = _tagged(_walk(kind, document, outer)[2]) if outer else ("", {})
+    return list(tagged) if name == field else []
+
+
+def _object(found: inspect.Type, value: Any = None) -> inspect.Type:
+    """Of a union, what an object or a list can be; of structs that are told apart by a field, the one of this value."""
     if isinstance(found, inspect.UnionType):
+        field, tagged = _tagged(found)
+        if isinstance(value, Mapping) and (chosen := tagged.get(str(value.get(field)))):
+            return chosen
         nested = (inspect.StructType, inspect.ListType, inspect.VarTupleType, inspect.DictType)
         return next((one for one in found.types if isinstance(one, nested)), found)
     return found
