@@ -33,7 +33,7 @@ async def test_values_keep_their_types(clickhouse: ClickHouse) -> None:
 
 
 async def test_a_batch_sent_twice_is_stored_once(clickhouse: ClickHouse) -> None:
-    row = b"1\t7\tpurchase\ttrack\t2026-03-01 00:00:00.000\t2026-03-01 00:00:00.001\ttrue\t3\t4\tm\t" + (
+    row = b"1\t7\tpurchase\ttrack\t2026-03-01 00:00:00.000\t2026-03-01 00:00:00.001\ttrue\t3\t4\t4\tm\t" + (
         b'{"amount": 1.10, "a.b": "2026-03-01", "deep": {"x": [1, "1"]}}\t{}\t0\n'
     )
     for token in ("events:1:1-1", "events:1:1-1", "events:1:2-2"):

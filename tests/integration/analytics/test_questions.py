@@ -1,5 +1,6 @@
 """Questions over HTTP: answers as of a stated instant, the cache, and what is said of mistakes."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,9 +8,12 @@ import pytest
 
 from analytics_app import Analysed, analysing
 from clickhouse_engine import Engine
-from serving import ManualClock
+from serving import ManualClock, eventually
 from tinycdp.model import DAY_MS, HOUR_MS
+from tinycdp.products.analytics.compile.sql import Statement
+from tinycdp.products.analytics.service.answering import Running
 from tinycdp.products.analytics.store.clickhouse import ClickHouse
+from tinycdp.products.analytics.store.errors import QuestionFailed
 from tinycdp.times import iso
 
 NOON = 1_772_366_400_000  # 2026-03-01T12:00Z
@@ -158,6 +162,22 @@ async def test_without_clickhouse_questions_are_refused_and_all_else_goes_on(dsn
         await app.track(purchase("ada"))
         response = await app.read.post("/v1/analytics/query", json=PURCHASES)
         assert (response.status_code, response.json()["code"]) == (503, "ANALYTICS_FILLING")
+
+
+async def test_a_question_that_runs_is_cancelled_by_its_name(shop: Analysed) -> None:
+    await shop.catch_up()
+    slow = Statement("SELECT sleepEachRow(0.1) FROM numbers(250) SETTINGS max_block_size = 1", {})
+    running = Running(shop.app.environment_id, "mine")
+    question = asyncio.create_task(shop.app.service.analytics.rows([slow], running))
+
+    async def is_cancelled(name: str) -> bool:
+        return (await shop.app.read.delete(f"/v1/analytics/queries/{name}")).status_code == 204
+
+    assert not await is_cancelled("other")
+    assert (await shop.app.stranger.delete("/v1/analytics/queries/mine")).status_code == 404
+    await eventually(lambda: is_cancelled("mine"))
+    with pytest.raises(QuestionFailed):
+        await question
 
 
 async def test_a_key_of_another_environment_sees_nothing(shop: Analysed) -> None:

@@ -47,6 +47,8 @@ COMMANDS = {
     "segment remove": ["segment", "remove", "vips", "ROWS", "--kind", "userId", "--column", "userId"],
     "segment replace": ["segment", "replace", "vips", "ROWS", "--kind", "userId", "--column", "userId"],
     "suppress": ["suppress", "userId:ada"],
+    "analytics": ["analytics", "rebuild"],
+    "query": ["query", "purchases last week"],
 }
 #: What is wrong → the code, and what the line names.
 WRONG = {
@@ -180,6 +182,7 @@ def _leaves(parser: argparse.ArgumentParser, name: str = "") -> Iterator[tuple[s
 PLACES = {
     "database_url": "nonsense",
     "redis_url": "nonsense",
+    "clickhouse_url": "nonsense",
     "geoip_file": "/nonexistent",
     "postgres_bin": "/nonexistent",
     "data_dir": "/dev/null/data",
