@@ -20,11 +20,6 @@ from tinycdp.api.decisions.answers import DecisionService
 from tinycdp.api.ofrep.bulk import Bulk
 from tinycdp.model import IdentifierKind
 from tinycdp.products import register_products
-from tinycdp.products.analytics.service.answering import Analytics
-from tinycdp.products.analytics.service.cache import AnswerCache
-from tinycdp.products.analytics.service.sql import Sql
-from tinycdp.products.analytics.service.worlds import Worlds
-from tinycdp.products.analytics.store.clickhouse import ClickHouse
 from tinycdp.runtime import clock
 from tinycdp.runtime.access.key_uses import KeyUses
 from tinycdp.runtime.access.keys import Keyring
@@ -72,6 +67,8 @@ if TYPE_CHECKING:
     from litestar import Litestar
     from litestar.types import ASGIApp
 
+    from tinycdp.products.analytics.service.answering import Analytics
+    from tinycdp.products.analytics.service.sql import Sql
     from tinycdp.runtime.policies.redis_limits import RedisMeter
 
 register_products()
@@ -123,8 +120,8 @@ class Parts:
     imports: ImportQueue
     past: Past
     previews: Previews
-    analytics: Analytics
-    analytics_sql: Sql
+    analytics: "Analytics"
+    analytics_sql: "Sql"
 
     def environment(self, id: int) -> Environment:
         """An environment, as this process serves it."""
@@ -232,6 +229,8 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         rules=identity_rules,
         plan=screening.screen,
     )
+    from tinycdp.products.analytics.service.sql import Sql  # noqa: PLC0415 - not needed by the worker and most commands
+
     analytics = _analytics(settings, catalogs, event_names)
     return Parts(
         settings=settings,
@@ -284,7 +283,12 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
     )
 
 
-def _analytics(settings: Settings, catalogs: Catalogs, event_names: EventNames) -> Analytics:
+def _analytics(settings: Settings, catalogs: Catalogs, event_names: EventNames) -> "Analytics":
+    from tinycdp.products.analytics.service.answering import Analytics  # noqa: PLC0415 - as above
+    from tinycdp.products.analytics.service.cache import AnswerCache  # noqa: PLC0415
+    from tinycdp.products.analytics.service.worlds import Worlds  # noqa: PLC0415
+    from tinycdp.products.analytics.store.clickhouse import ClickHouse  # noqa: PLC0415
+
     clickhouse = ClickHouse(settings)  # connects when it is first asked
     worlds = Worlds(clickhouse, catalogs, event_names)
     return Analytics(clickhouse, worlds, AnswerCache(redis_url=settings.redis_url), settings.analytics_memory * 2**20)
@@ -380,6 +384,7 @@ async def _feed(settings: Settings, pool: Pool, stop: asyncio.Event, now: Clock)
     if not (has_client() if settings.clickhouse_url else settings.analytics and has_engine()):
         return
     from tinycdp.products.analytics.feed.loop import Feed  # noqa: PLC0415 - the packages are optional
+    from tinycdp.products.analytics.store.clickhouse import ClickHouse  # noqa: PLC0415
 
     assert settings.database_url is not None
     async with ClickHouse(settings) as clickhouse:
@@ -394,7 +399,7 @@ async def open_erasures(pool: Pool, now: Clock = clock.now) -> Eraser:
     return Eraser(pool, Catalogs(), await open_privacy(pool), now)
 
 
-def open_analytics(settings: Settings) -> Analytics:
+def open_analytics(settings: Settings) -> "Analytics":
     """The questions of analytics, for one command."""
     return _analytics(settings, Catalogs(), EventNames())
 
