@@ -14,6 +14,7 @@ from tinycdp.products.analytics.compile.sql import Statement
 from tinycdp.products.analytics.service.answering import Running
 from tinycdp.products.analytics.store.clickhouse import ClickHouse
 from tinycdp.products.analytics.store.errors import QuestionFailed
+from tinycdp.runtime.access.keys import environment_named
 from tinycdp.times import iso
 
 NOON = 1_772_366_400_000  # 2026-03-01T12:00Z
@@ -182,42 +183,8 @@ async def test_a_question_that_runs_is_cancelled_by_its_name(shop: Analysed) -> 
 
 async def test_a_key_of_another_environment_sees_nothing(shop: Analysed) -> None:
     await shop.track(purchase("ada"))
+    other = shop.app.service.environment(await environment_named(shop.app.service.pool, "dev"))
+    await shop.feed.step(other)
     response = await shop.app.stranger.post("/v1/analytics/query", json=PURCHASES)
-    assert response.status_code in {200, 503, 403}
-    if response.status_code == 200:
-        assert values(response.json())["A"][1] == 0
-
-
-async def test_questions_name_derived_events_and_metrics(shop: Analysed) -> None:
-    """An answer follows what it names: the cache holds no answer of an older definition."""
-    admin = shop.app.admin
-
-    async def put(kind: str, key: str, document: dict[str, Any]) -> None:
-        answer = await admin.put(f"/v1/analytics/{kind}s/{key}", json=document)
-        assert answer.status_code in {200, 201}, answer.text
-
-    await shop.track(purchase("ada", amount=10), purchase("bob", amount=2), {**purchase("cleo"), "event": "trial"})
-    big = {"any": [{"event": "purchase", "where": "amount >= 5"}, {"event": "trial"}]}
-    await put("event", "activation", big)
-    await put("metric", "revenue", {"event": "purchase", "measure": "sum", "property": "amount"})
-    series = [{"event": {"derived": "activation"}, "measure": "people"}, {"metric": "revenue"}]
-    question = {**PURCHASES, "series": series}
-    assert values(await shop.ask(question)) == {"A": ([2, None], 2), "B": ([12, None], 12)}
-
-    await put("report", "weekly", {"name": "Weekly", "question": question})
-    run = await shop.app.read.post("/v1/analytics/reports/weekly/run")
-    assert values(run.json()) == {"A": ([2, None], 2), "B": ([12, None], 12)}
-
-    await put("event", "activation", {"any": [{"event": "purchase", "where": "amount >= 1"}, {"event": "trial"}]})
-    await put("metric", "revenue", {"event": "purchase", "measure": "max", "property": "amount"})
-    run = await shop.app.read.post("/v1/analytics/reports/weekly/run")
-    assert values(run.json()) == {"A": ([3, None], 3), "B": ([10, None], 10)}
-
-    tiles = [{"text": "# Hello"}, {"report": "weekly"}, {"title": "All", "question": PURCHASES}]
-    await put("dashboard", "home", {"tiles": tiles})
-    shown = (await shop.app.read.post("/v1/analytics/dashboards/home/run")).json()["tiles"]
-    assert [(tile["title"], tile["error"]) for tile in shown] == [("", None), ("Weekly", None), ("All", None)]
-    assert values(shown[1]["answer"]) == values(run.json())
-    assert values(shown[2]["answer"])["A"] == ([2, None], 2)
-    missing = await shop.post({**PURCHASES, "series": [{"metric": "revenu"}]})
-    assert (missing.status_code, "'revenue'" in missing.json()["message"]) == (400, True)
+    assert response.status_code == 200, response.text
+    assert values(response.json()) == {"A": ([0, None], 0), "B": ([0, None], 0)}
