@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from application import running
 from laws import examples
 from tinycdp.errors import TinyCDPError
-from tinycdp.runtime.definitions.change_set import Change
+from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.file_reports import check_sources
 from tinycdp.runtime.definitions.publish import publish
 from tinycdp.runtime.definitions.sources import Sources, read_sources

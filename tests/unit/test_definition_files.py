@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tinycdp.engine.catalog import Definition
 from tinycdp.engine.flags.document import read_flag, to_document
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.definitions.change_set import Step
 from tinycdp.runtime.definitions.change_set import read_documents as changes_of
+from tinycdp.runtime.definitions.changes import Step
 from tinycdp.runtime.definitions.files import difference, find_files, plan_text, to_files, to_yaml
 from tinycdp.runtime.definitions.sources import documents_of
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tinycdp.products.analytics.service.answering import Analytics
     from tinycdp.runtime.access.environments import EnvironmentSummary
     from tinycdp.runtime.access.keys import KeySummary
-    from tinycdp.runtime.definitions.change_set import Change
+    from tinycdp.runtime.definitions.changes import Change
     from tinycdp.runtime.definitions.observed import Known
     from tinycdp.runtime.definitions.product_kinds import ProductDefinition
     from tinycdp.runtime.definitions.promotion import Selection

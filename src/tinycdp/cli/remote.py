@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tinycdp.engine.catalog import Definition, Name
     from tinycdp.runtime.access.environments import EnvironmentSummary
     from tinycdp.runtime.access.keys import KeySummary
-    from tinycdp.runtime.definitions.change_set import Change
+    from tinycdp.runtime.definitions.changes import Change
     from tinycdp.runtime.definitions.observed import Known
     from tinycdp.runtime.definitions.product_kinds import ProductDefinition
     from tinycdp.runtime.definitions.promotion import Selection
@@ -89,7 +89,7 @@ class Remote:
 
     def _plan(self, answer: Any, named: "Sequence[Name]") -> "PublishPlan":
         """What a publish changed, and which of the definitions it named stay."""
-        from tinycdp.runtime.definitions.change_set import Step
+        from tinycdp.runtime.definitions.changes import Step
         from tinycdp.runtime.definitions.publish import PublishPlan
 
         found = {

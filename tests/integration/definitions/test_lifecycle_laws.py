@@ -14,7 +14,7 @@ from tinycdp.errors import TinyCDPError
 from tinycdp.model import Identifier, IdentifierKind, Message
 from tinycdp.runtime.decisions.decide import prepare
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.definitions.change_set import Change
+from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.publish import publish, rename, restore, restore_version
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.worker.loops import Worker

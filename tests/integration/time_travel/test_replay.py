@@ -18,7 +18,7 @@ from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Identifier, IdentifierKind
 from tinycdp.runtime.decisions.decide import decide_one
 from tinycdp.runtime.definitions import kill_switches
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.definitions.change_set import Change
+from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.publish import publish, rename
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.worker.loops import Worker

@@ -27,7 +27,8 @@ from tinycdp.model import Instant
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.definitions.change_set import Change, document_of
+from tinycdp.runtime.definitions.change_set import document_of
+from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.publish import PublishPlan, publish
 from tinycdp.runtime.definitions.revisions import changed
 from tinycdp.runtime.definitions.unknown import unknown

@@ -41,7 +41,8 @@ from tinycdp.api.http.responses import as_schema
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.definitions import promotion, revisions
 from tinycdp.runtime.definitions import publish as definitions
-from tinycdp.runtime.definitions.change_set import Change, every_kind, read_change
+from tinycdp.runtime.definitions.change_set import every_kind, read_change
+from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.promotion import read_selection
 from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.definitions.workspace import Kind, Workspace, impact_of

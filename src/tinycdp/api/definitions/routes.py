@@ -46,7 +46,8 @@ from tinycdp.runtime.decisions.exposure_stats import recent_exposures
 from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.definitions.change_set import Change, read_change
+from tinycdp.runtime.definitions.change_set import read_change
+from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.definitions.workspace import Kind
 from tinycdp.runtime.environment import Environment

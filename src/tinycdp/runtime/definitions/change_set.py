@@ -28,6 +28,7 @@ from tinycdp.engine.catalog import Definition, Name
 from tinycdp.engine.flags.document import Flag, problems_of, read_flag, settled, to_document
 from tinycdp.errors import Conflict, InvalidInput
 from tinycdp.model import Instant
+from tinycdp.runtime.definitions.changes import Change, Step
 from tinycdp.runtime.definitions.product_kinds import names_of_kinds, product_of
 from tinycdp.runtime.definitions.references import references_of, rewritten
 from tinycdp.runtime.definitions.unknown import unknown as unknown_definition
@@ -42,38 +43,6 @@ _FIELDS = {
     "trait": {"key", "expression", "rule", "description"},
     "segment": {"key", "expression", "rule", "static", "description"},
 }
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """The wanted state of one definition. document: None deletes it.
-
-    expects  the version to replace, 0 for a new definition; None for any version
-    was      the former key: the definition is renamed, unless that was done before
-    """
-
-    kind: str
-    key: str
-    document: dict[str, Any] | None
-    expects: int | None = None
-    was: str | None = None
-
-
-class Step(msgspec.Struct, frozen=True):
-    """One line of a plan, or of the difference of two revisions.
-
-    was           the key before a rename
-    version       the version after the step; for a deletion the last one
-    same_meaning  no membership changes because of this step alone
-    """
-
-    action: Literal["create", "update", "rename", "delete", "keep"]
-    kind: str
-    key: str
-    before: dict[str, Any] | None = None
-    after: dict[str, Any] | None = None
-    was: str | None = None
-    version: int = 0
-    same_meaning: bool = False
 
 
 @dataclass(frozen=True, slots=True)

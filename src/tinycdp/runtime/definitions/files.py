@@ -21,7 +21,8 @@ from tinycdp.dsl.diagnostics import SourceError
 from tinycdp.dsl.editor.format import lay_out
 from tinycdp.engine.catalog import Definition
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.definitions.change_set import Step, document_of, every_kind, line_of
+from tinycdp.runtime.definitions.change_set import document_of, every_kind, line_of
+from tinycdp.runtime.definitions.changes import Step
 from tinycdp.runtime.definitions.product_kinds import ProductDefinition, product_of
 
 _ENDINGS = {".yaml", ".yml", ".json"}

@@ -9,19 +9,17 @@ Laws    the core names no product.
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from tinycdp.dsl.check.expressions import Scope
 from tinycdp.engine.catalog import Name
 from tinycdp.engine.flags.document import Flag
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant
+from tinycdp.runtime.definitions.changes import Change, Step
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
 from tinycdp.store.database.pool import Connection
-
-if TYPE_CHECKING:
-    from tinycdp.runtime.definitions.change_set import Change, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ class DocumentFinding:
 class ProductDraft:
     """What changes do to the definitions of a product. save: writes them, in the transaction of the publish."""
 
-    steps: tuple["Step", ...]
+    steps: tuple[Step, ...]
     warnings: tuple[DocumentFinding, ...]
     save: Callable[[Connection], Awaitable[None]]
 
@@ -102,7 +100,7 @@ class ProductKinds(Protocol):
     def normal(self, kind: str, document: Mapping[str, Any]) -> dict[str, Any]:
         """A document in the form in which it is stored, without its key: equal for documents of one meaning."""
 
-    def check(self, changes: Sequence["Change"], names: Names) -> list[DocumentFinding]:
+    def check(self, changes: Sequence[Change], names: Names) -> list[DocumentFinding]:
         """What is wrong with new documents among each other, and with what they name."""
 
     async def begin(self, connection: Connection, environment_id: int) -> None:
@@ -112,7 +110,7 @@ class ProductKinds(Protocol):
         self,
         connection: Connection,
         names: Names,
-        changes: Sequence["Change"],
+        changes: Sequence[Change],
         edit: Edit,
         *,
         prune: bool,

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from tinycdp.engine.catalog import Definition, Name
 from tinycdp.errors import Conflict, InvalidInput, NotFound
-from tinycdp.runtime.definitions.change_set import Change, Head, Move, document_of, draft_moves, every_kind
+from tinycdp.runtime.definitions.change_set import Head, Move, document_of, draft_moves, every_kind
+from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.product_kinds import newest_of_products
 from tinycdp.runtime.definitions.publish import PublishPlan, newest, publish_moves
 from tinycdp.runtime.edits import Edit

@@ -24,10 +24,8 @@ from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.definitions.catalogs import compile_catalog, definitions_at, read_definition
 from tinycdp.runtime.definitions.change_set import (
-    Change,
     Head,
     Move,
-    Step,
     check_expected,
     document_of,
     document_with_key,
@@ -41,6 +39,7 @@ from tinycdp.runtime.definitions.change_set import (
     step_of,
     with_key,
 )
+from tinycdp.runtime.definitions.changes import Change, Step
 from tinycdp.runtime.definitions.observed import read_known
 from tinycdp.runtime.definitions.product_kinds import ProductDraft, product_kinds, warnings_of_findings
 from tinycdp.runtime.definitions.references import rewritten

@@ -13,7 +13,8 @@ from typing import Any
 
 from tinycdp.errors import NotFound
 from tinycdp.runtime.definitions.catalogs import definitions_at, read_definition
-from tinycdp.runtime.definitions.change_set import Step, document_of, steps_between
+from tinycdp.runtime.definitions.change_set import document_of, steps_between
+from tinycdp.runtime.definitions.changes import Step
 from tinycdp.runtime.definitions.files import difference as text_of
 from tinycdp.runtime.definitions.files import fields_of
 from tinycdp.runtime.definitions.unknown import unknown

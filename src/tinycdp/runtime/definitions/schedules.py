@@ -10,7 +10,7 @@ from tinycdp.dsl.values.scalars import parse_instant
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.document import settled, to_document
 from tinycdp.errors import Conflict
-from tinycdp.runtime.definitions.change_set import Change
+from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.publish import publish
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment

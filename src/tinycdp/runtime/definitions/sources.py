@@ -22,7 +22,8 @@ import yaml
 from tinycdp.dsl.fields import valid_instead
 from tinycdp.engine.catalog import Name
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.definitions.change_set import Change, every_kind, read_entry
+from tinycdp.runtime.definitions.change_set import every_kind, read_entry
+from tinycdp.runtime.definitions.changes import Change
 
 _YAML = "tag:yaml.org,2002:"
 _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}

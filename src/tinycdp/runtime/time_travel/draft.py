@@ -19,7 +19,8 @@ from tinycdp.model import Identifier, Instant
 from tinycdp.runtime.decisions.decide import prepare
 from tinycdp.runtime.decisions.snapshots import Snapshot
 from tinycdp.runtime.definitions import kill_switches
-from tinycdp.runtime.definitions.change_set import Change, draft_moves, next_definitions, split_changes
+from tinycdp.runtime.definitions.change_set import draft_moves, next_definitions, split_changes
+from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.publish import read_head
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles.explanations import (

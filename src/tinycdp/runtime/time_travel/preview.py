@@ -31,15 +31,8 @@ from tinycdp.runtime.decisions.decide import prepare
 from tinycdp.runtime.definitions import kill_switches
 from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.catalogs import compile_catalog
-from tinycdp.runtime.definitions.change_set import (
-    Change,
-    Head,
-    Move,
-    draft_moves,
-    next_definitions,
-    split_changes,
-    steps_of,
-)
+from tinycdp.runtime.definitions.change_set import Head, Move, draft_moves, next_definitions, split_changes, steps_of
+from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.publish import read_head
 from tinycdp.runtime.definitions.references import closure, references_of
 from tinycdp.runtime.definitions.revisions import Changed, changed

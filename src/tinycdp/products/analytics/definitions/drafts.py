@@ -15,7 +15,8 @@ from tinycdp.engine.catalog import Name
 from tinycdp.errors import Conflict, InvalidInput
 from tinycdp.products.analytics.definitions.documents import renamed, users_of
 from tinycdp.products.analytics.store.saved import SavedRow
-from tinycdp.runtime.definitions.change_set import Change, Step, check_expected
+from tinycdp.runtime.definitions.change_set import check_expected
+from tinycdp.runtime.definitions.changes import Change, Step
 from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.edits import Edit
 

@@ -12,7 +12,7 @@ from tinycdp.products.analytics.definitions import documents
 from tinycdp.products.analytics.definitions.checks import check, core_names
 from tinycdp.products.analytics.definitions.drafts import drafted, referenced
 from tinycdp.products.analytics.store import saved as store
-from tinycdp.runtime.definitions.change_set import Change
+from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.product_kinds import (
     DocumentFinding,
     InvalidDocuments,

@@ -47,7 +47,8 @@ from tinycdp.products.analytics.service import saved as service
 from tinycdp.products.analytics.service.answering import Analytics
 from tinycdp.products.analytics.service.dashboards import answered_tiles
 from tinycdp.products.analytics.service.saved import SavedEntry
-from tinycdp.runtime.definitions.change_set import Change, read_change, read_key
+from tinycdp.runtime.definitions.change_set import read_change, read_key
+from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.workspace import names_of
 from tinycdp.runtime.environment import Environment
 from tinycdp.times import iso
