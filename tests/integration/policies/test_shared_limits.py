@@ -1,31 +1,19 @@
 """One count for many processes, in a real Redis; and that its absence rejects no message."""
 
 import asyncio
-import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
-from serving import eventually, free_port
+from redis_server import needs_redis
+from serving import eventually
 from tinycdp.errors import InvalidInput, Overloaded
 from tinycdp.runtime.policies import redis_limits
 from tinycdp.runtime.policies.limits import Limiter, Limits, Rate
 from tinycdp.runtime.policies.redis_limits import RedisMeter
 
 NOW = 1_750_000_000_000
-needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server here")
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    port = free_port()
-    argv = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
-    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
-    yield f"redis://127.0.0.1:{port}/0", process
-    process.kill()
-    process.wait()
 
 
 @pytest.fixture

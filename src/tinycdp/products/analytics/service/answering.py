@@ -68,7 +68,7 @@ class Analytics:
         place = await self.worlds.at(environment, flag=flag)
         world, now = place.world, environment.now()
         question = resolved(question, world.zone, world.as_of)
-        key = key_of(environment.id, world.zone, place.revision, place.saved, question)
+        key = key_of(place.secret.hex(), environment.id, world.zone, place.revision, place.saved, question)
         entry = await self._cache.get(key)
         if entry is not None and await self._still_true(environment, entry, world):
             return msgspec.structs.replace(entry.answer, as_of=iso(world.as_of))

@@ -1,11 +1,14 @@
 """The cache of answers: an answer is used again only if nothing that it read has changed.
 
 Shape   AnswerCache(most_bytes, redis).get(key) → Entry or None · put(key, entry)
-Laws    in the memory of this process, and in Redis for all processes where there is one. Without Redis, or while it is
+Laws    a key holds the environment's secret and the release: installations and releases that share one Redis do not
+        share answers. What cannot be read is no entry.
+        In the memory of this process, and in Redis for all processes where there is one. Without Redis, or while it is
         away, questions are answered anew
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable
 from hashlib import blake2b
@@ -14,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 from cachetools import LRUCache
 
+from tinycdp import __version__
 from tinycdp.model import DAY_MS, Instant
 from tinycdp.outages import Outage
 from tinycdp.products.analytics.answers.schemas import Answer
@@ -46,7 +50,7 @@ _decode = msgspec.msgpack.Decoder(Entry).decode
 
 def key_of(*parts: Any) -> str:
     """A key of the cache, of the question and all that its meaning depends on."""
-    return blake2b(msgspec.json.encode(parts), digest_size=16).hexdigest()
+    return blake2b(msgspec.json.encode((__version__, *parts)), digest_size=16).hexdigest()
 
 
 class AnswerCache:
@@ -73,7 +77,9 @@ class AnswerCache:
             data = await self._asked(self._redis.get(_name(key)))
             if isinstance(data, bytes):
                 self._keep(key, data)
-        return _decode(data) if isinstance(data, bytes) else None
+        with contextlib.suppress(msgspec.MsgspecError):
+            return _decode(data) if isinstance(data, bytes) else None
+        return None
 
     async def put(self, key: str, entry: Entry) -> None:
         """Keep an entry."""

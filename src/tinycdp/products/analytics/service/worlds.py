@@ -18,6 +18,7 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.workspace import EventNames, Workspace, read_workspace, scope_of
 from tinycdp.runtime.environment import Environment
 from tinycdp.store import exposures as exposure_store
+from tinycdp.store import privacy as privacy_store
 from tinycdp.store.database.pool import acquired
 
 
@@ -26,12 +27,14 @@ class PositionedWorld:
     """A world, and the position of the copy and the definitions that it stands for.
 
     revision  of traits, segments and flags
-    saved     the number of the newest save of derived events and metrics"""
+    saved     the number of the newest save of derived events and metrics
+    secret    of the environment: no other installation has it"""
 
     world: World
     position: int
     revision: int
     saved: int
+    secret: bytes
 
 
 class Worlds:
@@ -42,6 +45,7 @@ class Worlds:
         self._catalogs = catalogs
         self._event_names = event_names
         self._library = Library()
+        self._secrets: dict[int, bytes] = {}
 
     async def workspace(self, environment: Environment) -> Workspace:
         """The definitions and names of an environment; ClickHouse is not asked."""
@@ -67,7 +71,16 @@ class Worlds:
             metrics=saved.metrics,
             experiment_metrics=saved.experiment_metrics,
         )
-        return PositionedWorld(world, mark.position, workspace.catalog.revision, saved.version)
+        secret = await self._secret(environment)
+        return PositionedWorld(world, mark.position, workspace.catalog.revision, saved.version, secret)
+
+    async def _secret(self, environment: Environment) -> bytes:
+        """The environment's secret, which never changes."""
+        if (found := self._secrets.get(environment.id)) is None:
+            async with acquired(environment.pool) as connection:
+                self._secrets = dict(await privacy_store.secrets(connection))
+            found = self._secrets[environment.id]
+        return found
 
 
 async def _flags(environment: Environment, workspace: Workspace, asked: str) -> dict[str, FlagFacts]:
