@@ -216,6 +216,16 @@ class Direct:
 
         return self._analysed(run)
 
+    def run_report(self, key: str) -> dict[str, Any]:
+        from tinycdp.products.analytics.service.dashboards import answered_report
+
+        return self._analysed(lambda analytics, environment: answered_report(analytics, environment, key))
+
+    def run_dashboard(self, key: str) -> dict[str, Any]:
+        from tinycdp.products.analytics.routes.saved import answered_dashboard
+
+        return self._analysed(lambda analytics, environment: answered_dashboard(analytics, environment, key))
+
     def _analysed(self, use: "Callable[[Analytics, Environment], Awaitable[msgspec.Struct]]") -> dict[str, Any]:
         """What analytics answers, as it leaves the server."""
         import json

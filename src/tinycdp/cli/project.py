@@ -86,6 +86,12 @@ class Project(Protocol):
     def ask(self, text: str) -> dict[str, Any]:
         """What a question in words became, and its answer."""
 
+    def run_report(self, key: str) -> dict[str, Any]:
+        """The answer to a saved report."""
+
+    def run_dashboard(self, key: str) -> dict[str, Any]:
+        """The tiles of a dashboard, each with its answer or its error."""
+
 
 def project_of(settings: "Settings") -> Project:
     """The project of these settings."""

@@ -336,6 +336,12 @@ class Remote:
     def ask(self, text: str) -> dict[str, Any]:
         return dict(self._json("POST", "/v1/analytics/ask", {"text": text}))
 
+    def run_report(self, key: str) -> dict[str, Any]:
+        return dict(self._json("POST", f"/v1/analytics/reports/{quote(key, safe='')}/run"))
+
+    def run_dashboard(self, key: str) -> dict[str, Any]:
+        return dict(self._json("POST", f"/v1/analytics/dashboards/{quote(key, safe='')}/run"))
+
     def _json(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
         with self._answer(method, path, body, headers) as answer:
             return self._answered(answer)

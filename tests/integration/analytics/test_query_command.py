@@ -1,4 +1,4 @@
-"""`tinycdp query` against a server with its analytics: on the database, and over HTTP."""
+"""`tinycdp query` and `report run` against a server with its analytics: on the database, and over HTTP."""
 
 import io
 import json
@@ -18,10 +18,23 @@ to: 2026-03-03
 series: [{event: purchase, measure: sum, property: amount}]
 """
 NUMBERS = "bucket,purchase: sum of amount\n2026-03-01,12.5\n2026-03-02,30\n"
+BUYERS = "bucket,1 day\n2026-03-01,1\n2026-03-02,1\n"
 EVENTS = [
     {"userId": "ada", "event": "purchase", "timestamp": "2026-03-01T10:00:00Z", "properties": {"amount": 12.5}},
     {"userId": "bob", "event": "purchase", "timestamp": "2026-03-02T10:00:00Z", "properties": {"amount": 30}},
 ]
+
+
+SAVED = """
+reports:
+  - {key: revenue, name: Revenue, question: QUESTION}
+dashboards:
+  - key: week
+    tiles:
+      - {text: All of it}
+      - {report: revenue}
+      - {title: Buyers, question: {kind: active, from: 2026-03-01, to: 2026-03-03, event: purchase, days: [1]}}
+"""
 
 
 @pytest.fixture
@@ -78,3 +91,15 @@ def test_the_answer_is_the_same_both_ways(
     assert run("query", str(file), remote=False)[0] == 1
     file.write_text("- a\n")
     assert run("query", str(file), remote=False)[0] == 2
+
+    file = tmp_path / "saved.yaml"
+    file.write_text(SAVED.replace("QUESTION", "{" + ", ".join(QUESTION.strip().splitlines()) + "}"))
+    assert run("apply", str(file), remote=True)[0] == 0
+    for remote in (True, False):
+        assert run("report", "run", "revenue", "--format", "csv", remote=remote)[:2] == (0, NUMBERS)
+        status, out, _ = run("report", "run", "--dashboard", "week", "--format", "csv", remote=remote)
+        assert (status, out) == (0, f"All of it\n\n# Revenue\n{NUMBERS}\n# Buyers\n{BUYERS}")
+        status, out, err = run("report", "run", "revenu", remote=remote)
+        assert (status, out, "'revenue'" in err, "NOT_FOUND" in err) == (1, "", True, True)
+    status, out, _ = run("report", "run", "--dashboard", "week", "--format", "json", remote=False)
+    assert [tile["title"] for tile in json.loads(out)["tiles"]] == ["", "Revenue", "Buyers"]

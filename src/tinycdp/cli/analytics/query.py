@@ -23,28 +23,43 @@ def add_to(commands: "Commands") -> None:
     query.add_argument(
         "question", nargs="+", metavar="FILE|TEXT", help="a question as YAML or JSON, - for standard input, or words"
     )
-    query.add_argument("--format", choices=("table", "json", "csv"), default="table", help="default: table")
+    add_format(query)
 
 
 def run_query(arguments: argparse.Namespace, settings: Settings) -> int:
-    from tinycdp.cli.analytics.answers import as_csv, as_text
-
     question = _question(arguments.question)
     project = project_of(settings)
     answer = _asked(project.ask(question)) if isinstance(question, str) else project.query(question)
-    if arguments.format == "json":
-        import msgspec
+    show_answer(answer, arguments.format)
+    return 0
 
-        encoded = msgspec.json.Encoder(decimal_format="number").encode(answer)
-        print(msgspec.json.format(encoded, indent=2).decode())
-    elif arguments.format == "csv":
+
+def add_format(to: argparse.ArgumentParser) -> None:
+    """The option that says how answers are shown."""
+    to.add_argument("--format", choices=("table", "json", "csv"), default="table", help="default: table")
+
+
+def show_answer(answer: dict[str, Any], format: str) -> None:
+    """Print an answer."""
+    from tinycdp.cli.analytics.answers import as_csv, as_text
+
+    if format == "json":
+        show_json(answer)
+    elif format == "csv":
         for warning in answer.get("warnings", ()):
             print(f"warning: {warning['path']}: {warning['message']}", file=sys.stderr)
         print(as_csv(answer), end="")
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH_OF_FILES
         print(as_text(answer, width))
-    return 0
+
+
+def show_json(value: dict[str, Any]) -> None:
+    """Print what the server sent, with its exact numbers."""
+    import msgspec
+
+    encoded = msgspec.json.Encoder(decimal_format="number").encode(value)
+    print(msgspec.json.format(encoded, indent=2).decode())
 
 
 def _question(given: list[str]) -> dict[str, Any] | str:

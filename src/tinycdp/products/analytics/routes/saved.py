@@ -45,7 +45,7 @@ from tinycdp.products.analytics.routes.schemas import (
 )
 from tinycdp.products.analytics.service import saved as service
 from tinycdp.products.analytics.service.answering import Analytics
-from tinycdp.products.analytics.service.dashboards import answered_tiles
+from tinycdp.products.analytics.service.dashboards import answered_report, answered_tiles
 from tinycdp.products.analytics.service.saved import SavedEntry
 from tinycdp.runtime.definitions.change_set import read_change, read_key
 from tinycdp.runtime.definitions.changes import Change
@@ -236,9 +236,7 @@ def _answer(one: SavedEntry) -> SavedDefinition:
 async def run_report(
     environment: Injected[Environment], analytics: Injected[Analytics], name: FromPath[str], id: QueryId = ""
 ) -> Answer:
-    report = (await service.found(environment, "report", name)).document
-    assert isinstance(report, ReportDocument)
-    return await analytics.answer(environment, report.question, id)
+    return await answered_report(analytics, environment, name, id)
 
 
 @post(
@@ -252,7 +250,12 @@ async def run_dashboard(
     environment: Injected[Environment], analytics: Injected[Analytics], name: FromPath[str]
 ) -> AnsweredDashboard:
     """A tile that cannot be answered has its error, and the others have their answers."""
-    tiles = await answered_tiles(analytics, environment, name)
+    return await answered_dashboard(analytics, environment, name)
+
+
+async def answered_dashboard(analytics: Analytics, environment: Environment, key: str) -> AnsweredDashboard:
+    """All tiles of a dashboard, for clients."""
+    tiles = await answered_tiles(analytics, environment, key)
     return AnsweredDashboard(
         [AnsweredTile(t.tile, t.title, t.answer, None if t.error is None else TileError(*t.error)) for t in tiles]
     )

@@ -1,6 +1,7 @@
-"""The tiles of a dashboard, each with its answer.
+"""Saved reports and the tiles of dashboards, answered.
 
-Shape   answered_tiles(analytics, environment, key) → AnsweredTile for each tile, in their order
+Shape   answered_report(analytics, environment, key) → Answer
+        answered_tiles(analytics, environment, key) → TileAnswer for each tile, in their order
 Laws    a tile has the answer that its question has alone: both are one question, compiled once.
         The error of one tile leaves the others their answers
 """
@@ -23,6 +24,13 @@ class TileAnswer:
     title: str
     answer: Answer | None = None
     error: tuple[str, str] | None = None
+
+
+async def answered_report(analytics: Analytics, environment: Environment, key: str, id: str = "") -> Answer:
+    """Answer a saved report. id: a name by which it can be cancelled."""
+    report = (await found(environment, "report", key)).document
+    assert isinstance(report, ReportDocument)
+    return await analytics.answer(environment, report.question, id)
 
 
 async def answered_tiles(analytics: Analytics, environment: Environment, key: str) -> list[TileAnswer]:
