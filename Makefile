@@ -4,12 +4,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check --quiet
+# npm and what it starts find Node of the environment.
+NPM    := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
 # pip, with a line for each package; a pipe has the status of its last command, so that of pip goes through a file.
 define install
 { $(BIN)/pip --disable-pip-version-check install --progress-bar off $(1) || touch $(VENV)/.failed; } \
 	| awk '/^Collecting/ {print "  " $$2; fflush()} /^Installing/ {print "  unpacking"; fflush()}'; \
-	if [ -e $(VENV)/.failed ]; then rm $(VENV)/.failed; exit 1; fi
+	if [ -e $(VENV)/.failed ]; then rm $(VENV)/.failed; false; fi
 endef
 
 # Tests run in parallel, as many at once as there are cores, up to eight; PYTEST_WORKERS says otherwise, 0 is none.
@@ -46,15 +48,18 @@ test-deep: $(VENV)/.dev ## Run every test, the SQL oracle at length, then what n
 	@TEST_POSTGRES=system $(BIN)/pytest $(PARALLEL) tests/integration tests/conformance/test_vectors_in_sql.py \
 		tests/property/test_sql_oracle.py $(PYTEST)
 
-lint: $(VENV)/.dev ## Check style, types and the direction of imports
+lint: $(VENV)/.dev sdk-ts/node_modules/.package-lock.json ## Check style, types and the direction of imports
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(NPM) --prefix sdk-ts run --silent lint
+	@$(NPM) --prefix sdk-ts run --silent types
 
-format: $(VENV)/.dev ## Rewrite the code in the project's style
+format: $(VENV)/.dev sdk-ts/node_modules/.package-lock.json ## Rewrite the code in the project's style
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format --quiet
+	@$(NPM) --prefix sdk-ts run --silent format
 
 bench: $(VENV)/.dev ## Measure, and compare with the numbers the project promises
 	@$(BIN)/python -m loadtests
@@ -79,6 +84,7 @@ lock: $(VENV)/.dev ## Resolve dependencies anew into the three lock files
 
 clean: ## Remove the environment and everything generated; data folders stay
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf sdk-ts/node_modules sdk-ts/dist
 	find src tests loadtests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment is made in two steps, so that `make run` need not wait for the tests' tools. Each step leaves a stamp,
@@ -97,7 +103,19 @@ $(VENV)/.runtime: requirements.lock requirements-analytics.lock pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+$(VENV)/.dev: $(VENV)/.runtime $(VENV)/.node requirements-dev.lock
 	@echo "Installing the tools of development into $(VENV)"
 	@$(call install,-r requirements-dev.lock)
+	@touch $@
+
+# Node comes from a wheel, so that Python and make are all a machine needs.
+$(VENV)/.node: $(VENV)/.runtime requirements-node.lock .ci/link_node.py
+	@{ $(call install,-r requirements-node.lock) && $(BIN)/python .ci/link_node.py; } || \
+		echo "Node cannot be installed here: what is made of JavaScript is neither built nor tested" >&2
+	@touch $@
+
+# npm writes this file last.
+sdk-ts/node_modules/.package-lock.json: $(VENV)/.node sdk-ts/package-lock.json
+	@echo "Installing the tools of the TypeScript SDK"
+	@$(NPM) ci --prefix sdk-ts --silent
 	@touch $@

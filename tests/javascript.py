@@ -1,8 +1,10 @@
-"""Unmodified JavaScript clients, led step by step from a test.
+"""Node for tests: unmodified JavaScript clients led step by step, and the tools of the project's own packages.
 
 Shape   JavaScript.script(name) runs tests/e2e/js/<name> · Script.ask(step, …) → what its step answers
+        Package(folder).run("vitest", "run") → what the tool printed
 Laws    packages are installed from the lock file, once, however many test runs begin together
-Errors  whatever the script throws fails the test with its stack
+        Node is that of the environment, from its wheel, else the system's
+Errors  whatever the script throws, or the tool reports, fails the test with its text
 """
 
 import contextlib
@@ -12,6 +14,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,6 @@ from typing import Any
 from serving import PATIENCE_SECONDS
 
 FOLDER = Path(__file__).parent / "e2e" / "js"
-_LOCK = FOLDER / "package-lock.json"
 _OLDEST_NODE = 20
 _INSTALL_SECONDS = 500
 
@@ -56,17 +58,50 @@ class Script:
         return line
 
 
+#: Where programs are looked for: first beside Python.
+PATH = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+
+
+def need_node() -> None:
+    """Raises Missing where there is no Node, or one that is too old."""
+    for program in ("node", "npm"):
+        if shutil.which(program, path=PATH) is None:
+            raise Missing(f"{program} is not installed: nothing of JavaScript is tested")
+    version = subprocess.run([_program("node"), "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if int(version.removeprefix("v").partition(".")[0]) < _OLDEST_NODE:
+        raise Missing(f"Node {version} is too old to test what is made of JavaScript: it takes {_OLDEST_NODE}")
+
+
+def _program(name: str) -> str:
+    return shutil.which(name, path=PATH) or name
+
+
+class Package:
+    """A folder with a package.json, its packages installed; raises Missing where there is no Node."""
+
+    def __init__(self, folder: Path) -> None:
+        need_node()
+        _install(folder)
+        self.folder = folder
+
+    def run(self, tool: str, *arguments: str, folder: Path | None = None) -> str:
+        """What a tool of the package printed; its failure fails the test."""
+        command = [str(self.folder / "node_modules" / ".bin" / tool), *arguments]
+        environment = os.environ | {"PATH": PATH, "CI": "true", "NO_COLOR": "1"}
+        environment.pop("FORCE_COLOR", None)
+        done = subprocess.run(
+            command, cwd=folder or self.folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{tool} failed:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
 class JavaScript:
     """Node with the clients' packages; raises Missing where there is no Node."""
 
     def __init__(self) -> None:
-        for program in ("node", "npm"):
-            if shutil.which(program) is None:
-                raise Missing(f"{program} is not installed: the JavaScript clients are not driven")
-        version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
-        if int(version.removeprefix("v").partition(".")[0]) < _OLDEST_NODE:
-            raise Missing(f"Node {version} is too old for the JavaScript clients: they need {_OLDEST_NODE}")
-        _install()
+        need_node()
+        _install(FOLDER)
 
     @contextlib.contextmanager
     def script(self, name: str, folder: Path, **environment: str) -> Iterator[Script]:
@@ -74,7 +109,7 @@ class JavaScript:
         said = folder / f"{name}.log"
         with said.open("wb") as log:
             process = subprocess.Popen(
-                ["node", FOLDER / name],
+                [_program("node"), FOLDER / name],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -87,16 +122,22 @@ class JavaScript:
                 process.kill()
 
 
-def _install() -> None:
+def _install(folder: Path) -> None:
     """`node_modules` is what the lock file says."""
-    with _LOCK.open() as lock:
+    with (folder / "package-lock.json").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted, stamp = lock.read(), FOLDER / "node_modules" / ".installed-lock.json"
+        wanted, stamp = lock.read(), folder / "node_modules" / ".installed-lock.json"
         if stamp.exists() and stamp.read_text() == wanted:
             return
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        command = [_program("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         done = subprocess.run(
-            command, cwd=FOLDER, capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False
+            command,
+            cwd=folder,
+            env=os.environ | {"PATH": PATH},
+            capture_output=True,
+            text=True,
+            timeout=_INSTALL_SECONDS,
+            check=False,
         )
         assert done.returncode == 0, f"npm ci failed:\n{done.stdout}\n{done.stderr}"
         stamp.write_text(wanted)
