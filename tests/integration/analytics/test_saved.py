@@ -175,7 +175,7 @@ async def test_filters_are_checked_in_their_place(app: Application) -> None:
     assert wrong.json()["path"] == "$.question.series[0].event.any[0].where"
 
 
-async def test_a_segment_or_flag_that_is_named_is_not_deleted_or_renamed(app: Application) -> None:
+async def test_a_segment_or_flag_that_is_named_is_not_deleted(app: Application) -> None:
     await app.define("segment", key="vip", rule="profile.plan == 'pro'")
     await app.define("segment", key="other", rule="profile.plan == 'free'")
     await app.define("flag", key="price", rule="true")
@@ -186,9 +186,108 @@ async def test_a_segment_or_flag_that_is_named_is_not_deleted_or_renamed(app: Ap
         refused = await app.admin.delete(f"/v1/admin/{path}")
         assert (refused.status_code, refused.json()["code"]) == (409, "REFERENCED")
         assert refused.json()["usedBy"] == [{"kind": "report", "key": user}]
-    renamed = await app.admin.post("/v1/admin/segments/vip/rename", json={"key": "very_important"})
-    assert renamed.json()["code"] == "REFERENCED"
     assert (await app.admin.delete("/v1/admin/segments/other")).status_code == 200
+
+
+#: Every place in which a saved definition can name a segment `vip` or a flag `price`.
+NAMING: dict[str, tuple[str, dict[str, Any]]] = {
+    "people": ("report", {"question": {**BUYERS, "people": "segments.vip && !segments.old"}}),
+    "breakdown": ("report", {"question": {**BUYERS, "breakdown": {"segment": "vip"}}}),
+    "flag": (
+        "report",
+        {
+            "question": {
+                "kind": "experiment",
+                "flag": "price",
+                "last": "7d",
+                "metrics": [{"event": "purchase", "where": "segments.vip"}],
+            }
+        },
+    ),
+    "metric": ("metric", {"event": "purchase", "where": "vip > 3 && segments.vip  // vip"}),
+    "event": ("event", {"any": [{"event": "purchase", "where": 'segment("vip") || price > 3'}]}),
+    "tile": ("dashboard", {"tiles": [{"text": "segments.vip"}, {"question": {**BUYERS, "people": "segments.vip"}}]}),
+}
+RENAMED = {
+    "people": "segments.`top-10` && !segments.old",
+    "breakdown": "top-10",
+    "metric": "vip > 3 && segments.`top-10`  // vip",
+    "event": 'segment("top-10") || price > 3',
+    "tile": "segments.`top-10`",
+}
+
+
+async def test_renaming_a_segment_or_a_flag_renames_it_in_all_that_names_it(app: Application) -> None:
+    for key in ("vip", "old"):
+        await app.define("segment", key=key, rule="profile.plan == 'pro'")
+    await app.define("flag", key="price", rule="segments.vip")
+    for key, (kind, document) in NAMING.items():
+        await put(app, kind, key, **document)
+
+    async def saved() -> dict[str, Any]:
+        return {
+            key: (await app.read.get(f"/v1/analytics/{kind}s/{key}")).json()["document"]
+            for key, (kind, _) in NAMING.items()
+        }
+
+    before = await saved()
+    rename = {"key": "top-10", "note": "ten of them"}
+    dry = (await app.admin.post("/v1/admin/segments/vip/rename", json={**rename, "dryRun": True})).json()
+    assert await saved() == before
+    renamed = (await app.admin.post("/v1/admin/segments/vip/rename", json=rename)).json()
+    expected = {("segment", "top-10", "rename"), ("flag", "price", "update")}
+    expected |= {(kind, key, "update") for key, (kind, _) in NAMING.items()}
+    for answer in (dry, renamed):
+        assert {(c["kind"], c["key"], c["action"]) for c in answer["changes"]} == expected
+    now = await saved()
+    assert now["people"]["question"]["people"] == RENAMED["people"]
+    assert now["breakdown"]["question"]["breakdown"] == {"segment": RENAMED["breakdown"]}
+    assert now["metric"]["where"] == RENAMED["metric"]
+    assert now["event"]["any"][0]["where"] == RENAMED["event"]
+    assert now["tile"]["tiles"][0] == {"text": "segments.vip"}
+    assert now["tile"]["tiles"][1]["question"]["people"] == RENAMED["tile"]
+    versions = (await app.read.get("/v1/analytics/reports/people/versions")).json()["versions"]
+    assert [(v["version"], v["note"]) for v in versions] == [(2, "ten of them"), (1, "")]
+
+    assert (await app.admin.post("/v1/admin/flags/price/rename", json={"key": "fee"})).status_code == 200
+    assert (await saved())["flag"]["question"]["flag"] == "fee"
+    revision = (await app.admin.get("/v1/admin/revisions")).json()["revisions"][2]["revision"]
+    undone = await app.admin.post(f"/v1/admin/revisions/{revision}/restore")
+    assert undone.status_code == 200, undone.text
+    assert await saved() == before, "undoing the renames undoes what they rewrote"
+
+
+async def test_two_segments_can_change_their_keys_with_each_other(app: Application) -> None:
+    for key in ("a", "b"):
+        await app.define("segment", key=key, rule=f"profile.plan == '{key}'")
+    await put(app, "report", "r", question={**BUYERS, "people": "segments.a && !segments.b"})
+    swapped = [
+        {"kind": "segment", "key": new, "was": old, "document": {"rule": f"profile.plan == '{old}'"}}
+        for old, new in ("ab", "ba")
+    ]
+    answer = await app.admin.post("/v1/admin/publish", json={"changes": swapped})
+    assert answer.status_code == 200, answer.text
+    document = (await app.read.get("/v1/analytics/reports/r")).json()["document"]
+    assert document["question"]["people"] == "segments.b && !segments.a"
+
+
+async def test_metrics_that_change_their_keys_with_each_other_are_named_as_a_new_document_says(
+    app: Application,
+) -> None:
+    for key in ("a", "b"):
+        await put(app, "metric", key, event=key)
+    series = {"question": {**BUYERS, "series": [{"metric": "a"}]}}
+    await put(app, "report", "old", **series)
+    changes = [
+        {"kind": "metric", "key": "b", "was": "a", "document": {"event": "a"}},
+        {"kind": "metric", "key": "a", "was": "b", "document": {"event": "b"}},
+        {"kind": "report", "key": "new", "document": series},
+    ]
+    answer = await app.admin.post("/v1/admin/publish", json={"changes": changes})
+    assert answer.status_code == 200, answer.text
+    for key, metric in (("old", "b"), ("new", "a")):
+        found = (await app.read.get(f"/v1/analytics/reports/{key}")).json()["document"]
+        assert found["question"]["series"] == [{"metric": metric}]
 
 
 async def test_names_that_were_never_seen_are_warnings(app: Application) -> None:

@@ -7,7 +7,7 @@ Laws    the core names no product.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
 
@@ -43,14 +43,18 @@ class Names:
     environment_id  0 for files without a database
     flags           by key
     now             for ranges such as the last 30 days
-    gone            definitions that this publish deletes or renames"""
+    revision        of the core's definitions
+    gone            definitions that this publish deletes
+    renamed         those that it renames, with their new keys"""
 
     environment_id: int
     scope: Scope
     zone: str
     flags: Mapping[str, Flag]
     now: Instant
+    revision: int = 0
     gone: frozenset[Name] = frozenset()
+    renamed: Mapping[Name, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,9 +254,10 @@ async def _drafts(
     *,
     prune: bool,
 ) -> list[ProductDraft]:
-    """What the changes do to the definitions of products, and whether these name what the moves take away."""
+    """What the changes do to the definitions of products, which follow renames and keep what they name."""
+    renamed = {before.name: after.key for before, after in moves if before and after and before.key != after.key}
     gone = {before.name for before, _ in moves if before is not None} - workspace.head.definitions.keys()
-    names = replace(names_of(workspace, edit.now), gone=frozenset(gone))
+    names = replace(names_of(workspace, edit.now), gone=frozenset(gone - renamed.keys()), renamed=renamed)
     return [
         await product.draft(connection, names, [c for c in changes if c.kind in product.kinds], edit, prune=prune)
         for product in product_kinds()

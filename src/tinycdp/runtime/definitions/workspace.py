@@ -347,7 +347,8 @@ def names_of(workspace: Workspace, now: Instant) -> Names:
     """What documents of products may name."""
     flags = {key: program.flag for key, program in workspace.head.flags.items()}
     catalog = workspace.catalog
-    return Names(catalog.environment_id, scope_of(workspace, "segment", None), catalog.zone, flags, now)
+    scope = scope_of(workspace, "segment", None)
+    return Names(catalog.environment_id, scope, catalog.zone, flags, now, catalog.head)
 
 
 @lru_cache(4096)

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from tinycdp.dsl.editor.rename import renamed as renamed_in_filter
 from tinycdp.dsl.fields import all_in_words
 from tinycdp.engine.catalog import Name
 from tinycdp.products.analytics.definitions.schemas import (
@@ -32,6 +33,10 @@ KINDS: dict[str, type[Documented]] = {
 }
 #: The field that names a saved definition, and the kind of what it names.
 _NAMING = {"derived": "event", "metric": "metric", "report": "report"}
+#: The same with the fields that name definitions of the core.
+_RENAMED = _NAMING | {"segment": "segment", "flag": "flag"}
+#: The fields that have an expression. It may name segments; bare names in it are properties.
+_FILTERS = {"where", "people"}
 _LONGEST_NAME = 200
 _LONGEST_TEXT = 20_000
 
@@ -108,17 +113,21 @@ def references_of(document: Any, path: str = "$") -> Iterator[tuple[Name, str]]:
 
 
 def renamed(document: Any, renames: Mapping[Name, str]) -> Any:
-    """A stored document that names what was renamed by its new keys."""
+    """A stored document that names what was renamed by its new keys; other parts of it stay as they are."""
     if isinstance(document, Mapping):
-        return {
-            field: renames.get((_NAMING[field], value), value)
-            if field in _NAMING and isinstance(value, str)
-            else renamed(value, renames)
-            for field, value in document.items()
-        }
+        return {field: _renamed_field(field, value, renames) for field, value in document.items()}
     if isinstance(document, list | tuple):
         return [renamed(item, renames) for item in document]
     return document
+
+
+def _renamed_field(field: str, value: Any, renames: Mapping[Name, str]) -> Any:
+    if not isinstance(value, str):
+        return renamed(value, renames)
+    if field in _FILTERS:
+        segments = {name: key for name, key in renames.items() if name[0] == "segment"}
+        return renamed_in_filter(value, segments) if value and segments else value
+    return renames.get((_RENAMED.get(field, ""), value), value)
 
 
 def cycle_of(name: Name, documents: Mapping[Name, Mapping[str, Any]]) -> list[Name]:

@@ -63,13 +63,25 @@ class Drafted:
         return [move.after for move in self.moves if move.changes]
 
 
-def drafted(rows: Sequence[SavedRow], changes: Sequence[Change], edit: Edit, *, prune: bool = False) -> Drafted:
-    """What the changes do to the newest versions of an environment."""
+def drafted(
+    rows: Sequence[SavedRow],
+    changes: Sequence[Change],
+    edit: Edit,
+    *,
+    of_core: Mapping[Name, str] | None = None,
+    prune: bool = False,
+) -> Drafted:
+    """What the changes do to the newest versions of an environment.
+
+    of_core  the segments and flags that the same publish renames, with their new keys"""
     known = {(row.kind, row.key): row for row in rows if row.document is not None}
     # Of several deleted definitions with one key, the last one returns.
     deleted = {(row.kind, row.key): row for row in rows if row.document is None}
     renames = _renames(known, changes)
     former = {(kind, new): (kind, old) for (kind, old), new in renames.items()}
+    every = {**renames, **(of_core or {})}
+    # A new document may still have a former key, unless the same publish gives that to another definition.
+    unused = {name: key for name, key in renames.items() if name not in {(c.kind, c.key) for c in changes}}
     following = max((row.definition_id for row in rows), default=0) + 1
     moves: list[Move] = []
     for change in changes:
@@ -81,7 +93,7 @@ def drafted(rows: Sequence[SavedRow], changes: Sequence[Change], edit: Edit, *, 
                 raise unknown(change.kind, change.key, known)
             moves.append(Move(before, _next(before, before.key, None, edit)))
             continue
-        document = renamed(change.document, renames)
+        document = renamed(change.document, unused)
         if before is not None:
             same = before.key == change.key and before.document == document
             moves.append(Move(before, before if same else _next(before, change.key, document, edit)))
@@ -97,7 +109,7 @@ def drafted(rows: Sequence[SavedRow], changes: Sequence[Change], edit: Edit, *, 
             continue
         if prune:
             moves.append(Move(row, _next(row, row.key, None, edit)))
-        elif renames and (document := renamed(row.document, renames)) != row.document:
+        elif every and (document := renamed(row.document, every)) != row.document:
             moves.append(Move(row, _next(row, row.key, document, edit)))
     replaced = {move.before.definition_id for move in moves if move.before is not None}
     staying = [row for row in known.values() if row.definition_id not in replaced]

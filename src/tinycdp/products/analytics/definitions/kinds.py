@@ -2,7 +2,7 @@
 
 Shape   SavedKinds is what runtime/definitions/product_kinds.py asks for
 Laws    a publish saves its changes of these in its own transaction, one publish after another.
-        A segment or a flag that a saved definition names is not deleted or renamed
+        A segment or a flag that a saved definition names is not deleted; if it is renamed, the name is rewritten
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -54,7 +54,7 @@ class SavedKinds:
         """What the changes do, checked against the names of the next revision."""
         environment_id = names.environment_id
         rows = await store.newest_definitions(connection, environment_id)
-        found = drafted(rows, changes, edit, prune=prune)
+        found = drafted(rows, changes, edit, of_core=names.renamed, prune=prune)
         written = {(row.kind, row.key) for row in found.written if row.document is not None}
         findings = check(found.after, names, written)
         if errors := [one for one in findings if not one.is_warning]:

@@ -7,6 +7,7 @@ Errors  Unavailable ANALYTICS_FILLING while the first copy is made
 
 from dataclasses import dataclass, replace
 
+from tinycdp.engine.catalog import Definition
 from tinycdp.engine.flags.bucketing import BUCKETS
 from tinycdp.products.analytics.compile.world import FlagFacts, SplitFacts, World
 from tinycdp.products.analytics.feed.lag import watermark
@@ -57,8 +58,7 @@ class Worlds:
         workspace = await read_workspace(environment, self._catalogs, self._event_names)
         overrides, _ = await Target(self._clickhouse, environment.id).overrides()
         saved = await self._library.of(environment)
-        live = workspace.catalog.live
-        segments = {d.key: d.id for d in live.definitions.values() if d.kind == "segment"}
+        segments = {key: one.id for key, one in _named(workspace, "segment").items()}
         world = World(
             environment_id=environment.id,
             zone=workspace.catalog.zone,
@@ -85,10 +85,10 @@ class Worlds:
 
 async def _flags(environment: Environment, workspace: Workspace, asked: str) -> dict[str, FlagFacts]:
     """Every live flag by its key; the one that is asked about with its splits."""
-    live = workspace.catalog.live
     found = {}
-    for key, program in live.flags.items():
-        definition = live.definitions["flag", key]
+    for key, definition in _named(workspace, "flag").items():
+        flag = definition.flag
+        assert flag is not None
         splits: dict[str, SplitFacts] = {}
         if key == asked:
             async with acquired(environment.pool) as connection:
@@ -96,5 +96,14 @@ async def _flags(environment: Environment, workspace: Workspace, asked: str) -> 
             for sample in split_samples(definition, versions, environment.now()):
                 shares = {variant: weight / BUCKETS for variant, weight in sample.weights.items()}
                 splits[sample.rule] = SplitFacts(shares, sample.version)
-        found[key] = FlagFacts(definition.id, tuple(program.flag.variants), program.flag.off_variant, splits)
+        found[key] = FlagFacts(definition.id, tuple(flag.variants), flag.off_variant, splits)
     return found
+
+
+def _named(workspace: Workspace, kind: str) -> dict[str, Definition]:
+    """The live definitions of a kind by their keys, and by those that they have once the newest revision is live.
+
+    Saved questions have the new keys at once, also while that revision backfills."""
+    live = {d.id: d for d in workspace.catalog.live.definitions.values() if d.kind == kind}
+    coming = {d.key: live[d.id] for d in workspace.head.definitions.values() if d.kind == kind and d.id in live}
+    return {**coming, **{d.key: d for d in live.values()}}
