@@ -708,6 +708,7 @@ CREATE TABLE public.saved_definitions (
     note text NOT NULL,
     saved_at timestamp with time zone NOT NULL,
     is_newest boolean NOT NULL,
+    revision integer NOT NULL,
     CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['report'::text, 'metric'::text, 'event'::text, 'dashboard'::text])))
 );
 

@@ -189,6 +189,7 @@ SHOWING: dict[str, Call] = {
             f"GET /v1/analytics/{kind}s/{{name}}/versions",
         )
     },
+    "GET /v1/analytics/revisions": read(),
     "GET /array/{token}/config": counted(Call("write", ("$key",), door="address")),
     "GET /array/{token}/config.js": counted(Call("write", ("$key",), door="address")),
 }
@@ -243,6 +244,7 @@ CHANGING: dict[str, Call] = {
     **{f"POST /v1/analytics/{kind}s/{{name}}/versions/{{version}}/restore": admin("one", 1) for kind in SAVED},
     **{f"POST /v1/analytics/{kind}s/{{name}}/rename": admin("one", body={"key": "two"}) for kind in SAVED},
     **{f"DELETE /v1/analytics/{kind}s/{{name}}": admin("spare") for kind in SAVED},
+    "POST /v1/analytics/revisions/{revision}/restore": admin(1),
     "PUT /v1/admin/policies/{name}": admin("limits"),
     "PUT /v1/registry/plan/{name}": admin("app_open"),
     "DELETE /v1/registry/plan/{name}": admin("app_open"),

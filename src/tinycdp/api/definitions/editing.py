@@ -4,6 +4,7 @@ Shape   a handler asks for `editing: Injected[Editing]`
 Laws    a save is all or nothing, and its answer is what GET answers next
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from tinycdp.api.definitions.schemas import (
@@ -56,13 +57,18 @@ class Editing:
 
     async def save(self, change: Change, note: str, *, dry_run: bool = False) -> PublishPlan:
         """Publish one change. This process uses it at once; the others are notified."""
-        edit = Edit(self.actor.name, self.environment.now(), note, dry_run=dry_run)
         try:
-            plan = await publish(self.environment, [change], edit)
+            plan = await self.save_all([change], note, dry_run=dry_run)
         except InvalidDefinitions as wrong:
             # The diagnostics of the sent definition, apart from those of others that it would break.
             own = [d for found in wrong.details["definitions"] if _is(found, change) for d in found["diagnostics"]]
             raise InvalidInput(wrong.code, wrong.message, diagnostics=own, **wrong.details) from None
+        return plan
+
+    async def save_all(self, changes: Sequence[Change], note: str, *, dry_run: bool = False) -> PublishPlan:
+        """Publish changes, all or nothing."""
+        edit = Edit(self.actor.name, self.environment.now(), note, dry_run=dry_run)
+        plan = await publish(self.environment, changes, edit)
         await self.refresh()
         return plan
 

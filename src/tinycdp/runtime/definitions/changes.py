@@ -10,6 +10,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     expects  the version to replace, 0 for a new definition; None for any version
     was      the former key: the definition is renamed, unless that was done before
+    id       of a product's definition that is restored, whatever its key is now, and deleted or not
     """
 
     kind: str
@@ -17,6 +18,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     document: dict[str, Any] | None
     expects: int | None = None
     was: str | None = None
+    id: int | None = None
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -77,16 +77,24 @@ def drafted(
     known = {(row.kind, row.key): row for row in rows if row.document is not None}
     # Of several deleted definitions with one key, the last one returns.
     deleted = {(row.kind, row.key): row for row in rows if row.document is None}
-    renames = _renames(known, changes)
+    by_id = {row.definition_id: row for row in rows}
+    renames = _renames(known, [change for change in changes if change.id is None])
     former = {(kind, new): (kind, old) for (kind, old), new in renames.items()}
     every = {**renames, **(of_core or {})}
     # A new document may still have a former key, unless the same publish gives that to another definition.
-    unused = {name: key for name, key in renames.items() if name not in {(c.kind, c.key) for c in changes}}
+    given = {(change.kind, change.key) for change in changes}
+    unused = {name: key for name, key in renames.items() if name not in given}
     following = max((row.definition_id for row in rows), default=0) + 1
     moves: list[Move] = []
     for change in changes:
         name = (change.kind, change.key)
-        before = known.get(former.get(name, name)) if name in former or name not in renames else None
+        gone: SavedRow | None = None
+        if change.id is not None:
+            row = by_id[change.id]
+            before, gone = (row, None) if row.document is not None else (None, row)
+        else:
+            before = known.get(former.get(name, name)) if name in former or name not in renames else None
+            gone = deleted.pop(name, None) if before is None and change.document is not None else None
         check_expected(change, before)
         if change.document is None:
             if before is None:
@@ -97,7 +105,7 @@ def drafted(
         if before is not None:
             same = before.key == change.key and before.document == document
             moves.append(Move(before, before if same else _next(before, change.key, document, edit)))
-        elif (gone := deleted.pop(name, None)) is not None:
+        elif gone is not None:
             moves.append(Move(None, _next(gone, change.key, document, edit)))
         else:
             row = SavedRow(following, 1, *name, document, edit.author, edit.note, edit.now)
@@ -113,11 +121,13 @@ def drafted(
             moves.append(Move(row, _next(row, row.key, document, edit)))
     replaced = {move.before.definition_id for move in moves if move.before is not None}
     staying = [row for row in known.values() if row.definition_id not in replaced]
-    after = {
-        (row.kind, row.key): row.document
-        for row in [*staying, *(move.after for move in moves)]
-        if row.document is not None
-    }
+    after: dict[Name, dict[str, Any]] = {}
+    for row in [*staying, *(move.after for move in moves)]:
+        if row.document is None:
+            continue
+        if (row.kind, row.key) in after:
+            raise Conflict("KEY_EXISTS", f"There would be two {row.kind}s {row.key!r}.")
+        after[row.kind, row.key] = row.document
     before_ = {name: row.document for name, row in known.items() if row.document is not None}
     found = Drafted(tuple(moves), before_, after)
     _reject_if_referenced(found)

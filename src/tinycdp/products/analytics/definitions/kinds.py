@@ -68,7 +68,7 @@ class SavedKinds:
         async def save(connection: Connection) -> None:
             if found.written:
                 change = await store.newest_change(connection, environment_id) + 1
-                await store.append_versions(connection, environment_id, change, found.written)
+                await store.append_versions(connection, environment_id, change, names.revision, found.written)
 
         return ProductDraft(tuple(move.step() for move in found.moves), tuple(findings), save)
 

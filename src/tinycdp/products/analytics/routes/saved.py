@@ -7,16 +7,16 @@ Errors  400 with the path of each mistake · 404 NOT_FOUND · 409 KEY_EXISTS, VE
 Source  docs/reference/analytics-definitions.md
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from tinycdp.api.definitions.editing import Editing
 from tinycdp.api.definitions.schemas import Deleted, NamedDefinition, Published, RenameBody, RestoreBody
-from tinycdp.api.http.params import DryRun, IfMatch, SaveNote, version_of
+from tinycdp.api.http.params import DryRun, IfMatch, Limit, SaveNote, version_of
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import ExactResponse, etag
 from tinycdp.errors import InvalidInput
@@ -38,6 +38,9 @@ from tinycdp.products.analytics.routes.schemas import (
     SavedEvents,
     SavedMetrics,
     SavedReports,
+    SavedRevision,
+    SavedRevisions,
+    SavedStep,
     SavedVersion,
     SavedVersions,
     SavedWarning,
@@ -54,6 +57,7 @@ from tinycdp.runtime.environment import Environment
 from tinycdp.times import iso
 
 _TAGS = ["Saved analytics"]
+_LATEST = 2**31 - 1
 
 _PURCHASES = {"kind": "trend", "last": "30d", "series": [{"event": "purchase", "measure": "people"}]}
 _EXAMPLES: dict[str, dict[str, Any]] = {
@@ -186,9 +190,11 @@ def _routes(kind: str, many: Any, document: Any) -> list[HTTPRouteHandler]:
         if_match: IfMatch = None,
         data: JSONBody[RestoreBody] = RestoreBody(),
     ) -> Published:
-        """A deleted one returns with its history. A version that deleted the definition deletes it again."""
-        key, row = await service.version_of(editing.environment, kind, name, version)
-        change = Change(kind=kind, key=key, document=row.document, expects=version_of(if_match))
+        """Other definitions go by their current keys. A deleted one returns with its history.
+
+        A version that deleted the definition deletes it again."""
+        change = await service.restored_version(editing.environment, kind, name, version)
+        change = msgspec.structs.replace(change, expects=version_of(if_match))
         plan = await editing.save(change, data.note, dry_run=data.dry_run)
         return await editing.published(plan, dry_run=data.dry_run)
 
@@ -224,6 +230,45 @@ def _answer(one: SavedEntry) -> SavedDefinition:
         note=row.note,
         used_by=[NamedDefinition(*name) for name in one.used_by],
     )
+
+
+@get("/v1/analytics/revisions", summary="List the saves, newest first", tags=_TAGS, scope="read")
+async def list_saved_revisions(
+    environment: Injected[Environment],
+    before: Annotated[int, QueryParameter(ge=0, le=_LATEST, description="older than this revision")] = _LATEST,
+    limit: Limit = 50,
+) -> SavedRevisions:
+    """Each save of reports, metrics, derived events and dashboards has a number of its own."""
+    found = [
+        SavedRevision(
+            revision=save.number,
+            author=save.rows[0].author,
+            note=save.rows[0].note,
+            saved_at=iso(save.rows[0].saved_at),
+            saved=[SavedStep(row.kind, row.key, row.version, row.document is None) for row in save.rows],
+        )
+        for save in await service.saves(environment, before, limit)
+    ]
+    return SavedRevisions(found, found[-1].revision if len(found) == limit else None)
+
+
+@post(
+    "/v1/analytics/revisions/{revision:int}/restore",
+    status_code=200,
+    summary="Restore all saved definitions as a save left them",
+    tags=_TAGS,
+    scope="admin",
+    example={"dryRun": True},
+)
+async def restore_saved_revision(
+    editing: Injected[Editing], revision: FromPath[int], data: JSONBody[RestoreBody] = RestoreBody()
+) -> Published:
+    """Deleted definitions return with their history; newer ones are deleted.
+
+    Segments and flags go by their current keys."""
+    changes = await service.restored_save(editing.environment, min(revision, _LATEST))
+    plan = await editing.save_all(changes, data.note, dry_run=data.dry_run)
+    return await editing.published(plan, dry_run=data.dry_run)
 
 
 @post(
@@ -262,6 +307,8 @@ async def answered_dashboard(analytics: Analytics, environment: Environment, key
 
 
 ROUTES = [
+    list_saved_revisions,
+    restore_saved_revision,
     run_report,
     run_dashboard,
     *_routes("report", SavedReports, ReportDocument),

@@ -114,6 +114,32 @@ class SavedVersions(msgspec.Struct, frozen=True):
     versions: list[SavedVersion]
 
 
+class SavedStep(msgspec.Struct, frozen=True):
+    """A version that a save wrote. deleted: the definition was deleted"""
+
+    kind: str
+    key: str
+    version: int
+    deleted: bool
+
+
+class SavedRevision(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One save. revision: its number; traits, segments and flags have numbers of their own"""
+
+    revision: int
+    author: str
+    note: str
+    saved_at: str
+    saved: list[SavedStep]
+
+
+class SavedRevisions(msgspec.Struct, frozen=True):
+    """Newest first. `next` is what `before` takes for the following page."""
+
+    revisions: list[SavedRevision]
+    next: int | None
+
+
 class SavedReports(msgspec.Struct, frozen=True):
     """All reports, by key."""
 

@@ -11,10 +11,31 @@ SELECT coalesce(max(change), 0) FROM saved_definitions WHERE environment_id = $1
 -- name: newest_definitions
 -- Deleted ones too: a key that returns continues its history.
 -- args: environment_id integer
-SELECT definition_id, version, kind, key, document, author, note, saved_at
+SELECT definition_id, version, kind, key, document, author, note, saved_at, change, revision
 FROM saved_definitions
 WHERE environment_id = $1 AND is_newest
 ORDER BY change, definition_id;
+
+-- name: definitions_after
+-- Every definition as a save left it, also deleted ones.
+-- args: environment_id integer, change integer
+SELECT DISTINCT ON (definition_id)
+    definition_id, version, kind, key, document, author, note, saved_at, change, revision
+FROM saved_definitions
+WHERE environment_id = $1 AND change <= $2
+ORDER BY definition_id, version DESC;
+
+-- name: list_saves
+-- What the newest saves before one wrote, newest first.
+-- args: environment_id integer, before integer, n integer
+-- index: saved_definitions_by_change
+SELECT definition_id, version, kind, key, document, author, note, saved_at, change, revision
+FROM saved_definitions
+WHERE environment_id = $1 AND change < $2 AND change >= coalesce(
+    (SELECT min(c) FROM (
+        SELECT DISTINCT change AS c FROM saved_definitions
+        WHERE environment_id = $1 AND change < $2 ORDER BY c DESC LIMIT $3) AS newest), 0)
+ORDER BY change DESC, kind, key, definition_id;
 
 -- name: find_saved
 -- The definition that has a key, else the one that had it last.
@@ -27,7 +48,7 @@ LIMIT 1;
 -- name: list_saved_versions
 -- Newest first.
 -- args: environment_id integer, definition_id integer
-SELECT definition_id, version, kind, key, document, author, note, saved_at
+SELECT definition_id, version, kind, key, document, author, note, saved_at, change, revision
 FROM saved_definitions
 WHERE environment_id = $1 AND definition_id = $2
 ORDER BY version DESC;
@@ -38,11 +59,11 @@ UPDATE saved_definitions SET is_newest = false
 WHERE environment_id = $1 AND definition_id = ANY ($2::integer[]) AND is_newest;
 
 -- name: append_saved_version
--- args: environment_id integer, definition_id integer, version integer, change integer, kind text, key text,
---       document json or null, author text, note text, saved_at timestamptz
+-- args: environment_id integer, definition_id integer, version integer, change integer, revision integer, kind text,
+--       key text, document json or null, author text, note text, saved_at timestamptz
 INSERT INTO saved_definitions
-    (environment_id, definition_id, version, change, kind, key, document, author, note, saved_at, is_newest)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, true);
+    (environment_id, definition_id, version, change, revision, kind, key, document, author, note, saved_at, is_newest)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, true);
 
 -- name: strongest_identifiers
 -- Of each profile the identifiers of its strongest kind. `strongest` has the kinds in order.

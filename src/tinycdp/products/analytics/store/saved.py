@@ -13,7 +13,11 @@ _SQL = load("saved", "tinycdp.products.analytics")
 
 @dataclass(frozen=True, slots=True)
 class SavedRow(Row):
-    """One version of a saved definition. document: None if it deleted the definition."""
+    """One version of a saved definition.
+
+    document  None if it deleted the definition
+    change    the save that wrote it
+    revision  of the core's definitions that it was checked with"""
 
     definition_id: int
     version: int
@@ -23,6 +27,8 @@ class SavedRow(Row):
     author: str
     note: str
     saved_at: int
+    change: int = 0
+    revision: int = 0
 
 
 async def begin_saving(connection: Connection, environment_id: int) -> None:
@@ -49,8 +55,20 @@ async def list_versions(connection: Connection, environment_id: int, definition_
     return SavedRow.every(await connection.fetch(_SQL["list_saved_versions"], environment_id, definition_id))
 
 
-async def append_versions(connection: Connection, environment_id: int, change: int, rows: Sequence[SavedRow]) -> None:
-    """Save the next version of some definitions, all by one change."""
+async def definitions_after(connection: Connection, environment_id: int, change: int) -> list[SavedRow]:
+    """Each definition as a save left it, also deleted ones."""
+    return SavedRow.every(await connection.fetch(_SQL["definitions_after"], environment_id, change))
+
+
+async def list_saves(connection: Connection, environment_id: int, before: int, n: int) -> list[SavedRow]:
+    """What the n newest saves before one wrote, newest first."""
+    return SavedRow.every(await connection.fetch(_SQL["list_saves"], environment_id, before, n))
+
+
+async def append_versions(
+    connection: Connection, environment_id: int, change: int, revision: int, rows: Sequence[SavedRow]
+) -> None:
+    """Save the next version of some definitions, all by one change, checked with a revision of the core's."""
     await connection.execute(_SQL["retire_versions"], environment_id, [row.definition_id for row in rows])
     await connection.executemany(
         _SQL["append_saved_version"],
@@ -60,6 +78,7 @@ async def append_versions(connection: Connection, environment_id: int, change: i
                 row.definition_id,
                 row.version,
                 change,
+                revision,
                 row.kind,
                 row.key,
                 row.document,
