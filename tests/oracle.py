@@ -76,7 +76,9 @@ class Oracle:
             case ir.Reference(kind="segment"):
                 return self.value(self.definitions["segment", node.key], now) is True
             case ir.Reference(kind="trait"):
-                return self.value(self.definitions["trait", node.key], now)
+                read = self.definitions["trait", node.key]
+                value = self.value(read, now)
+                return typed(value, node.type) if read.type is ir.Type.DYN else value
             case ir.Reference(kind="flag"):
                 return typed(self.flags.get(node.key), node.type)
             case ir.Seen():
@@ -468,6 +470,8 @@ def instant(text: str) -> int | None:
     except ValueError:
         return None
     if at.tzinfo is None:  # without a zone it names no instant
+        return None
+    if re.search("T24|[+-][0-9]{2}:?[6-9][0-9]$", text):  # what some versions of Python let pass
         return None
     return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 

@@ -108,16 +108,9 @@ class Compiler:
 
         If its type is known only at run time, values of any other type become unknown."""
         evaluate = self.compile(node)
-        if want is Type.DYN or self._static_type(node) is not Type.DYN:
+        if want is Type.DYN or node.type is not Type.DYN:
             return evaluate
         return evaluators.mapped(evaluate, partial(evaluators.typed, want=want, on_type_mismatch=self._listener(node)))
-
-    def _static_type(self, node: ir.Node) -> Type:
-        """The type that the node's evaluator returns; DYN if it returns plain JSON values."""
-        if isinstance(node, ir.Reference):
-            target = self.resolve((node.kind, node.key))
-            return target.type if target is not None else Type.BOOL if node.kind == "segment" else Type.DYN
-        return node.type
 
     def _number(self, node: ir.Node) -> Evaluator:
         return self._typed(node, Type.NUMBER)
@@ -127,16 +120,23 @@ class Compiler:
         return self._typed(node, node.type if node.type is not Type.DYN else Type.NUMBER)
 
     def _reference(self, node: ir.Reference) -> Evaluator:
+        """The evaluator of another definition, whose values have the node's type: if the definition's own is known
+        only at run time, others become unknown."""
         name = (node.kind, node.key)
 
         if node.kind == "flag":
             # A flag may read the request's context, so its answer is not kept with the profile's values.
-            return lambda activation, now: activation.evaluators[name](activation, now)
+            def flag(activation: Activation, now: Instant) -> Result:
+                return activation.evaluators[name](activation, now)
+
+            # Its values have the language's form, except objects, which are none of the other types.
+            return flag if node.type is Type.DYN else evaluators.mapped(flag, partial(_scalar, self._listener(node)))
 
         def reference(activation: Activation, now: Instant) -> Result:
             return activation.result(name, now)
 
-        if node.type is not Type.DYN and self._static_type(node) is Type.DYN:
+        target = self.resolve(name) if node.kind == "trait" else None
+        if node.type is not Type.DYN and target is not None and target.type is Type.DYN:
             return evaluators.mapped(
                 reference, partial(evaluators.typed, want=node.type, on_type_mismatch=self._listener(node))
             )
@@ -290,6 +290,14 @@ def _depends_on_time(node: ir.Node) -> bool:
 
 
 # Values whose type is known only at run time
+
+
+def _scalar(on_type_mismatch: Callable[[], None], value: Any) -> Any:
+    """The value unless it is an object or an array; then unknown."""
+    if type(value) in {dict, list}:
+        on_type_mismatch()
+        return None
+    return value
 
 
 def _kind(value: Any) -> type:
