@@ -129,7 +129,7 @@ class Compiler:
             def flag(activation: Activation, now: Instant) -> Result:
                 return activation.evaluators[name](activation, now)
 
-            # Its values have the language's form, except objects, which are none of the other types.
+            # Its values have the language's form, except those of an object flag, which have no other type.
             return flag if node.type is Type.DYN else evaluators.mapped(flag, partial(_scalar, self._listener(node)))
 
         def reference(activation: Activation, now: Instant) -> Result:
