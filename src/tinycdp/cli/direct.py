@@ -12,6 +12,7 @@ from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
     from tinycdp.engine.catalog import Definition
+    from tinycdp.engine.schema.tracking_plan import PlannedEvent
     from tinycdp.products.analytics.service.answering import Analytics
     from tinycdp.runtime.access.environments import EnvironmentSummary
     from tinycdp.runtime.access.keys import KeySummary
@@ -98,6 +99,11 @@ class Direct:
         from tinycdp.runtime.definitions.observed import names_of
 
         return on_database(self._settings, names_of)
+
+    def tracking_plan(self) -> "dict[str, PlannedEvent]":
+        from tinycdp.runtime.definitions.observed import plan_of
+
+        return on_database(self._settings, plan_of)
 
     def export_segment(self, wanted: "SegmentRequest", write: Callable[[bytes], object]) -> tuple[int, Instant]:
         from tinycdp.runtime.transfer.export import write_segment

@@ -48,10 +48,10 @@ def run_check(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _known(arguments: argparse.Namespace, settings: Settings) -> "tuple[Known, str]":
     """The names that are known, and why none are."""
-    from tinycdp.runtime.definitions.observed import NOTHING_KNOWN, known_of_plan
+    from tinycdp.runtime.definitions.observed import NOTHING_KNOWN, known_of_plan, read_plan
 
     if arguments.plan is not None:
-        return known_of_plan(arguments.plan), f"{arguments.plan} declares none"
+        return known_of_plan(read_plan(arguments.plan)), f"{arguments.plan} declares none"
     if settings.url is not None:
         return project_of(settings).known_names(), f"{settings.url} has received none, and its plan declares none"
     return NOTHING_KNOWN, "name a tracking plan with --plan, or a server with --url"

@@ -17,6 +17,7 @@ from tinycdp import __version__
 from tinycdp import settings as settings_module
 from tinycdp.cli import bulk, definitions, doctor, environments, keys, language, profiles, segments, server
 from tinycdp.cli.analytics import query, report
+from tinycdp.cli.codegen import command as codegen
 from tinycdp.cli.options import Misuse, Run, check_way
 from tinycdp.errors import InvalidInput, TinyCDPError
 from tinycdp.products import register_products
@@ -28,7 +29,9 @@ log = logging.getLogger(__name__)
 register_products()
 
 # In the order in which --help lists them.
-_GROUPS = (server, keys, environments, definitions, bulk, segments, profiles, language, query, report, doctor)
+_GROUPS = (
+    server, keys, environments, definitions, bulk, segments, profiles, language, codegen, query, report, doctor,
+)  # fmt: skip
 # The options that override the setting of their name.
 _OPTIONS = ("host", "port", "workers", "data_dir", "environment", "url")
 

@@ -14,6 +14,7 @@ from tinycdp.model import Instant
 
 if TYPE_CHECKING:
     from tinycdp.engine.catalog import Definition
+    from tinycdp.engine.schema.tracking_plan import PlannedEvent
     from tinycdp.runtime.access.environments import EnvironmentSummary
     from tinycdp.runtime.access.keys import KeySummary
     from tinycdp.runtime.definitions.changes import Change
@@ -51,6 +52,9 @@ class Project(Protocol):
 
     def known_names(self) -> "Known":
         """The events and properties that were observed or declared."""
+
+    def tracking_plan(self) -> "dict[str, PlannedEvent]":
+        """The entries of the tracking plan, by event."""
 
     def export_segment(self, wanted: "SegmentRequest", write: Callable[[bytes], object]) -> tuple[int, Instant]: ...
 

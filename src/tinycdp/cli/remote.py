@@ -36,6 +36,7 @@ from tinycdp.model import Instant
 
 if TYPE_CHECKING:
     from tinycdp.engine.catalog import Definition, Name
+    from tinycdp.engine.schema.tracking_plan import PlannedEvent
     from tinycdp.runtime.access.environments import EnvironmentSummary
     from tinycdp.runtime.access.keys import KeySummary
     from tinycdp.runtime.definitions.changes import Change
@@ -153,6 +154,11 @@ class Remote:
         answer = self._json("GET", "/v1/registry/names")
         events = {event: dict.fromkeys(names, Type.DYN) for event, names in answer["events"].items()}
         return Known(events, frozenset(answer["profile"]), frozenset(answer["group"]))
+
+    def tracking_plan(self) -> "dict[str, PlannedEvent]":
+        from tinycdp.runtime.definitions.observed import SavedPlan
+
+        return self._read(self._json("GET", "/v1/registry/plan"), SavedPlan).declared()
 
     def export_segment(self, wanted: "SegmentRequest", write: Callable[[bytes], object]) -> tuple[int, Instant]:
         from tinycdp.times import instant_of

@@ -1,6 +1,7 @@
 """What is known of events and profiles: observed on arrival, or declared in the plan.
 
-Shape   read_known(connection, environment, now) → Known · known_of_plan(file) → what a saved tracking plan declares
+Shape   read_known(connection, environment, now) → Known · known_of_plan(plan) → what a tracking plan declares
+        read_plan(file) → a saved tracking plan · plan_of(environment) → the current one
 Laws    a name is known because messages had it or the plan declares it, never because a definition mentions it: one
         saved misspelling must not silence the warning about it. Nothing known means that nothing is reported
 Source  docs/reference/registry.md, dsl/SPEC.md "Diagnostics"
@@ -81,12 +82,17 @@ class _SavedEntry(msgspec.Struct):
     entry: PlannedEvent | None
 
 
-class _SavedPlan(msgspec.Struct):
+class SavedPlan(msgspec.Struct):
+    """The answer of `GET /v1/registry/plan`, as far as it is read."""
+
     entries: list[_SavedEntry]
 
+    def declared(self) -> dict[str, PlannedEvent]:
+        return {one.event: one.entry for one in self.entries if one.entry is not None}
 
-def known_of_plan(path: Path) -> Known:
-    """What the tracking plan in a file declares: the answer of `GET /v1/registry/plan`, saved.
+
+def read_plan(path: Path) -> dict[str, PlannedEvent]:
+    """The entries of the tracking plan in a file: the answer of `GET /v1/registry/plan`, saved.
 
     Raises InvalidInput PLAN_UNREADABLE."""
     try:
@@ -98,12 +104,23 @@ def known_of_plan(path: Path) -> Known:
         message = f"{path}: the file is not JSON. It is what GET /v1/registry/plan answers."
         raise InvalidInput("PLAN_UNREADABLE", message) from wrong
     try:
-        plan = msgspec.convert(document, _SavedPlan)
+        return msgspec.convert(document, SavedPlan).declared()
     except msgspec.ValidationError as wrong:
-        where, fault = in_words(wrong, _SavedPlan, document)
+        where, fault = in_words(wrong, SavedPlan, document)
         message = f"{path}: {where}: {fault} The file is what GET /v1/registry/plan answers."
         raise InvalidInput("PLAN_UNREADABLE", message) from wrong
-    return _known({one.event: set(one.entry.properties) for one in plan.entries if one.entry is not None})
+
+
+async def plan_of(environment: Environment) -> dict[str, PlannedEvent]:
+    """The entries of an environment's tracking plan."""
+    async with acquired(environment.pool) as connection:
+        entries = await registry.current_plan_entries(connection, environment.id)
+    return {one.event: msgspec.convert(one.document, PlannedEvent) for one in entries}
+
+
+def known_of_plan(plan: Mapping[str, PlannedEvent]) -> Known:
+    """What a tracking plan declares."""
+    return _known({event: set(entry.properties) for event, entry in plan.items()})
 
 
 def _known(names: Mapping[str, Collection[str]]) -> Known:

@@ -1,0 +1,1 @@
+"""`codegen`: types for the SDKs, written from the tracking plan and the flags."""
