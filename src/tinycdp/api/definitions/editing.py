@@ -20,12 +20,15 @@ from tinycdp.api.definitions.schemas import (
     Trait,
 )
 from tinycdp.api.definitions.workspaces import provide_workspace
+from tinycdp.api.exposures.schemas import RecentExposures
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
 from tinycdp.engine.catalog import Definition, InvalidDefinitions
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant
 from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.decisions.exposure_stats import recent_exposures
+from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.change_set import document_of
@@ -45,11 +48,14 @@ from tinycdp.times import iso
 class Editing:
     """Reads and saves the definitions of the actor's environment."""
 
-    def __init__(self, actor: Actor, environment: Environment, catalogs: Catalogs, event_names: EventNames) -> None:
+    def __init__(
+        self, actor: Actor, environment: Environment, catalogs: Catalogs, event_names: EventNames, exposures: Exposures
+    ) -> None:
         self.actor = actor
         self.environment = environment
         self.catalogs = catalogs
         self._event_names = event_names
+        self._exposures = exposures
 
     async def workspace(self) -> Workspace:
         """The definitions as they are now."""
@@ -93,6 +99,15 @@ class Editing:
         (found,) = await self.describe(workspace, [definition])
         meaning = workspaces.understand_definition(workspace, definition)
         found.diagnostics, found.cost = meaning.diagnostics, as_schema(meaning.cost, Cost)
+        return found
+
+    async def show(self, kind: Kind, name: str) -> Described:
+        """One definition, with its meaning and cost; a flag with its exposures of this week."""
+        found = await self.find(kind, name)
+        if isinstance(found, Flag):
+            await self._exposures.flush()
+            recent = await recent_exposures(self.environment, self.catalogs, name)
+            found.exposures = as_schema(recent, RecentExposures) if recent is not None else None
         return found
 
     async def describe(self, workspace: Workspace, definitions: list[Definition]) -> list[Described]:
@@ -157,9 +172,10 @@ def provide_editing(
     environment: Injected[Environment],
     catalogs: Injected[Catalogs],
     event_names: Injected[EventNames],
+    exposures: Injected[Exposures],
 ) -> Editing:
     """The Editing of a request's actor."""
-    return Editing(actor, environment, catalogs, event_names)
+    return Editing(actor, environment, catalogs, event_names, exposures)
 
 
 def _is(found: dict[str, Any], change: Change) -> bool:

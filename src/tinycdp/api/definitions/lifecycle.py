@@ -1,6 +1,6 @@
-"""The lifecycle of definitions: publish together, rename, compare, restore.
+"""The lifecycle of definitions: publish together, compare, restore.
 
-Shape   POST /v1/admin/publish; for each kind versions, impact, rename and restore; revisions with their differences
+Shape   POST /v1/admin/publish and promote; revisions with their differences
 Laws    each change is one atomic revision, with its author and a note. With `dryRun` nothing is saved, and the errors
         are those of a real publish
 Errors  400 with every diagnostic · 404 NOT_FOUND, REVISION_NOT_FOUND · 409 KEY_EXISTS, VERSION_CONFLICT, REFERENCED
@@ -12,29 +12,24 @@ from typing import Annotated
 
 import msgspec
 from litestar import get, post
-from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from tinycdp.api.definitions.editing import Editing
-from tinycdp.api.definitions.routes import KINDS
+from tinycdp.api.definitions.routes import LATEST, version_number
 from tinycdp.api.definitions.schemas import (
     ChangeBody,
     Changed,
-    DefinitionVersions,
     Differences,
-    Impact,
     PromoteBody,
     PublishBody,
     Published,
-    RenameBody,
     RestoreBody,
     Revision,
     RevisionDetail,
     Revisions,
-    Version,
 )
 from tinycdp.api.http import auth
-from tinycdp.api.http.params import IfMatch, Limit, version_of
+from tinycdp.api.http.params import Limit
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest
 from tinycdp.api.http.responses import as_schema
@@ -44,15 +39,12 @@ from tinycdp.runtime.definitions import publish as definitions
 from tinycdp.runtime.definitions.change_set import every_kind, read_change
 from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.promotion import read_selection
-from tinycdp.runtime.definitions.unknown import unknown
-from tinycdp.runtime.definitions.workspace import Kind, Workspace, impact_of
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
 from tinycdp.store import definitions as store
 from tinycdp.store.database.pool import acquired
 from tinycdp.times import iso, iso_or_none
 
-_LATEST = 2**31 - 1
 MOST_CHANGES = 1_000
 
 
@@ -130,95 +122,6 @@ async def promote(
     return await editing.published(plan, dry_run=data.dry_run)
 
 
-def _routes(kind: Kind) -> list[HTTPRouteHandler]:
-    path, noun, tags = f"/v1/admin/{kind}s/{{name:str}}", kind.capitalize(), ["Definitions"]
-
-    @get(
-        f"{path}/versions",
-        operation_id=f"list{noun}Versions",
-        summary=f"List the versions of a {kind}, newest first",
-        tags=tags,
-        scope="admin",
-    )
-    async def list_versions(environment: Injected[Environment], name: FromPath[str]) -> DefinitionVersions:
-        """Finds deleted definitions too, and former keys."""
-        found = await revisions.versions(environment, kind, name)
-        return DefinitionVersions(as_schema(found, list[Version]))
-
-    @get(
-        f"{path}/impact",
-        operation_id=f"get{noun}Impact",
-        summary=f"Show what depends on a {kind}, and what it depends on",
-        tags=tags,
-        scope="admin",
-    )
-    async def get_impact(workspace: Injected[Workspace], name: FromPath[str]) -> Impact:
-        if workspace.find((kind, name)) is None:
-            raise unknown(kind, name, workspace.head.definitions)
-        return as_schema(impact_of(workspace, (kind, name)), Impact)
-
-    @post(
-        f"{path}/rename",
-        status_code=200,
-        operation_id=f"rename{noun}",
-        summary=f"Rename a {kind}, and rewrite all references to it",
-        tags=tags,
-        scope="admin",
-        example={"key": "loyal"},
-    )
-    async def rename(
-        editing: Injected[Editing], name: FromPath[str], data: JSONBody[RenameBody], if_match: IfMatch = None
-    ) -> Published:
-        plan = await definitions.rename(
-            editing.environment,
-            kind,
-            name,
-            data.key,
-            Edit(
-                editing.actor.name,
-                editing.environment.now(),
-                data.note,
-                expected_version=version_of(if_match),
-                dry_run=data.dry_run,
-            ),
-        )
-        return await editing.published(plan, dry_run=data.dry_run)
-
-    @post(
-        f"{path}/versions/{{version:int}}/restore",
-        status_code=200,
-        operation_id=f"restore{noun}",
-        summary=f"Restore an older version of a {kind}",
-        tags=tags,
-        scope="admin",
-        example={"note": "as it was"},
-    )
-    async def restore_version(
-        editing: Injected[Editing],
-        name: FromPath[str],
-        version: FromPath[int],
-        if_match: IfMatch = None,
-        data: JSONBody[RestoreBody] = RestoreBody(),
-    ) -> Published:
-        """Other definitions go by their current keys. A deleted one returns with its id and salt."""
-        plan = await definitions.restore_version(
-            editing.environment,
-            kind,
-            name,
-            _number(version),
-            Edit(
-                editing.actor.name,
-                editing.environment.now(),
-                data.note,
-                expected_version=version_of(if_match),
-                dry_run=data.dry_run,
-            ),
-        )
-        return await editing.published(plan, dry_run=data.dry_run)
-
-    return [list_versions, get_impact, rename, restore_version]
-
-
 @get(
     "/v1/admin/revisions",
     summary="List the revisions, newest first",
@@ -227,7 +130,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
 )
 async def list_revisions(
     environment: Injected[Environment],
-    before: Annotated[int, QueryParameter(ge=0, le=_LATEST, description="older than this revision")] = _LATEST,
+    before: Annotated[int, QueryParameter(ge=0, le=LATEST, description="older than this revision")] = LATEST,
     limit: Limit = 50,
 ) -> Revisions:
     async with acquired(environment.pool) as connection:
@@ -252,7 +155,7 @@ async def list_revisions(
     scope="admin",
 )
 async def get_revision(environment: Injected[Environment], revision: FromPath[int]) -> RevisionDetail:
-    return as_schema(await revisions.revision(environment, _number(revision)), RevisionDetail)
+    return as_schema(await revisions.revision(environment, version_number(revision)), RevisionDetail)
 
 
 @post(
@@ -269,7 +172,7 @@ async def restore_revision(
     """Deleted definitions return with their id and salt; newer ones are deleted."""
     plan = await definitions.restore(
         editing.environment,
-        _number(revision),
+        version_number(revision),
         Edit(editing.actor.name, editing.environment.now(), data.note, dry_run=data.dry_run),
     )
     return await editing.published(plan, dry_run=data.dry_run)
@@ -284,22 +187,16 @@ async def restore_revision(
 )
 async def diff_revisions(
     environment: Injected[Environment],
-    since: Annotated[int, QueryParameter(name="from", ge=0, le=_LATEST, description="0 is before all definitions")],
-    until: Annotated[int, QueryParameter(name="to", ge=0, le=_LATEST)],
+    since: Annotated[int, QueryParameter(name="from", ge=0, le=LATEST, description="0 is before all definitions")],
+    until: Annotated[int, QueryParameter(name="to", ge=0, le=LATEST)],
 ) -> Differences:
     changes = await revisions.difference(environment, since, until)
     return Differences(since, until, as_schema(changes, list[Changed]))
 
 
-def _number(number: int) -> int:
-    """The number, limited to what a column can hold: there are no revisions beyond."""
-    return min(max(number, -1), _LATEST)
-
-
 ROUTES = [
     publish,
     promote,
-    *(route for kind in KINDS for route in _routes(kind)),
     list_revisions,
     get_revision,
     restore_revision,

@@ -1,21 +1,20 @@
 """Traits, segments and flags, one by one.
 
-Shape   the same five routes for each kind; lifecycle.py has publishing, renaming and history
-Laws    a save is all or nothing, and its answer is what GET answers next; with `dryRun` nothing is saved, and the
-        answer is that of a publish. PUT and DELETE take If-Match with the version to replace. Warnings do not prevent
-        a save
-Errors  400 with every diagnostic · 404 NOT_FOUND · 409 KEY_EXISTS, VERSION_CONFLICT, REFERENCED
+Shape   for each kind the routes of kinds.py, creating one, and its impact; lifecycle.py has publishing and revisions
+Laws    the answer of a save is what GET answers next. Warnings do not prevent a save
+Errors  400 with every diagnostic, and those of kinds.py
 Source  docs/reference/definitions.md
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
-from litestar import delete, get, post, put
+from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 
 from tinycdp.api.definitions.editing import Editing
+from tinycdp.api.definitions.kinds import DefinitionKind, routes_of, save
 from tinycdp.api.definitions.schemas import (
     Backfill,
     BackfillProgress,
@@ -23,33 +22,36 @@ from tinycdp.api.definitions.schemas import (
     CreatedFlag,
     CreatedSegment,
     CreatedTrait,
-    Deleted,
+    DefinitionVersions,
     ExpressionDocument,
     Flag,
     FlagDocument,
     Flags,
+    Impact,
     Published,
+    RenameBody,
+    RestoreBody,
     Segment,
     SegmentDocument,
     Segments,
     Trait,
     Traits,
+    Version,
 )
-from tinycdp.api.exposures.schemas import RecentExposures
-from tinycdp.api.http.params import AfterProfile, DryRun, IfMatch, Limit, SaveNote, version_of
+from tinycdp.api.http.params import AfterProfile, DryRun, Limit, SaveNote
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import ExactResponse, as_schema, etag
+from tinycdp.api.http.responses import ExactResponse, as_schema
 from tinycdp.api.profiles.schemas import ProfileSummary
 from tinycdp.api.segments.schemas import Member, Members
-from tinycdp.errors import InvalidInput
-from tinycdp.runtime.decisions.exposure_stats import recent_exposures
-from tinycdp.runtime.decisions.exposures import Exposures
+from tinycdp.runtime.definitions import publish, revisions
 from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.change_set import read_change
 from tinycdp.runtime.definitions.changes import Change
+from tinycdp.runtime.definitions.publish import PublishPlan
 from tinycdp.runtime.definitions.unknown import unknown
-from tinycdp.runtime.definitions.workspace import Kind
+from tinycdp.runtime.definitions.workspace import Kind, Workspace, impact_of
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles.segment_history import memberships_as_of
 from tinycdp.runtime.profiles.views import summary_of
@@ -58,7 +60,7 @@ from tinycdp.store import memberships as membership_store
 from tinycdp.store.database.pool import acquired, snapshot
 from tinycdp.times import iso, iso_or_none
 
-KINDS: tuple[Kind, ...] = ("trait", "segment", "flag")
+LATEST = 2**31 - 1
 
 _EXAMPLES: dict[Kind, dict[str, Any]] = {
     "trait": {"key": "orders_90d", "expression": "events.purchase.count_90d"},
@@ -67,98 +69,96 @@ _EXAMPLES: dict[Kind, dict[str, Any]] = {
 }
 
 
-def _routes(kind: Kind, one: Any, many: Any, created: Any, document: Any) -> list[HTTPRouteHandler]:
-    """The routes of a kind: its structs for one, for many and for a new one, and the document to save."""
-    path, noun, tags = f"/v1/admin/{kind}s", kind.capitalize(), ["Definitions"]
-    example = _EXAMPLES[kind]
+class _CoreKind(DefinitionKind):
+    """Traits, segments or flags."""
 
-    @get(path, operation_id=f"list{noun}s", summary=f"List all {kind}s", tags=tags, scope="admin")
-    async def list_definitions(editing: Injected[Editing]) -> many:
+    prefix = "/v1/admin"
+    tags: ClassVar = ["Definitions"]
+    reads = "admin"
+    versions = DefinitionVersions
+    about_one = "with its meaning and cost"
+    about_renaming = "all references to it"
+    about_restoring = "Other definitions go by their current keys. A deleted one returns with its id and salt."
+    rename_example = "loyal"
+
+    def __init__(self, kind: Kind, one: Any, many: Any, document: Any) -> None:
+        super().__init__(kind)
+        self.kind: Kind = kind
+        self.one, self.many, self.document = one, many, document
+        self.whole_example = _EXAMPLES[kind]
+        self.example = {name: value for name, value in self.whole_example.items() if name != "key"}
+
+    async def list_all(self, editing: Editing) -> Any:
         workspace = await editing.workspace()
-        described = await editing.describe(workspace, workspace.of_kind(kind))
-        return many(described, workspace.catalog.head)
+        described = await editing.describe(workspace, workspace.of_kind(self.kind))
+        return self.many(described, workspace.catalog.head)
 
-    @get(
-        f"{path}/{{name:str}}",
-        operation_id=f"get{noun}",
-        summary=f"Show one {kind}, with its meaning and cost",
-        tags=tags,
-        scope="admin",
-    )
-    async def get_definition(
-        editing: Injected[Editing], exposures: Injected[Exposures], name: FromPath[str]
-    ) -> ExactResponse[one]:
-        found = await editing.find(kind, name)
-        if isinstance(found, Flag):
-            await exposures.flush()
-            recent = await recent_exposures(editing.environment, editing.catalogs, name)
-            found.exposures = as_schema(recent, RecentExposures) if recent is not None else None
-        return ExactResponse(found, headers=etag(found.version))
+    async def show(self, editing: Editing, key: str) -> Any:
+        return await editing.show(self.kind, key)
+
+    def read(self, key: str, body: Any) -> Change:
+        return read_change(self.kind, {**body, "key": key})
+
+    async def saved(self, editing: Editing, key: str, plan: PublishPlan) -> Any:
+        found = await editing.find(self.kind, key)
+        found.revision, found.backfilling = plan.revision, plan.backfilling
+        return found
+
+    async def list_versions(self, environment: Environment, key: str) -> Any:
+        return DefinitionVersions(as_schema(await revisions.versions(environment, self.kind, key), list[Version]))
+
+    async def rename(self, editing: Editing, key: str, body: RenameBody, expects: int | None) -> PublishPlan:
+        return await publish.rename(editing.environment, self.kind, key, body.key, _edit(editing, body, expects))
+
+    async def restore(
+        self, editing: Editing, key: str, version: int, body: RestoreBody, expects: int | None
+    ) -> PublishPlan:
+        edit, number = _edit(editing, body, expects), version_number(version)
+        return await publish.restore_version(editing.environment, self.kind, key, number, edit)
+
+
+def _edit(editing: Editing, body: RenameBody | RestoreBody, expects: int | None) -> Edit:
+    now = editing.environment.now()
+    return Edit(editing.actor.name, now, body.note, expected_version=expects, dry_run=body.dry_run)
+
+
+def _routes(kind: _CoreKind, created: Any, document: Any) -> list[HTTPRouteHandler]:
+    """The routes of a kind: those of every kind, creating one, and its impact."""
+    name = kind.kind
 
     @post(
-        path,
-        operation_id=f"create{noun}",
-        summary=f"Create a {kind}",
-        tags=tags,
+        kind.path,
+        operation_id=f"create{kind.noun}",
+        summary=f"Create a {name}",
+        tags=kind.tags,
         scope="admin",
-        example=example,
+        example=kind.whole_example,
         also={200: "a dry run"},
     )
     async def create_definition(
         editing: Injected[Editing], data: JSONBody[document], note: SaveNote = "", dry_run: DryRun = False
     ) -> ExactResponse[created | Published]:
         """A dry run answers with 200, as `publish` does."""
-        change = msgspec.structs.replace(read_change(kind, data), expects=0)
-        answer = await _save(editing, kind, change, note, dry_run=dry_run)
+        change = msgspec.structs.replace(read_change(name, data), expects=0)
+        answer = await save(kind, editing, change, note, dry_run=dry_run)
         if dry_run:
             return answer
-        answer.content = created(**msgspec.structs.asdict(answer.content), **{kind: answer.content})
+        answer.content = created(**msgspec.structs.asdict(answer.content), **{name: answer.content})
         return answer
 
-    @put(
-        f"{path}/{{name:str}}",
-        operation_id=f"put{noun}",
-        summary=f"Create a {kind}, or replace it",
-        tags=tags,
-        scope="admin",
-        example={name: value for name, value in example.items() if name != "key"},
-        also={201: "it was created"},
-    )
-    async def put_definition(
-        editing: Injected[Editing],
-        name: FromPath[str],
-        data: JSONBody[document],
-        if_match: IfMatch = None,
-        note: SaveNote = "",
-        dry_run: DryRun = False,
-    ) -> ExactResponse[one | Published]:
-        """A dry run answers with 200, as `publish` does."""
-        if data.setdefault("key", name) != name:
-            message = f"$.key: expected {name!r} as in the path. To rename it, POST {path}/{name}/rename."
-            raise InvalidInput("KEY_MISMATCH", message, path="$.key")
-        change = msgspec.structs.replace(read_change(kind, data), expects=version_of(if_match))
-        return await _save(editing, kind, change, note, dry_run=dry_run)
-
-    @delete(
-        f"{path}/{{name:str}}",
-        status_code=200,
-        operation_id=f"delete{noun}",
-        summary=f"Delete a {kind} that nothing refers to",
-        tags=tags,
+    @get(
+        f"{kind.path}/{{name:str}}/impact",
+        operation_id=f"get{kind.noun}Impact",
+        summary=f"Show what depends on a {name}, and what it depends on",
+        tags=kind.tags,
         scope="admin",
     )
-    async def delete_definition(
-        editing: Injected[Editing],
-        name: FromPath[str],
-        if_match: IfMatch = None,
-        note: SaveNote = "",
-        dry_run: DryRun = False,
-    ) -> Deleted:
-        change = Change(kind=kind, key=name, document=None, expects=version_of(if_match))
-        plan = await editing.save(change, note, dry_run=dry_run)
-        return Deleted(name, plan.revision, plan.backfilling, dry_run)
+    async def get_impact(workspace: Injected[Workspace], name: FromPath[str]) -> Impact:
+        if workspace.find((kind.kind, name)) is None:
+            raise unknown(kind.kind, name, workspace.head.definitions)
+        return as_schema(impact_of(workspace, (kind.kind, name)), Impact)
 
-    return [list_definitions, get_definition, create_definition, put_definition, delete_definition]
+    return [*routes_of(kind), create_definition, get_impact]
 
 
 @get(
@@ -216,20 +216,15 @@ async def list_backfills(environment: Injected[Environment], limit: Limit = 20) 
     )
 
 
-async def _save(editing: Editing, kind: Kind, change: Change, note: str, *, dry_run: bool) -> ExactResponse[Any]:
-    plan = await editing.save(change, note, dry_run=dry_run)
-    if dry_run:
-        return ExactResponse(await editing.published(plan, dry_run=True), status_code=200)
-    found = await editing.find(kind, change.key)
-    found.revision, found.backfilling = plan.revision, plan.backfilling
-    status = 201 if plan.steps[0].action == "create" else 200
-    return ExactResponse(found, status_code=status, headers=etag(found.version))
+def version_number(number: int) -> int:
+    """The number, limited to what a column can hold: there are no versions and revisions beyond."""
+    return min(max(number, -1), LATEST)
 
 
 ROUTES = [
-    *_routes("trait", Trait, Traits, CreatedTrait, ExpressionDocument),
-    *_routes("segment", Segment, Segments, CreatedSegment, SegmentDocument),
-    *_routes("flag", Flag, Flags, CreatedFlag, FlagDocument),
+    *_routes(_CoreKind("trait", Trait, Traits, ExpressionDocument), CreatedTrait, ExpressionDocument),
+    *_routes(_CoreKind("segment", Segment, Segments, SegmentDocument), CreatedSegment, SegmentDocument),
+    *_routes(_CoreKind("flag", Flag, Flags, FlagDocument), CreatedFlag, FlagDocument),
     list_members,
     list_backfills,
 ]

@@ -1,25 +1,21 @@
 """Saved reports, metrics, derived events and dashboards.
 
-Shape   the same routes for each kind, as for segments; POST …/reports/{key}/run answers a report
-Laws    a save is one publish: all or nothing, with its author and a note. With `dryRun` nothing is saved, and the
-        answer is that of a publish. PUT and DELETE take If-Match with the version to replace
-Errors  400 with the path of each mistake · 404 NOT_FOUND · 409 KEY_EXISTS, VERSION_CONFLICT, REFERENCED
+Shape   the routes of every kind of definition; saves with their restoring; POST …/reports/{key}/run answers a report
+Errors  those of api/definitions/kinds.py
 Source  docs/reference/analytics-definitions.md
 """
 
 from typing import Annotated, Any
 
 import msgspec
-from litestar import delete, get, post, put
-from litestar.handlers import HTTPRouteHandler
+from litestar import get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from tinycdp.api.definitions.editing import Editing
-from tinycdp.api.definitions.schemas import Deleted, NamedDefinition, Published, RenameBody, RestoreBody
-from tinycdp.api.http.params import DryRun, IfMatch, Limit, SaveNote, version_of
+from tinycdp.api.definitions.kinds import DefinitionKind, routes_of
+from tinycdp.api.definitions.schemas import NamedDefinition, Published, RenameBody, RestoreBody
+from tinycdp.api.http.params import Limit
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import ExactResponse, etag
-from tinycdp.errors import InvalidInput
 from tinycdp.products.analytics.answers.schemas import Answer
 from tinycdp.products.analytics.definitions.checks import check
 from tinycdp.products.analytics.definitions.documents import written
@@ -52,6 +48,7 @@ from tinycdp.products.analytics.service.dashboards import answered_report, answe
 from tinycdp.products.analytics.service.saved import SavedEntry
 from tinycdp.runtime.definitions.change_set import read_change, read_key
 from tinycdp.runtime.definitions.changes import Change
+from tinycdp.runtime.definitions.publish import PublishPlan
 from tinycdp.runtime.definitions.workspace import names_of
 from tinycdp.runtime.environment import Environment
 from tinycdp.times import iso
@@ -69,152 +66,61 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
 _CALLED = {"event": "derived event"}
 
 
-def _routes(kind: str, many: Any, document: Any) -> list[HTTPRouteHandler]:
-    """The routes of a kind: its struct for many, and the document to save."""
-    path, called = f"/v1/analytics/{kind}s", _CALLED.get(kind, kind)
-    noun = "".join(word.capitalize() for word in called.split())
+class _SavedKind(DefinitionKind):
+    """Reports, metrics, derived events or dashboards."""
 
-    @get(path, operation_id=f"list{noun}s", summary=f"List all {called}s", tags=_TAGS, scope="read")
-    async def list_definitions(environment: Injected[Environment]) -> many:
-        return many([_answer(one) for one in await service.listed(environment, kind)])
-
-    @get(
-        f"{path}/{{name:str}}",
-        operation_id=f"get{noun}",
-        summary=f"Show one {called}, with its warnings",
-        tags=_TAGS,
-        scope="read",
+    prefix = "/v1/analytics"
+    tags = _TAGS
+    reads = "read"
+    one = SavedDefinition
+    versions = SavedVersions
+    about_one = "with its warnings"
+    about_renaming = "what names it"
+    about_restoring = (
+        "Other definitions go by their current keys. A deleted one returns with its history.\n\n"
+        "A version that deleted the definition deletes it again."
     )
-    async def get_definition(editing: Injected[Editing], name: FromPath[str]) -> ExactResponse[SavedDefinition]:
-        saved = await _one(editing, kind, name)
-        return ExactResponse(saved, headers=etag(saved.version))
+    rename_example = "weekly_buyers"
 
-    @put(
-        f"{path}/{{name:str}}",
-        operation_id=f"put{noun}",
-        summary=f"Create a {called}, or replace it",
-        tags=_TAGS,
-        scope="admin",
-        example=_EXAMPLES[kind],
-        also={201: "it was created"},
-    )
-    async def put_definition(
-        editing: Injected[Editing],
-        name: FromPath[str],
-        data: JSONBody[document],
-        if_match: IfMatch = None,
-        note: SaveNote = "",
-        dry_run: DryRun = False,
-    ) -> ExactResponse[SavedDefinition | Published]:
-        """A dry run answers with 200, as `publish` does."""
-        if data.key not in ("", name):
-            message = f"$.key: expected {name!r} as in the path. To rename it, POST {path}/{name}/rename."
-            raise InvalidInput("KEY_MISMATCH", message, path="$.key")
-        change = read_change(kind, {**written(data), "key": name})
-        change = msgspec.structs.replace(change, expects=version_of(if_match))
-        plan = await editing.save(change, note, dry_run=dry_run)
-        if dry_run:
-            return ExactResponse(await editing.published(plan, dry_run=True), status_code=200)
-        saved = await _one(editing, kind, name)
-        status = 201 if plan.steps[0].action == "create" else 200
-        return ExactResponse(saved, status_code=status, headers=etag(saved.version))
+    def __init__(self, kind: str, many: Any, document: Any) -> None:
+        super().__init__(kind, _CALLED.get(kind, kind))
+        self.many, self.document, self.example = many, document, _EXAMPLES[kind]
 
-    @delete(
-        f"{path}/{{name:str}}",
-        status_code=200,
-        operation_id=f"delete{noun}",
-        summary=f"Delete a {called} that nothing refers to",
-        tags=_TAGS,
-        scope="admin",
-    )
-    async def delete_definition(
-        editing: Injected[Editing],
-        name: FromPath[str],
-        if_match: IfMatch = None,
-        note: SaveNote = "",
-        dry_run: DryRun = False,
-    ) -> Deleted:
-        change = Change(kind=kind, key=name, document=None, expects=version_of(if_match))
-        plan = await editing.save(change, note, dry_run=dry_run)
-        return Deleted(name, plan.revision, plan.backfilling, dry_run)
+    async def list_all(self, editing: Editing) -> Any:
+        return self.many([_answer(one) for one in await service.listed(editing.environment, self.name)])
 
-    @get(
-        f"{path}/{{name:str}}/versions",
-        operation_id=f"list{noun}Versions",
-        summary=f"List the versions of a {called}, newest first",
-        tags=_TAGS,
-        scope="read",
-    )
-    async def list_versions(environment: Injected[Environment], name: FromPath[str]) -> SavedVersions:
-        """Finds deleted definitions too, and former keys."""
+    async def show(self, editing: Editing, key: str) -> SavedDefinition:
+        one = await service.found(editing.environment, self.name, key)
+        documents = await service.plain_documents(editing.environment)
+        names = names_of(await editing.workspace(), editing.environment.now())
+        warnings = [SavedWarning(w.path, w.message) for w in check(documents, names, [(self.name, key)])]
+        return msgspec.structs.replace(_answer(one), warnings=warnings)
+
+    def read(self, key: str, body: Any) -> Change:
+        return read_change(self.name, {**written(body), "key": key})
+
+    async def saved(self, editing: Editing, key: str, plan: PublishPlan) -> SavedDefinition:
+        return await self.show(editing, key)
+
+    async def list_versions(self, environment: Environment, key: str) -> SavedVersions:
         return SavedVersions(
             [
                 SavedVersion(row.version, row.key, row.document, iso(row.saved_at), row.author, row.note)
-                for row in await service.versions_of(environment, kind, name)
+                for row in await service.versions_of(environment, self.name, key)
             ]
         )
 
-    @post(
-        f"{path}/{{name:str}}/rename",
-        status_code=200,
-        operation_id=f"rename{noun}",
-        summary=f"Rename a {called}, and rewrite what names it",
-        tags=_TAGS,
-        scope="admin",
-        example={"key": "weekly_buyers"},
-    )
-    async def rename(
-        editing: Injected[Editing], name: FromPath[str], data: JSONBody[RenameBody], if_match: IfMatch = None
-    ) -> Published:
-        read_key(kind, data.key, "$.key")
-        one = await service.found(editing.environment, kind, name)
-        change = Change(
-            kind=kind, key=data.key, document=one.row.document, expects=version_of(if_match), was=one.row.key
-        )
-        plan = await editing.save(change, data.note, dry_run=data.dry_run)
-        return await editing.published(plan, dry_run=data.dry_run)
+    async def rename(self, editing: Editing, key: str, body: RenameBody, expects: int | None) -> PublishPlan:
+        read_key(self.name, body.key, "$.key")
+        row = (await service.found(editing.environment, self.name, key)).row
+        change = Change(kind=self.name, key=body.key, document=row.document, expects=expects, was=row.key)
+        return await editing.save(change, body.note, dry_run=body.dry_run)
 
-    @post(
-        f"{path}/{{name:str}}/versions/{{version:int}}/restore",
-        status_code=200,
-        operation_id=f"restore{noun}",
-        summary=f"Restore an older version of a {called}",
-        tags=_TAGS,
-        scope="admin",
-        example={"note": "as it was"},
-    )
-    async def restore_version(
-        editing: Injected[Editing],
-        name: FromPath[str],
-        version: FromPath[int],
-        if_match: IfMatch = None,
-        data: JSONBody[RestoreBody] = RestoreBody(),
-    ) -> Published:
-        """Other definitions go by their current keys. A deleted one returns with its history.
-
-        A version that deleted the definition deletes it again."""
-        change = await service.restored_version(editing.environment, kind, name, version)
-        change = msgspec.structs.replace(change, expects=version_of(if_match))
-        plan = await editing.save(change, data.note, dry_run=data.dry_run)
-        return await editing.published(plan, dry_run=data.dry_run)
-
-    return [
-        list_definitions,
-        get_definition,
-        put_definition,
-        delete_definition,
-        list_versions,
-        rename,
-        restore_version,
-    ]
-
-
-async def _one(editing: Editing, kind: str, key: str) -> SavedDefinition:
-    one = await service.found(editing.environment, kind, key)
-    documents = await service.plain_documents(editing.environment)
-    names = names_of(await editing.workspace(), editing.environment.now())
-    warnings = [SavedWarning(w.path, w.message) for w in check(documents, names, [(kind, key)])]
-    return msgspec.structs.replace(_answer(one), warnings=warnings)
+    async def restore(
+        self, editing: Editing, key: str, version: int, body: RestoreBody, expects: int | None
+    ) -> PublishPlan:
+        change = await service.restored_version(editing.environment, self.name, key, version)
+        return await editing.save(msgspec.structs.replace(change, expects=expects), body.note, dry_run=body.dry_run)
 
 
 def _answer(one: SavedEntry) -> SavedDefinition:
@@ -311,8 +217,8 @@ ROUTES = [
     restore_saved_revision,
     run_report,
     run_dashboard,
-    *_routes("report", SavedReports, ReportDocument),
-    *_routes("metric", SavedMetrics, MetricDocument),
-    *_routes("event", SavedEvents, EventDocument),
-    *_routes("dashboard", SavedDashboards, DashboardDocument),
+    *routes_of(_SavedKind("report", SavedReports, ReportDocument)),
+    *routes_of(_SavedKind("metric", SavedMetrics, MetricDocument)),
+    *routes_of(_SavedKind("event", SavedEvents, EventDocument)),
+    *routes_of(_SavedKind("dashboard", SavedDashboards, DashboardDocument)),
 ]
