@@ -231,6 +231,11 @@ async def stage_identifiers(
     )
 
 
+async def list_staged(connection: Connection, environment_id: int, edit_id: int, segment_id: int, now: int) -> None:
+    """Make the identifiers of an edit the list of a new segment."""
+    await connection.execute(_SQL["list_staged"], environment_id, edit_id, segment_id, now, timeout=600)
+
+
 async def stage_members(
     connection: Connection, environment_id: int, edit_id: int, fingerprint: int, strongest: Sequence[str], now: int
 ) -> int:

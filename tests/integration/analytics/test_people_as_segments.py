@@ -10,6 +10,8 @@ from clickhouse_engine import Engine
 from serving import ManualClock
 from tinycdp.model import DAY_MS
 from tinycdp.products.analytics.store.clickhouse import ClickHouse
+from tinycdp.store import memberships
+from tinycdp.store.database.pool import Connection
 from tinycdp.times import iso
 
 NOON = 1_772_366_400_000  # 2026-03-01T12:00Z
@@ -87,3 +89,28 @@ async def test_what_the_language_cannot_say_is_refused_with_the_reason(shop: Ana
     people = {**BIG, "people": "segments.vip && profile.country == 'DE'", "series": [{"event": "*"}]}
     live = await save(shop, key="x", live=True, question=people)
     assert live["rule"] == 'events.any.unique_days_7d >= 1 && segments.vip && profile.country == "DE"'
+
+
+async def test_a_save_that_is_interrupted_leaves_nothing_and_can_be_sent_again(
+    shop: Analysed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.track(purchase("ada", NOON - 1000, 5), purchase("bob", NOON - 1000, 6))
+    for function in ("list_staged", "stage_identifiers", "forget_edits"):
+        whole = getattr(memberships, function)
+
+        async def killed(connection: Connection, *given: Any, whole: Any = whole, **options: Any) -> None:
+            await whole(connection, *given, **options)
+            await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(memberships, function, killed)
+            answer = await shop.app.admin.post(
+                "/v1/analytics/segments", json={"question": BIG, "cell": CELL, "key": f"after_{function}"}
+            )
+            assert answer.status_code >= 500, answer.text
+        found = (await shop.app.admin.get("/v1/admin/segments")).json()["segments"]
+        saved = f"after_{function}" in {one["key"] for one in found}
+        assert saved == (function == "forget_edits")  # the only one after the commit
+        if not saved:
+            await save(shop, key=f"after_{function}")
+        assert await members(shop, f"after_{function}") == {"ada", "bob"}

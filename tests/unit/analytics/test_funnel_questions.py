@@ -12,7 +12,8 @@ from tinycdp.products.analytics.compile.behind import people_of
 from tinycdp.products.analytics.compile.funnels.plan import FunnelPlan
 from tinycdp.products.analytics.compile.questions import compile_question
 from tinycdp.products.analytics.compile.world import World
-from tinycdp.products.analytics.questions.schemas import Cell, Question
+from tinycdp.products.analytics.questions.cells import Cell
+from tinycdp.products.analytics.questions.schemas import Question
 
 NOW = 1_772_366_400_000
 WORLD = World(1, "UTC", NOW, False, Scope(events={"a": {"tag": Type.STRING}, "b": {"tag": Type.STRING}}))

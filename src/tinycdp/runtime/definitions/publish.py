@@ -2,7 +2,7 @@
 
 Shape   publish(environment, changes, edit) saves all changes as one revision, or none. rename, restore and
         restore_version compute their changes and publish them. With dry_run nothing is saved.
-        finish_backfilling makes a backfilled revision live
+        finish_backfilling makes a backfilled revision live. `lists` gives new static segments their first list
 Laws    a rename keeps id, salt and meaning, and rewrites references: no membership changes, nothing backfills.
         A restored definition returns under its old id. An abandoned rule backfills like any change; one that still
         serves is kept: restoring the revision before a backfill cancels it.
@@ -15,11 +15,11 @@ Source  docs/decisions/0009-live-and-candidate.md, 0017-preview-and-replay.md
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
-from tinycdp.engine.catalog import Catalog, Definition
+from tinycdp.engine.catalog import Catalog, Definition, Name
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.definitions.catalogs import compile_catalog, definitions_at, read_definition
@@ -49,9 +49,12 @@ from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import announce_revision
 from tinycdp.store import definitions as store
+from tinycdp.store import memberships as membership_store
 from tinycdp.store.database.pool import Connection, acquired, transaction
 
 LONGEST_NOTE = 1_000
+#: By the name of a segment, the edit whose identifiers it lists from the beginning.
+StagedLists: TypeAlias = Mapping[Name, int]
 #: How often a publish may lose against another one, before it takes the lock at its beginning.
 _TRIES = 3
 
@@ -90,18 +93,24 @@ async def apply_documents(
 
 
 async def publish(
-    environment: Environment, changes: Sequence[Change], edit: Edit, *, prune: bool = False
+    environment: Environment,
+    changes: Sequence[Change],
+    edit: Edit,
+    *,
+    prune: bool = False,
+    lists: StagedLists | None = None,
 ) -> PublishPlan:
     """Save the changes as one revision. Nothing is saved if any of them is invalid.
 
-    prune  delete every definition that the changes do not name"""
+    prune  delete every definition that the changes do not name
+    lists  of static segments that the changes create"""
 
     own, of_products = split_changes(changes)
 
     async def moves(connection: Connection, head: Head) -> list[Move]:
         return await draft_moves(connection, head, own, edit.now, prune=prune)
 
-    return await publish_moves(environment, moves, edit, of_products, prune=prune)
+    return await publish_moves(environment, moves, edit, of_products, prune=prune, lists=lists)
 
 
 async def rename(environment: Environment, kind: str, key: str, new: str, edit: Edit) -> PublishPlan:
@@ -189,6 +198,7 @@ async def publish_moves(
     of_products: Sequence[Change] = (),
     *,
     prune: bool = False,
+    lists: StagedLists | None = None,
 ) -> PublishPlan:
     """Save the moves as one revision, and the changes of products' definitions in the same transaction.
 
@@ -231,7 +241,7 @@ async def publish_moves(
             await store.begin_publish(connection, environment.id)
             row = await store.find_environment(connection, environment.id)
             if (row.live_revision, row.head_revision) == (head.live, head.revision):
-                backfilling = await _save(connection, head, moves, catalog, abandoned, edit)
+                backfilling = await _save(connection, head, moves, catalog, abandoned, edit, lists or {})
                 await _save_drafts(connection, drafts)
                 return PublishPlan(_with_drafts(steps, drafts), head.revision + 1, backfilling, warnings)
     raise AssertionError("the last try holds the lock from the beginning")
@@ -301,13 +311,14 @@ async def _save(
     catalog: Catalog,
     abandoned: Collection[int],
     edit: Edit,
+    lists: StagedLists,
 ) -> bool:
     """Save the next revision, live unless it must backfill. Returns whether it backfills."""
     environment_id, revision, now = head.environment_id, head.revision + 1, edit.now
     await store.append_revision(connection, environment_id, revision, edit.author, edit.note, now)
     for before, after in moves:
         if before is not after:
-            await _save_version(connection, environment_id, revision, before, after, now)
+            await _save_version(connection, environment_id, revision, before, after, now, lists)
     backfilling = False
     if catalog.must_backfill:
         backfilling = await store.start_backfill(connection, environment_id, revision, now) > 0
@@ -326,15 +337,21 @@ async def _save_version(
     before: Definition | None,
     after: Definition | None,
     now: Instant,
+    lists: StagedLists,
 ) -> None:
     if before is not None:
         await store.close_version(connection, environment_id, before.id, revision)
     if after is None:
         return
-    id = after.id if after.id > 0 else await store.create_definition(connection, environment_id, after.kind, now)
+    if is_new := after.id <= 0:
+        id = await store.create_definition(connection, environment_id, after.kind, now)
+    else:
+        id = after.id
     await store.append_version(
         connection, environment_id, id, after.version, after.meaning, after.key, document_of(after), revision
     )
+    if is_new and (edit_id := lists.get(after.name)) is not None:
+        await membership_store.list_staged(connection, environment_id, edit_id, id, now)
 
 
 async def finish_backfilling(connection: Connection, catalog: Catalog, now: Instant) -> None:

@@ -1,6 +1,7 @@
 """Lists of static segments: add, remove and replace identifiers.
 
 Shape   Lists.change(segment, mode, identifiers) applies an edit of any size; page(…) reads a list
+        Lists.staged(identifiers) → an edit, for a publish that creates a segment with its list
 Laws    membership belongs to identifiers: a profile is a member while any of its identifiers is listed. After each
         commit the state of a profile has exactly the lists of its identifiers. An identifier without a profile stays
         listed, and its profile is a member from the transaction that creates it.
@@ -13,7 +14,8 @@ Source  docs/decisions/0034-static-segments.md; docs/how-to/static-segments.md
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
@@ -187,6 +189,17 @@ class Lists:
         ]
 
     # Staging
+
+    @asynccontextmanager
+    async def staged(self, environment_id: int, identifiers: Iterable[Identifier]) -> AsyncIterator[int]:
+        """The edit with these identifiers, which is forgotten afterwards."""
+        async with acquired(self._pool) as connection:
+            edit_id = await store.next_edit(connection)
+        try:
+            await self._stage(environment_id, edit_id, identifiers, "add")
+            yield edit_id
+        finally:
+            await asyncio.shield(self._forget(environment_id, edit_id))
 
     async def _stage(
         self, environment_id: int, edit_id: int, identifiers: Iterable[Identifier], mode: Mode

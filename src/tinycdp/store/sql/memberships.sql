@@ -204,6 +204,15 @@ LEFT JOIN listed_identifiers l
     ON l.environment_id = $1 AND l.segment_id = $3 AND l.kind = e.kind AND l.value = e.value AND l.unlisted_at IS NULL
 WHERE e.environment_id = $1 AND e.edit_id = $2;
 
+-- name: list_staged
+-- The list of a segment that this transaction creates. Its profiles get it by the backfill.
+-- args: environment_id integer, edit_id bigint, segment_id integer, now timestamptz
+-- index: list_edits_pkey
+-- locks: under the exclusive lock of begin_publish: an erasure has left the edit before, or comes later
+INSERT INTO listed_identifiers (environment_id, segment_id, kind, value, listed_at)
+SELECT DISTINCT $1::integer, $3::integer, kind, value, $4::timestamptz FROM list_edits
+WHERE environment_id = $1 AND edit_id = $2 AND adds;
+
 -- name: add_to_list
 -- A part of an edit: the identifiers that were not listed. One that was unlisted at this instant goes on.
 -- args: environment_id integer, edit_id bigint, segment_id integer, first integer, last integer, now timestamptz

@@ -114,11 +114,12 @@ def compile_sessions(question: SessionsQuestion, world: World) -> Compiled[Sessi
         )
 
     statements = (Statement(figures, parameters.values), Statement(ends, parameters.values))
-    return Compiled(statements, read, scan.reads(), settled(question, span, world))
+    return Compiled(statements, read, scan.reads(), settled(question, world))
 
 
-def settled(question: Asked, span: TimeRange, world: World) -> int:
+def settled(question: Asked, world: World) -> int:
     """Until when time alone changes no session: only new events do, but buckets begin and end."""
+    span = span_of(question.from_, question.to, question.last, world.zone, world.as_of)
     width = getattr(question, "bucket", "day")
     return Buckets.over(span, width, world.zone, world.as_of).holds_until
 

@@ -20,7 +20,8 @@ from tinycdp.dsl.editor.format import format_name, format_source
 from tinycdp.errors import InvalidInput
 from tinycdp.products.analytics.compile.trends.trend import resolved
 from tinycdp.products.analytics.compile.world import World
-from tinycdp.products.analytics.questions.schemas import Cell, DerivedEvent, Event, Question, TrendCell, TrendQuestion
+from tinycdp.products.analytics.questions.cells import Cell, TrendCell
+from tinycdp.products.analytics.questions.schemas import DerivedEvent, Event, Question, TrendQuestion
 
 _LAST_DAYS = re.compile(r"[1-9]\d{0,2}d")
 _INSTEAD = "Leave out `live`: the segment then has the people of now."

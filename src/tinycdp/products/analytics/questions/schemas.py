@@ -8,7 +8,7 @@ Source  CONTRIBUTING.md "Add a capability"
 """
 
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -326,54 +326,3 @@ Question: TypeAlias = (
     | ImpactQuestion
     | ExperimentQuestion
 )
-
-
-# The people behind a number
-
-
-class CellGroup(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """The group of a breakdown that a number is of, as the answer shows it."""
-
-    kind: Literal["value", "other", "unknown"] = "value"
-    values: tuple[Any, ...] = ()
-
-
-class _Cell(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """What every cell has.
-
-    group   of the breakdown; all groups without it
-    bucket  the start of a bucket, as the answer shows it; the whole range if empty"""
-
-    group: CellGroup | None = None
-    bucket: str = ""
-
-
-class TrendCell(_Cell, frozen=True, kw_only=True, tag_field="kind", tag="trend"):
-    """One number of a trend: people with an event that it counts.
-
-    series  the letter of the series"""
-
-    series: str = "A"
-
-
-class FunnelCell(_Cell, frozen=True, kw_only=True, tag_field="kind", tag="funnel"):
-    """One number of a funnel. `bucket` is of entry.
-
-    step    from 1
-    status  reached: this step or further · in_progress, excluded, dropped: of those who got no further than this step ·
-            converted: whichever step"""
-
-    step: int = 1
-    status: Literal["reached", "converted", "in_progress", "excluded", "dropped"] = "reached"
-
-
-class RetentionCellOf(_Cell, frozen=True, kw_only=True, tag_field="kind", tag="retention"):
-    """One number of a retention. `bucket` is the cohort's.
-
-    period  the place of the period or bracket in the answer's `periods`, from 0; the whole cohort without it"""
-
-    period: int | None = None
-
-
-#: One number of an answer.
-Cell: TypeAlias = TrendCell | FunnelCell | RetentionCellOf

@@ -16,7 +16,8 @@ from tinycdp.products.analytics.definitions.schemas import (
     ReportDocument,
     Tile,
 )
-from tinycdp.products.analytics.questions.schemas import Cell, FunnelQuestion, Question
+from tinycdp.products.analytics.questions.cells import Cell
+from tinycdp.products.analytics.questions.schemas import FunnelQuestion, Question
 from tinycdp.products.analytics.service.files import AnswerFormat
 
 #: What PUT takes for a kind, as a plain object.

@@ -1,7 +1,8 @@
 """Save the people behind a number as a segment.
 
 Shape   save_segment(…) → SavedPeople: a static segment with the people of now, or a live one with a rule
-Laws    a static segment has the people that the number counts when it is asked; with a dry run nothing is saved
+Laws    a static segment has the people that the number counts when it is asked, from its first instant on: the segment
+        and its list are saved in one transaction, or neither is. With a dry run nothing is saved
 Errors  those of a question · InvalidInput NOT_LIVE · Conflict KEY_EXISTS
 Source  docs/reference/analytics-definitions.md "A number as a segment"
 """
@@ -16,7 +17,8 @@ import msgspec
 from tinycdp.model import STRENGTH, Identifier, Instant
 from tinycdp.products.analytics.compile.behind import people_of
 from tinycdp.products.analytics.definitions.live import live_rule
-from tinycdp.products.analytics.questions.schemas import Cell, Question
+from tinycdp.products.analytics.questions.cells import Cell
+from tinycdp.products.analytics.questions.schemas import Question
 from tinycdp.products.analytics.service.answering import Analytics, Running
 from tinycdp.products.analytics.store import saved as store
 from tinycdp.runtime.definitions.change_set import read_change
@@ -75,9 +77,11 @@ async def save_segment(
         (rows,) = await analytics.rows([statement], Running(environment.id, secrets.token_hex(8)))
         people = [int(row[0]) for row in rows]
     change = msgspec.structs.replace(read_change("segment", document), expects=0)
-    plan = await publish(environment, [change], edit)
     if people and not edit.dry_run:
-        await lists.change(environment.id, request.key, "replace", await _identifiers(environment, people))
+        async with lists.staged(environment.id, await _identifiers(environment, people)) as staged:
+            plan = await publish(environment, [change], edit, lists={("segment", request.key): staged})
+    else:
+        plan = await publish(environment, [change], edit)
     return SavedPeople(
         key=request.key,
         rule=rule,

@@ -1,6 +1,7 @@
 """Experiments: variants of a flag, by what their units do after their first exposure.
 
 Shape   compile_experiment(question, world) → Compiled[ExperimentAnswer]
+        Trial.of(…) has its tables of units: exposed, and measured for one metric
 Laws    a unit is a person, or the unit of the exposure if that has no profile. It counts under its first exposure, if
         that is in the range. A unit that saw another variant too is a crossover, and in no result.
         A metric looks at [exposure, exposure + within); a unit whose time is not over is open, and in no result of it.
@@ -9,6 +10,7 @@ Source  docs/reference/analytics-meanings.md "Experiment"
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -42,20 +44,85 @@ LEAST_UNITS = 100
 MEASURES = ("conversion", "count", "sum")
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The units of an experiment.
+
+    metrics  of the question, with what saved ones say"""
+
+    question: ExperimentQuestion
+    world: World
+    flag: FlagFacts
+    span: TimeRange
+    metrics: tuple[ExperimentMetric, ...]
+
+    @classmethod
+    def of(cls, question: ExperimentQuestion, world: World) -> "Trial":
+        if (flag := world.flags.get(question.flag)) is None:
+            raise unknown_key("flag", "flag", question.flag, world.flags)
+        if not 1 <= len(question.metrics) <= MOST_METRICS:
+            raise invalid("metrics", f"Give 1 to {MOST_METRICS} metrics, not {len(question.metrics)}.")
+        if question.control and question.control not in flag.variants:
+            raise unknown_key("control", f"variant of {question.flag}", question.control, flag.variants)
+        span = span_of(question.from_, question.to, question.last, world.zone, world.as_of)
+        metrics = [_resolved(metric, world, f"metrics[{n}]") for n, metric in enumerate(question.metrics)]
+        return cls(question, world, flag, span, tuple(metrics))
+
+    def exposed(self, parameters: Parameters) -> str:
+        """A table with a row per unit: key, person (0 for none), first_at, given: (variant, rule, version), crossed."""
+        question, flag, world = self.question, self.flag, self.world
+        environment = parameters.whole(world.environment_id)
+        conditions = [f"environment_id = {environment}", f"definition_id = {parameters.whole(flag.definition_id)}"]
+        if flag.splits:
+            conditions.append(f"rule IN {parameters.texts(flag.splits)}")
+        span = f"first_at >= {parameters.whole(self.span.since)} AND first_at < {parameters.whole(self.span.until)}"
+        having = [span]
+        if question.people:
+            having.append(f"person GLOBAL IN {people_where(world, parameters, question.people, {})}")
+        if question.sample < 1:
+            sampled = parameters.whole(round(float(question.sample) * 1_000_000))
+            having.append(f"if(person = 0, cityHash64(key), cityHash64(person)) % 1000000 < {sampled}")
+        return (
+            "SELECT if(profile_id = 0, unit, toString(profile_id)) AS key, any(profile_id) AS person,\n"
+            "  min(toUnixTimestamp64Milli(exposed.first_at)) AS first_at,\n"
+            "  argMin((variant, rule, version), (exposed.first_at, variant)) AS given,\n"
+            "  uniqExact(variant) > 1 AS crossed\n"
+            f"FROM exposed FINAL WHERE {' AND '.join(conditions)}\n"
+            f"GROUP BY profile_id = 0, key\nHAVING {' AND '.join(having)}"
+        )
+
+    def measured(self, n: int) -> tuple[str, Scan]:
+        """A table with a row per unit that did not cross: key, person, variant, open, and x, the metric of it."""
+        metric, path, world = self.metrics[n], f"metrics[{n}]", self.world
+        within = duration_of(metric.within, f"{path}.within")
+        scan = Scan.of(self.question, world, TimeRange(self.span.since, self.span.until + within))
+        parameters = scan.parameters
+        condition = scan.match(metric.event, metric.where, path)
+        value = scan.number(metric.property, f"{path}.property") if metric.property else ""
+        window = parameters.whole(within)
+        inside = f"done.at >= one.first_at AND done.at < one.first_at + {window} AND done.{condition}"
+        if metric.measure == "sum":
+            x = f"toDecimal256(ifNull(sumIf(done.{value}, {inside}), 0), 9)"
+        else:
+            x = f"toDecimal256(countIf({inside}), 9)"
+        table = (
+            "SELECT one.key AS key, any(one.person) AS person, any(one.given.1) AS variant,\n"
+            f"  any(one.first_at) + {window} > {parameters.whole(world.as_of)} AS open, {x} AS x\n"
+            f"FROM (\n  {indented(self.exposed(parameters))}\n) AS one\n"
+            f"LEFT JOIN {scan.source()} AS done ON done.person = one.person AND one.person != 0\n"
+            "WHERE NOT one.crossed\nGROUP BY one.person = 0, one.key"
+        )
+        return table, scan
+
+
 def compile_experiment(question: ExperimentQuestion, world: World) -> Compiled[ExperimentAnswer]:
     """The units of each variant, and each metric of them."""
-    if (flag := world.flags.get(question.flag)) is None:
-        raise unknown_key("flag", "flag", question.flag, world.flags)
-    if not 1 <= len(question.metrics) <= MOST_METRICS:
-        raise invalid("metrics", f"Give 1 to {MOST_METRICS} metrics, not {len(question.metrics)}.")
-    if question.control and question.control not in flag.variants:
-        raise unknown_key("control", f"variant of {question.flag}", question.control, flag.variants)
-    span = span_of(question.from_, question.to, question.last, world.zone, world.as_of)
-    metrics = [_resolved(metric, world, f"metrics[{n}]") for n, metric in enumerate(question.metrics)]
-    statements = [_counting(question, flag, world, span)]
+    trial = Trial.of(question, world)
+    flag, metrics = trial.flag, trial.metrics
+    statements = [_counting(trial)]
     scans = []
-    for n, metric in enumerate(metrics):
-        statement, scan = _measuring(question, flag, metric, world, span, f"metrics[{n}]")
+    for n in range(len(metrics)):
+        statement, scan = _measuring(trial, n)
         statements.append(statement)
         scans.append(scan)
 
@@ -91,63 +158,22 @@ def _resolved(metric: ExperimentMetric, world: World, path: str) -> ExperimentMe
     return metric
 
 
-def _exposed(
-    question: ExperimentQuestion, flag: FlagFacts, world: World, span: TimeRange, parameters: Parameters
-) -> str:
-    """A table with a row per unit: unit, person (0 for none), variant, rule, version, first_at, crossed."""
-    environment = parameters.whole(world.environment_id)
-    conditions = [f"environment_id = {environment}", f"definition_id = {parameters.whole(flag.definition_id)}"]
-    if flag.splits:
-        conditions.append(f"rule IN {parameters.texts(flag.splits)}")
-    having = [f"first_at >= {parameters.whole(span.since)} AND first_at < {parameters.whole(span.until)}"]
-    if question.people:
-        having.append(f"person GLOBAL IN {people_where(world, parameters, question.people, {})}")
-    if question.sample < 1:
-        having.append(f"cityHash64(person) % 1000000 < {parameters.whole(round(float(question.sample) * 1_000_000))}")
-    return (
-        "SELECT if(profile_id = 0, unit, toString(profile_id)) AS key, any(profile_id) AS person,\n"
-        "  min(toUnixTimestamp64Milli(exposed.first_at)) AS first_at,\n"
-        "  argMin((variant, rule, version), (exposed.first_at, variant)) AS given,\n"
-        "  uniqExact(variant) > 1 AS crossed\n"
-        f"FROM exposed FINAL WHERE {' AND '.join(conditions)}\n"
-        f"GROUP BY profile_id = 0, key\nHAVING {' AND '.join(having)}"
-    )
-
-
-def _counting(question: ExperimentQuestion, flag: FlagFacts, world: World, span: TimeRange) -> Statement:
+def _counting(trial: Trial) -> Statement:
     parameters = Parameters()
-    exposed = _exposed(question, flag, world, span, parameters)
     sql = (
         "SELECT given.1 AS variant, given.2 AS rule, given.3 AS version, count(), countIf(crossed)\n"
-        f"FROM (\n  {indented(exposed)}\n)\nGROUP BY variant, rule, version"
+        f"FROM (\n  {indented(trial.exposed(parameters))}\n)\nGROUP BY variant, rule, version"
     )
     return Statement(sql, parameters.values)
 
 
-def _measuring(
-    question: ExperimentQuestion, flag: FlagFacts, metric: ExperimentMetric, world: World, span: TimeRange, path: str
-) -> tuple[Statement, Scan]:
-    within = duration_of(metric.within, f"{path}.within")
-    parameters = Parameters()
-    scan = Scan.of(question, world, TimeRange(span.since, span.until + within), parameters)
-    condition = scan.match(metric.event, metric.where, path)
-    value = scan.number(metric.property, f"{path}.property") if metric.property else ""
-    exposed = _exposed(question, flag, world, span, parameters)
-    window = parameters.whole(within)
-    inside = f"done.at >= one.first_at AND done.at < one.first_at + {window} AND done.{condition}"
-    if metric.measure == "sum":
-        measured = f"toDecimal256(ifNull(sumIf(done.{value}, {inside}), 0), 9)"
-    else:
-        measured = f"toDecimal256(countIf({inside}), 9)"
+def _measuring(trial: Trial, n: int) -> tuple[Statement, Scan]:
+    table, scan = trial.measured(n)
     sql = (
-        "SELECT variant, open, count(), sum(x), sum(toFloat64(x) * toFloat64(x)), countIf(x > 0)\nFROM (\n"
-        f"  SELECT one.key AS key, any(one.given.1) AS variant, any(one.first_at) + {window} > "
-        f"{parameters.whole(world.as_of)} AS open, {measured} AS x\n"
-        f"  FROM (\n    {indented(exposed, 4)}\n  ) AS one\n"
-        f"  LEFT JOIN {indented(scan.source())} AS done ON done.person = one.person AND one.person != 0\n"
-        "  WHERE NOT one.crossed\n  GROUP BY one.person = 0, one.key\n)\nGROUP BY variant, open"
+        "SELECT variant, open, count(), sum(x), sum(toFloat64(x) * toFloat64(x)), countIf(x > 0)\n"
+        f"FROM (\n  {indented(table)}\n)\nGROUP BY variant, open"
     )
-    return Statement(sql, parameters.values), scan
+    return Statement(sql, scan.parameters.values), scan
 
 
 #: Units of each variant and rule, with the version of their first exposure.

@@ -1,6 +1,6 @@
 """Impact: what people do before and after the first use of a feature, against others.
 
-Shape   compile_impact(question, world) → Compiled[ImpactAnswer]
+Shape   compile_impact(question, world) → Compiled[ImpactAnswer]; by_side is its table of people
 Laws    users: people whose first use ever is in the range; day 0 is that instant. Others: people with any event around
         day 0, which is the first instant of the local day of the first use of all, and no use before the range ends.
         before is [day 0 − within, day 0), after is [day 0, day 0 + within). Users whose time after is not over are left
@@ -26,12 +26,18 @@ from tinycdp.products.analytics.questions.schemas import ImpactQuestion
 SAMPLES = 400
 LONGEST_DAYS = 180
 _USERS, _OTHERS = 1, 0
+#: Which people each number counts, as conditions on a row of by_side.
+NUMBERS = {
+    "users": f"side = {_USERS} AND NOT open",
+    "others": f"side = {_OTHERS} AND NOT open",
+    "unfinished": f"side = {_USERS} AND open",
+}
 #: Of a hash of 16 bits: up to which value a person counts 0, 1, 2 … times (Poisson with mean 1).
 _STEPS = [round(65_536 * p) for p in accumulate(exp(-1) / factorial(n) for n in range(7))]
 
 
-def compile_impact(question: ImpactQuestion, world: World) -> Compiled[ImpactAnswer]:
-    """The outcome of users and others, before and after."""
+def by_side(question: ImpactQuestion, world: World) -> tuple[str, Scan]:
+    """A table of people: side, before, after, and open: whether the time after is not over."""
     if (question.measure == "sum") != bool(question.property):
         raise invalid("property", "The measure sum needs a property, and count has none.")
     within = duration_of(question.within, "within", most_days=LONGEST_DAYS)
@@ -69,16 +75,21 @@ def compile_impact(question: ImpactQuestion, world: World) -> Compiled[ImpactAns
         f"WHERE (ever_used AND first >= {since} AND first < {until}) OR (NOT ever_used AND "
         f"arrayExists(at -> at >= day_zero - {window} AND at < day_zero + {window}, active))"
     )
+    return f"WITH done AS (\n  {indented(done)}\n)\n{sides}", scan
+
+
+def compile_impact(question: ImpactQuestion, world: World) -> Compiled[ImpactAnswer]:
+    """The outcome of users and others, before and after."""
+    table, scan = by_side(question, world)
     times = " + ".join(f"(h >= {step})" for step in _STEPS)
     weights = (
         f"arrayMap(h -> toFloat64({times}), arrayMap(n -> bitAnd(cityHash64(person, n), 65535), range({SAMPLES})))"
     )
     sql = (
-        f"WITH done AS (\n  {indented(done)}\n), sides AS (\n  {indented(sides)}\n)\n"
         "SELECT side, open, count(), sum(before), sum(after),\n"
         "  sumForEach(weights) AS counts,\n"
         "  sumForEach(arrayMap(w -> w * toFloat64(after - before), weights)) AS changes\n"
-        f"FROM (SELECT *, if(open, [], {weights}) AS weights FROM sides)\nGROUP BY side, open"
+        f"FROM (SELECT *, if(open, [], {weights}) AS weights FROM (\n  {indented(table)}\n))\nGROUP BY side, open"
     )
 
     def read(rows: Rows) -> ImpactAnswer:
@@ -99,7 +110,7 @@ def compile_impact(question: ImpactQuestion, world: World) -> Compiled[ImpactAns
             warnings=scan.notices,
         )
 
-    return Compiled((Statement(sql, parameters.values),), read, scan.reads())
+    return Compiled((Statement(sql, scan.parameters.values),), read, scan.reads())
 
 
 def _mean(total: Decimal, people: int) -> int | None:
