@@ -24,8 +24,8 @@ from analytics_oracle.sessions import paths, sessions
 from analytics_oracle.trend import trend
 from analytics_oracle.world import Exposure, Flag, Moved, Person, RawEvent, Said, World
 from tinycdp.products.analytics.answers.schemas import Answer
+from tinycdp.products.analytics.cells.schemas import Cell
 from tinycdp.products.analytics.questions import schemas
-from tinycdp.products.analytics.questions.cells import Cell
 from tinycdp.products.analytics.questions.schemas import Question
 
 __all__ = [

@@ -16,7 +16,7 @@ import msgspec
 from analytics_oracle.world import World
 from tinycdp.products.analytics.answers import schemas as answers
 from tinycdp.products.analytics.answers.schemas import Answer, Group
-from tinycdp.products.analytics.questions.cells import (
+from tinycdp.products.analytics.cells.schemas import (
     ActiveCell,
     AdoptionCell,
     Cell,
@@ -59,6 +59,10 @@ def people(world: World, question: Question, cell: Cell, answer_of: Any) -> set[
         without = _values(roomy, answer_of(_without(world, profile), roomy))
         if any(with_all.get(repr(one), 0) > without.get(repr(one), 0) for one in cells):
             found.add(profile)
+    if isinstance(cell, ImpactCell) and cell.number == "others":
+        # Without the first user, others are around another day; the users are not among them.
+        for number in ("users", "unfinished"):
+            found -= people(world, question, ImpactCell(number=number), answer_of)  # type: ignore[arg-type]
     return found
 
 

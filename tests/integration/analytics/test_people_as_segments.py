@@ -70,6 +70,29 @@ async def test_static_and_live_segments_have_the_people_of_the_number(shop: Anal
     assert await members(shop, "big_live") == {"ada", "first", "new"}
 
 
+async def test_people_active_on_so_many_days_are_a_live_segment(shop: Analysed, clock: ManualClock) -> None:
+    await shop.track(
+        *(purchase("ada", NOON - back * DAY_MS, 5) for back in (0, 3, 6)),
+        *(purchase("bob", NOON - back * DAY_MS, 5) for back in (1, 2, 30)),
+        purchase("eve", NOON - 7 * DAY_MS, 5),
+    )
+    active = {"kind": "active", "last": "2w", "event": "purchase"}
+    sticky = {"kind": "stickiness", "last": "7d", "event": "purchase", "where": "amount >= 5"}
+    for n, (question, cell, people) in enumerate(
+        (
+            (active, {"kind": "active", "days": 1}, {"ada"}),
+            (active, {"kind": "active", "days": 7}, {"ada", "bob"}),
+            (active, {"kind": "active", "days": 30}, {"ada", "bob", "eve"}),
+            (sticky, {"kind": "stickiness"}, {"ada", "bob"}),
+            (sticky, {"kind": "stickiness", "buckets": 2}, {"bob"}),
+            (sticky, {"kind": "stickiness", "buckets": 2, "number": "atLeast"}, {"ada", "bob"}),
+        )
+    ):
+        for live in (False, True):
+            await save(shop, key=f"people_{n}_{live}".lower(), question=question, cell=cell, live=live)
+            assert await members(shop, f"people_{n}_{live}".lower()) == people, (question, cell, live)
+
+
 async def test_what_the_language_cannot_say_is_refused_with_the_reason(shop: Analysed) -> None:
     await shop.app.define("segment", key="vip", rule="profile.plan == 'pro'")
     await shop.catch_up()
@@ -82,6 +105,14 @@ async def test_what_the_language_cannot_say_is_refused_with_the_reason(shop: Ana
         (BIG, {**CELL, "group": {"values": [1]}}, "cell.group"),
         ({**BIG, "series": [{**series, "where": "profile.plan == 'pro'"}]}, CELL, "question.series"),
         ({**BIG, "series": [{**series, "where": "segments.vip"}]}, CELL, "question.series"),
+        ({"kind": "active", "from": "2026-02-01", "to": "2026-03-01"}, {"kind": "active", "days": 7}, "question.to"),
+        ({"kind": "active", "last": "7d"}, {"kind": "active", "days": 7, "bucket": "2026-03-01"}, "cell.bucket"),
+        ({"kind": "stickiness", "last": "7d", "bucket": "week"}, {"kind": "stickiness"}, "question.bucket"),
+        (
+            {"kind": "stickiness", "last": "7d", "event": {"any": [{"event": "a"}, {"event": "b"}]}},
+            {"kind": "stickiness", "buckets": 2},
+            "question.event",
+        ),
         ({"kind": "funnel", "last": "7d", "steps": [{"event": "a"}]}, {"kind": "funnel"}, "kind"),
     ):
         refused = await save(shop, 400, key="x", live=True, question=question, cell=cell)

@@ -8,11 +8,9 @@ import pytest
 from tinycdp.dsl.check.expressions import Scope
 from tinycdp.dsl.ir import Type
 from tinycdp.errors import InvalidInput
-from tinycdp.products.analytics.compile.behind import people_of
 from tinycdp.products.analytics.compile.funnels.plan import FunnelPlan
 from tinycdp.products.analytics.compile.questions import compile_question
 from tinycdp.products.analytics.compile.world import World
-from tinycdp.products.analytics.questions.cells import Cell
 from tinycdp.products.analytics.questions.schemas import Question
 
 NOW = 1_772_366_400_000
@@ -76,21 +74,6 @@ def test_a_property_to_hold_that_no_event_is_known_to_have_is_a_warning_with_the
     (notice,) = plan.scan.notices
     assert (notice.path, "tag" in notice.message) == ("hold[0]", True)
     assert not FunnelPlan.of(asked("funnel", steps=STEPS, hold=["tag"]), WORLD).scan.notices  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("path", "cell"),
-    [
-        ("cell.kind", {"kind": "retention"}),
-        ("cell.step", {"kind": "funnel", "step": 3}),
-        ("cell.bucket", {"kind": "funnel", "bucket": "2026-02-01"}),
-        ("cell.group", {"kind": "funnel", "group": {"values": ["x"]}}),
-    ],
-)
-def test_a_number_that_the_answer_does_not_have_says_where(path: str, cell: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput) as raised:
-        people_of(asked("funnel", steps=STEPS), WORLD, msgspec.convert(cell, Cell))  # type: ignore[arg-type]
-    assert raised.value.details["path"] == path
 
 
 @pytest.mark.parametrize("order", ["ordered", "strict", "any"])

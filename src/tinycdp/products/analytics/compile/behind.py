@@ -9,6 +9,22 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from tinycdp.products.analytics.cells.schemas import (
+    ActiveCell,
+    AdoptionCell,
+    Cell,
+    CellGroup,
+    ExperimentCell,
+    FrequencyCell,
+    FunnelCell,
+    ImpactCell,
+    LifecycleCell,
+    PathsCell,
+    RetentionCellOf,
+    SessionsCell,
+    StickinessCell,
+    TrendCell,
+)
 from tinycdp.products.analytics.compile.activity import ActiveDays, by_buckets, by_times
 from tinycdp.products.analytics.compile.adoption import NUMBERS as NUMBERS_OF_ADOPTION
 from tinycdp.products.analytics.compile.adoption import by_use
@@ -29,22 +45,6 @@ from tinycdp.products.analytics.compile.sql import Parameters, Statement
 from tinycdp.products.analytics.compile.trends.statements import counting_one
 from tinycdp.products.analytics.compile.trends.trend import resolved
 from tinycdp.products.analytics.compile.world import World
-from tinycdp.products.analytics.questions.cells import (
-    ActiveCell,
-    AdoptionCell,
-    Cell,
-    CellGroup,
-    ExperimentCell,
-    FrequencyCell,
-    FunnelCell,
-    ImpactCell,
-    LifecycleCell,
-    PathsCell,
-    RetentionCellOf,
-    SessionsCell,
-    StickinessCell,
-    TrendCell,
-)
 from tinycdp.products.analytics.questions.schemas import (
     ActiveQuestion,
     AdoptionQuestion,
@@ -354,7 +354,7 @@ def _scalar(value: Any, path: str) -> str:
             return f"?{str(value).lower()}"
         case int() | Decimal() | float():
             number = Decimal(repr(value) if isinstance(value, float) else value)
-            return f"#{number.normalize() if number else 0:f}"
+            return f"#{number.normalize() if number else Decimal(0):f}"
         case str():
             return f'"{value}'
     raise invalid(path, "The value of a group is a text, number or boolean.")

@@ -32,7 +32,8 @@ from tinycdp.times import iso
 async def list_people_behind(
     environment: Injected[Environment], analytics: Injected[Analytics], data: JSONBody[PeopleBody]
 ) -> PeopleBehind:
-    """There are as many as the number says. A cell names the number: of a trend, funnel or retention."""
+    """There are as many as the number says, if it counts people; behind another, such as sessions, are those who have
+    them. The cell names the number as the answer does, and has the kind of the question."""
     page = await people_page(environment, analytics, data.question, data.cell, data.after, data.limit)
     people = [as_schema(one, ProfileSummary) for one in page.people]
     return PeopleBehind(iso(page.as_of), page.total, people, page.next)

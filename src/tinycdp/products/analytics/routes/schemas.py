@@ -9,6 +9,7 @@ from tinycdp.api.http.openapi import Documented
 from tinycdp.api.http.params import Note
 from tinycdp.api.profiles.schemas import ProfileSummary
 from tinycdp.products.analytics.answers.schemas import Answer, Notice
+from tinycdp.products.analytics.cells.schemas import Cell
 from tinycdp.products.analytics.definitions.schemas import (
     DashboardDocument,
     EventDocument,
@@ -16,7 +17,6 @@ from tinycdp.products.analytics.definitions.schemas import (
     ReportDocument,
     Tile,
 )
-from tinycdp.products.analytics.questions.cells import Cell
 from tinycdp.products.analytics.questions.schemas import FunnelQuestion, Question
 from tinycdp.products.analytics.service.files import AnswerFormat
 

@@ -9,8 +9,8 @@ import secrets
 from dataclasses import dataclass
 
 from tinycdp.model import Instant
+from tinycdp.products.analytics.cells.schemas import Cell
 from tinycdp.products.analytics.compile.behind import people_of
-from tinycdp.products.analytics.questions.cells import Cell
 from tinycdp.products.analytics.questions.schemas import Question
 from tinycdp.products.analytics.service.answering import Analytics, Running
 from tinycdp.runtime.environment import Environment

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 
 from tinycdp.model import STRENGTH, Identifier, Instant
+from tinycdp.products.analytics.cells.schemas import Cell
 from tinycdp.products.analytics.compile.behind import people_of
 from tinycdp.products.analytics.definitions.live import live_rule
-from tinycdp.products.analytics.questions.cells import Cell
 from tinycdp.products.analytics.questions.schemas import Question
 from tinycdp.products.analytics.service.answering import Analytics, Running
 from tinycdp.products.analytics.store import saved as store

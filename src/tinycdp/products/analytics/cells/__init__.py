@@ -1,0 +1,1 @@
+"""Cells: which number of an answer."""
