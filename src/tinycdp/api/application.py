@@ -78,7 +78,15 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 
 _CORS = CORSConfig(
     allow_origins=["*"],
-    expose_headers=["ETag", "Retry-After", "X-As-Of", "X-Row-Count", "X-Warnings", "Content-Disposition"],
+    expose_headers=[
+        "ETag",
+        "Retry-After",
+        "X-As-Of",
+        "X-Valid-For",
+        "X-Row-Count",
+        "X-Warnings",
+        "Content-Disposition",
+    ],
     max_age=86_400,
 )
 

@@ -21,6 +21,7 @@ from tinycdp.runtime.clock import Clock
 
 #: False if the answer is not shown to anyone.
 Exposed = Annotated[bool, QueryParameter(description="record that the profile was given this variant")]
+MinVersion = Annotated[int, QueryParameter(name="minVersion", description="`version` of a tracking answer")]
 
 
 @get(
@@ -37,7 +38,7 @@ async def decide(
     now: Injected[Clock],
     flag: FromQuery[str],
     profile_query: Injected[ProfileQuery],
-    min_version: Annotated[int, QueryParameter(name="minVersion")] = 0,
+    min_version: MinVersion = 0,
     session_id: Annotated[
         str | None, QueryParameter(name="sessionId", description="keeps the variants of flags with `stickyFor`")
     ] = None,

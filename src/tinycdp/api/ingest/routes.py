@@ -18,6 +18,7 @@ from litestar.response.base import ASGIResponse
 from tinycdp.api.http import auth
 from tinycdp.api.http.openapi import takes
 from tinycdp.api.http.responses import encode
+from tinycdp.api.ingest import exposures
 from tinycdp.api.ingest.adapters.canonical import Parsed
 from tinycdp.api.ingest.adapters.placement import IN_ENVELOPE
 from tinycdp.api.ingest.adapters.pulseboard import parse_beacon, parse_pulse
@@ -37,6 +38,7 @@ from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant, Message, MessageKind, Rejection
 from tinycdp.runtime.access.keys import Keyring
 from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.decisions.decide import ProfileLoader
 from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.ingest.event_stream import EventStreams
@@ -79,6 +81,8 @@ class Intake(Protocol):
     def catalogs(self) -> Catalogs: ...
     @property
     def pipeline(self) -> Pipeline: ...
+    @property
+    def profile_loader(self) -> ProfileLoader: ...
     @property
     def exposures(self) -> Exposures: ...
     @property
@@ -135,16 +139,21 @@ async def accept(
         parsed = parse(body, received_at)
         if parsed.rejections:
             parsed.rejections = _without_keys(parsed.rejections, (key_in(body), auth.in_headers(request)))
-        sent = len(parsed.messages) + len(parsed.rejections)
+        sent = len(parsed.messages) + len(parsed.rejections) + len(parsed.exposures)
         async with await parts.limiter.admit(limits, key.environment_id, key.id, sent, received_at) as charge:
             processed = parts.pipeline.run(key.environment_id, parsed.messages, _client(request, parts), charge)
+            reported, invalid = (
+                exposures.known(parts, key.environment_id, parsed.exposures) if parsed.exposures else ((), ())
+            )
             rejections = [
-                *parts.pipeline.redact_rejections(key.environment_id, parsed.rejections),
+                *parts.pipeline.redact_rejections(key.environment_id, [*parsed.rejections, *invalid]),
                 *processed.rejections,
             ]
             visible = parts.pipeline.visible(key.environment_id, parsed.messages)
             with parts.metrics.ingest_seconds.time(), parts.event_streams.arriving(key.environment_id, visible):
                 receipt = await parts.ingest.accept(key.environment_id, processed.messages, rejections, key.id)
+    if reported:
+        await exposures.record(parts, key.environment_id, reported)
     if then is not None:
         then(parts, key.environment_id, processed.messages)
     rejections += receipt.rejected
@@ -161,6 +170,7 @@ async def accept(
         receipt.version,
         sampled=processed.sampled,
         dead_lettered=receipt.dead,
+        exposures=len(reported),
         rejected=[_rejected(r) for r in rejections[:20]],
         warnings=_warnings(parsed, receipt.warned) if receipt.warned else (),
     )

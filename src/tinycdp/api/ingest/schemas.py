@@ -192,6 +192,7 @@ class Accepted(msgspec.Struct, rename="camel", omit_defaults=True):
     version        pass it to decide as `minVersion` to include these events
     sampled        how many were dropped by sampling
     dead_lettered  how many could not be stored and became dead letters
+    exposures      how many reported an exposure and are no events
     rejected       the first 20 rejected events
     warnings       the first 20 different warnings, such as of fields that were not stored"""
 
@@ -201,6 +202,7 @@ class Accepted(msgspec.Struct, rename="camel", omit_defaults=True):
     version: int
     sampled: int = 0
     dead_lettered: int = 0
+    exposures: int = 0
     rejected: Sequence[RejectedEvent] = ()
     warnings: Sequence[IngestWarning] = ()
 

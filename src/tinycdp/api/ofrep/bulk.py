@@ -71,14 +71,23 @@ class Bulk:
         self._keyring = keyring
 
     async def evaluate(
-        self, actor: Actor, context: dict[str, Any], now: Clock, etag: str | None, *, exposed: bool
+        self,
+        actor: Actor,
+        context: dict[str, Any],
+        now: Clock,
+        etag: str | None,
+        min_version: int = 0,
+        *,
+        assigned: bool,
     ) -> AllFlags:
-        """Every flag, for the unit in the context; as new as the ETag that the client was notified of."""
-        found = await self._evaluate(actor, context, now, exposed)
+        """Every flag, for the unit in the context; as new as the ETag that the client was notified of.
+
+        assigned  whether the profile keeps the variants of sticky flags from now on"""
+        found = await self._evaluate(actor, context, now, min_version, assigned)
         if etag is not None and etag != found.etag:
             # Another process notified the client, and this one not yet: what Postgres has is at least as new.
             await self._mirror.reread(actor.environment_id, identifier_of(context))
-            found = await self._evaluate(actor, context, now, exposed)
+            found = await self._evaluate(actor, context, now, min_version, assigned)
         return found
 
     def record(self, found: AllFlags, *, exposed: bool) -> None:
@@ -91,11 +100,15 @@ class Bulk:
         """The token's text, as in the address of a stream."""
         return stream_tokens.issue(self._keyring, stream_token)
 
-    async def _evaluate(self, actor: Actor, context: dict[str, Any], now: Clock, exposed: bool) -> AllFlags:
-        catalog, snapshot, stale = await self._profile_loader.load(actor.environment_id, identifier_of(context), now())
+    async def _evaluate(
+        self, actor: Actor, context: dict[str, Any], now: Clock, min_version: int, assigned: bool
+    ) -> AllFlags:
+        catalog, snapshot, stale = await self._profile_loader.load(
+            actor.environment_id, identifier_of(context), now(), min_version
+        )
         instant = now()
         decisions = decide_all(catalog, snapshot, instant, context)
-        if exposed and catalog.live.sticky:
+        if assigned and catalog.live.sticky:
             decisions = [
                 await self._profile_variants.assign(catalog, decision, snapshot, instant) for decision in decisions
             ]

@@ -20,7 +20,7 @@ from litestar.types import Receive, Scope, Send
 
 from tinycdp.api.decisions.answers import DecisionService
 from tinycdp.api.decisions.fast_lane import Memory, admitted
-from tinycdp.api.decisions.routes import Exposed
+from tinycdp.api.decisions.routes import Exposed, MinVersion
 from tinycdp.api.http import errors as problems
 from tinycdp.api.http.auth import admit_from, allow
 from tinycdp.api.http.bodies import BodyFault, clean, decode, number, read_body
@@ -150,6 +150,7 @@ async def evaluate_flag(
     now: Injected[Clock],
     flag: FromPath[str],
     exposure: Exposed = True,
+    min_version: MinVersion = 0,
 ) -> ExactResponse[Any]:
     """`context.targetingKey` is an identifier of any kind; `userId`, `profileId`, `anonymousId`, `deviceId` and
     `externalId` beside it name the profile exactly. Rules read everything in `context`."""
@@ -158,7 +159,7 @@ async def evaluate_flag(
     except BadContext as wrong:
         return _failure(flag, 400, wrong.code, wrong.details)
     catalog, snapshot, stale = await profile_loader.load(
-        actor.environment_id, identifier_of(context), now(), flags=(flag,)
+        actor.environment_id, identifier_of(context), now(), min_version, (flag,)
     )
     instant = now()
     try:
@@ -282,14 +283,25 @@ async def evaluate_flags(
         ),
     ] = None,
     exposure: Exposed = True,
+    assign: Annotated[
+        bool | None,
+        QueryParameter(
+            description="keep the variants of sticky flags for the profile; default: as `exposure`. For clients that "
+            "report exposures themselves"
+        ),
+    ] = None,
+    min_version: MinVersion = 0,
 ) -> ExactResponse[Any]:
     try:
         context = await _context(request)
     except BadContext as wrong:
         return _failure(None, 400, wrong.code, wrong.details)
-    found = await bulk.evaluate(actor, context, now, etag, exposed=exposure)
+    assigned = exposure if assign is None else assign
+    found = await bulk.evaluate(actor, context, now, etag, min_version, assigned=assigned)
     bulk.record(found, exposed=exposure)
     headers = {"ETag": found.etag, "Cache-Control": "no-cache"}
+    if found.answers.until < NEVER:
+        headers["X-Valid-For"] = str(max(found.answers.until - now(), 0))
     if if_none_match is not None and _matches(if_none_match, found.etag):
         return ExactResponse(b"", status_code=304, headers=headers)
     flags: Any = msgspec.Raw(found.answers.flags)

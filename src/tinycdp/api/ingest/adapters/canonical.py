@@ -63,36 +63,57 @@ class Envelope(msgspec.Struct, frozen=True):
     integrations: dict[str, Any] = {}
 
 
+class SentExposure(msgspec.Struct, frozen=True):
+    """An exposure that a client reports, with the JSONPath of where it does.
+
+    message  whom it is of, when it was, and as properties `flag`, `variant` and `rule`; it is never stored"""
+
+    message: Message
+    path: str
+
+
 class Parsed(msgspec.Struct):
     """The content of a body.
 
-    root    the JSONPath of the list of events, or of the event
-    single  it was one event, and its rejection is the answer to the request"""
+    root       the JSONPath of the list of events, or of the event
+    single     it was one event, and its rejection is the answer to the request
+    exposures  what is among the events and is none"""
 
     messages: list[Message]
     rejections: list[Rejection]
     root: str = "$"
     single: bool = False
+    exposures: list[SentExposure] = []
 
     def path_of(self, message_id: str) -> str:
         """The JSONPath of the event that became a message, if each became one; of the first with this id."""
         if self.single:
             return self.root
         index = next(n for n, message in enumerate(self.messages) if message.message_id == message_id)
-        for rejection in self.rejections:  # in the order of the events
-            rejected = int(rejection.path[len(self.root) + 1 :].partition("]")[0])
-            index += rejected <= index
+        paths = [rejection.path for rejection in self.rejections] + [exposure.path for exposure in self.exposures]
+        for other in sorted(int(path[len(self.root) + 1 :].partition("]")[0]) for path in paths):
+            index += other <= index
         return f"{self.root}[{index}]"
 
 
 #: An event's kind, its fields, and those that its form does not have.
 One = tuple[MessageKind, SentEvent, Mapping[str, Any]]
 
+
+class Exposed(msgspec.Struct, frozen=True):
+    """An event that reports an exposure, read but not yet a message."""
+
+    event: SentEvent
+
+
 #: A list if one foreign event becomes several messages.
 Read = One | list[One]
 
 #: Parses the text of one event; raises EventRejected.
 Reader = Callable[[bytes], Read]
+
+#: The same in a batch, which may have exposures, too.
+BatchReader = Callable[[bytes], Read | Exposed]
 
 LIST = msgspec.json.Decoder(list[msgspec.Raw])
 NO_ENVELOPE = Envelope()
@@ -101,7 +122,7 @@ NO_PATHS: Mapping[str, str] = {}
 
 def read_events(
     raws: list[msgspec.Raw],
-    read: Reader,
+    read: BatchReader,
     root: str,
     envelope: Envelope,
     received_at: Instant,
@@ -123,7 +144,12 @@ def read_events(
     for index, part in enumerate(raws):
         raw = bytes(part)
         try:
-            _add(parsed, read(raw), envelope, received_at)
+            found = read(raw)
+            if isinstance(found, Exposed):
+                message = to_message("track", found.event, envelope, received_at)
+                parsed.exposures.append(SentExposure(message, f"{root}[{index}]"))
+            else:
+                _add(parsed, found, envelope, received_at)
         except EventRejected as rejected:
             parsed.rejections.append(_rejection(rejected, f"{root}[{index}]", raw, paths))
     return parsed

@@ -7,6 +7,7 @@ Errors  InvalidInput and TooLarge for a body that cannot be parsed · a Rejectio
 Source  docs/reference/tracking.md; Segment's HTTP Tracking API
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from tinycdp.api.ingest.adapters.canonical import (
     LIST,
     NO_ENVELOPE,
     Envelope,
+    Exposed,
     One,
     Parsed,
     is_list,
@@ -26,7 +28,7 @@ from tinycdp.api.ingest.adapters.canonical import (
     warn_first,
 )
 from tinycdp.api.ingest.adapters.envelope import BatchReading
-from tinycdp.api.ingest.adapters.event import absent, read_event
+from tinycdp.api.ingest.adapters.event import SentEvent, absent, read_event
 from tinycdp.api.ingest.adapters.placement import place_in_envelope
 from tinycdp.api.ingest.adapters.rejection import EventRejected, RejectionCode
 from tinycdp.errors import InvalidInput, TinyCDPError
@@ -46,7 +48,7 @@ def parse_batch(body: bytes, received_at: Instant) -> Parsed:
     """The events of a batch, with the kinds of their `type`."""
     body = clean(body)
     if is_list(body):
-        return read_events(decode(LIST, body), read_typed, "$", NO_ENVELOPE, received_at)
+        return read_events(decode(LIST, body), _read_any, "$", NO_ENVELOPE, received_at)
     batch, rest = _BATCH.read(body)
     if batch.batch is None:
         raise InvalidInput(BodyFault.INVALID_BODY, "$.batch must be a list of events.", path="$.batch")
@@ -57,7 +59,7 @@ def parse_batch(body: bytes, received_at: Instant) -> Parsed:
         context={**extra, **batch.context} if isinstance(batch.context, dict) else extra,
         integrations=batch.integrations if isinstance(batch.integrations, dict) else {},
     )
-    return warn_first(read_events(batch.batch, read_typed, "$.batch", envelope, received_at), warnings)
+    return warn_first(read_events(batch.batch, _read_any, "$.batch", envelope, received_at), warnings)
 
 
 def parse_single(kind: MessageKind, body: bytes, received_at: Instant) -> Parsed:
@@ -73,9 +75,21 @@ def write_key_of(body: bytes) -> str | None:
         return None
 
 
+def _read_any(raw: bytes) -> One | Exposed:
+    """An event with the kind of its `type`, or an exposure. Raises EventRejected."""
+    event, rest = read_event(raw)
+    if event.type == "exposure":
+        event.event = "$exposure"
+        return Exposed(event)
+    return _typed(event, rest)
+
+
 def read_typed(raw: bytes) -> One:
     """An event with the kind of its `type`. Raises EventRejected."""
-    event, rest = read_event(raw)
+    return _typed(*read_event(raw))
+
+
+def _typed(event: SentEvent, rest: Mapping[str, Any]) -> One:
     name = event.type
     if absent(name):
         # In the short form the kind follows from the fields.
