@@ -77,7 +77,7 @@ class Parsed(msgspec.Struct):
 
     root       the JSONPath of the list of events, or of the event
     single     it was one event, and its rejection is the answer to the request
-    exposures  what is among the events and is none"""
+    exposures  reported among the events, and not stored as such"""
 
     messages: list[Message]
     rejections: list[Rejection]
