@@ -1,13 +1,19 @@
-"""Answers of analytics as a terminal and a file show them."""
+"""Answers of analytics as a terminal shows them, and as the file of a command has them."""
 
+import json
 from decimal import Decimal
 from typing import Any, get_args
 
 import msgspec
 import pytest
 
-from tinycdp.cli.analytics.answers import _KINDS, as_csv, as_text, spark
+from analytics_answers import ANSWERS
+from tinycdp.cli.analytics.answers import _KINDS, as_text, spark
+from tinycdp.cli.analytics.query import as_csv
+from tinycdp.errors import InvalidInput
 from tinycdp.products.analytics.answers.schemas import Answer
+from tinycdp.products.analytics.files.tables import table_of
+from tinycdp.products.analytics.files.writers import csv_parts
 
 ABOUT: dict[str, Any] = {
     "asOf": "2026-03-04T10:00:00Z",
@@ -75,10 +81,16 @@ def test_a_trend_has_a_spark_line_for_each_series() -> None:
     assert text[-1] == "as of 2026-03-04T10:00:00Z · Europe/Berlin · * not complete"
 
 
-def test_a_file_has_exact_numbers() -> None:
-    assert as_csv(TREND).splitlines()[:2] == ["bucket,revenue de,A (other)", "2026-03-01,10.5,1"]
-    assert as_csv(FUNNEL).splitlines()[2] == "2 purchase,25,0.25,0.25,7500000,1,2,0"
-    assert as_csv(RETENTION).splitlines()[1] == "2026-03-01,5,1,0.4321"
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: type(answer).__name__)
+def test_a_file_of_the_command_is_the_file_of_an_export(answer: Answer) -> None:
+    sent = json.loads(msgspec.json.Encoder(decimal_format="number").encode(answer), parse_float=Decimal)
+    assert as_csv(sent).encode() == b"".join(csv_parts(table_of(answer)))
+    assert as_text(sent, 100)
+
+
+def test_an_answer_of_another_version_is_no_file() -> None:
+    with pytest.raises(InvalidInput, match="in another form"):
+        as_csv(TREND | {"lines": [{"series": 1}]})
 
 
 def test_the_bars_of_a_funnel_are_in_proportion() -> None:

@@ -17,8 +17,15 @@ from: 2026-03-01
 to: 2026-03-03
 series: [{event: purchase, measure: sum, property: amount}]
 """
-NUMBERS = "bucket,purchase: sum of amount\n2026-03-01,12.5\n2026-03-02,30\n"
-BUYERS = "bucket,1 day\n2026-03-01,1\n2026-03-02,1\n"
+DAYS = [f"2026-03-0{day}T00:00:00+00:00" for day in (1, 2, 3)]
+NUMBERS = f"""part,series,name,start,end,complete,value
+bucket,A,purchase: sum of amount,{DAYS[0]},{DAYS[1]},true,12.5
+bucket,A,purchase: sum of amount,{DAYS[1]},{DAYS[2]},true,30
+total,A,purchase: sum of amount,,,,42.5
+""".replace("\n", "\r\n")
+BUYERS = f"days,start,end,complete,people\n1,{DAYS[0]},{DAYS[1]},true,1\n1,{DAYS[1]},{DAYS[2]},true,1\n".replace(
+    "\n", "\r\n"
+)
 EVENTS = [
     {"userId": "ada", "event": "purchase", "timestamp": "2026-03-01T10:00:00Z", "properties": {"amount": 12.5}},
     {"userId": "bob", "event": "purchase", "timestamp": "2026-03-02T10:00:00Z", "properties": {"amount": 30}},

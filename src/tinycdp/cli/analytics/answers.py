@@ -1,12 +1,10 @@
-"""An answer of analytics as tables: for a terminal, and as CSV.
+"""An answer of analytics on a terminal; files have the tables of files/tables.py.
 
-Shape   tables_of(answer) → tables, the first one with the answer's numbers · as_text(answer, width) · as_csv(answer)
+Shape   tables_of(answer) → what is drawn · as_text(answer, width)
 Laws    pure. The answer is as it leaves the server, so the output is the same both ways.
         No line is longer than the width, as long as each column has room for a few characters
 """
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -25,38 +23,26 @@ Answer = Mapping[str, Any]
 class TextTable:
     """Columns, and rows of values. A column's name ends in % for shares and in Ms for durations.
 
-    pictures    beside each row: a spark line, or the share that a bar shows
-    marked      rows that are not complete
-    only_files  too wide for a terminal"""
+    pictures  beside each row: a spark line, or the share that a bar shows
+    marked    rows that are not complete"""
 
     columns: tuple[str, ...]
     rows: Sequence[Sequence[Any]]
     title: str = ""
     pictures: Sequence[str | Decimal] = ()
     marked: frozenset[int] = frozenset()
-    only_files: bool = False
 
 
 def as_text(answer: Answer, width: int) -> str:
     """The answer for a terminal."""
     tables = tables_of(answer)
-    parts = ["\n".join(_lines(table, width)) for table in tables if table.rows and not table.only_files]
+    parts = ["\n".join(_lines(table, width)) for table in tables if table.rows]
     notes = [f"warning: {one['path']}: {one['message']}" for one in answer.get("warnings", ())]
     about = [f"as of {answer['asOf']}", answer["zone"]]
     about += ["* not complete"] if any(table.marked for table in tables) or _has_open_cell(answer) else []
     about += [f"approximate: {answer['approximate']}"] if "approximate" in answer else []
     about += [f"a sample of {answer['sampled']}"] if "sampled" in answer else []
     return "\n\n".join([*(parts or ["no numbers"]), "\n".join([*notes, " · ".join(about)])])
-
-
-def as_csv(answer: Answer) -> str:
-    """The numbers of the answer, unrounded."""
-    table = tables_of(answer)[0]
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
-    writer.writerow([column.removesuffix("%") for column in table.columns])
-    writer.writerows(["" if value is None else value for value in row] for row in table.rows)
-    return written.getvalue()
 
 
 def tables_of(answer: Answer) -> list[TextTable]:
@@ -114,8 +100,10 @@ def _trend(answer: Answer) -> list[TextTable]:
     columns = ("series", "total", *(["before"] if compared else []))
     totals = TextTable(columns, rows, pictures=[spark(line["values"]) for line in lines])
     days = [_day(bucket) for bucket in answer["buckets"]]
+    if len(lines) > _MOST_LINES:  # too wide for a terminal
+        return [totals]
     by_bucket = [[day, *(line["values"][n] for line in lines)] for n, day in enumerate(days)]
-    return [TextTable(("bucket", *names), by_bucket, marked=_open(answer), only_files=len(lines) > _MOST_LINES), totals]
+    return [TextTable(("bucket", *names), by_bucket, marked=_open(answer)), totals]
 
 
 def _active(answer: Answer) -> list[TextTable]:
@@ -176,9 +164,6 @@ def _retention(answer: Answer) -> list[TextTable]:
         ]
         rows.append(["average", group["people"], *(_Share(share, True) for share in group["average"])])
         tables.append(TextTable(("cohort", "people", *(f"{name}%" for name in names)), rows, _group(group["group"])))
-    if len(tables) > 1:  # in a file, one table of all
-        rows = [[table.title, *row] for table in tables for row in table.rows]
-        return [TextTable(("group", *tables[0].columns), rows)]
     return tables or [TextTable(("cohort", "people"), [])]
 
 

@@ -41,7 +41,7 @@ def add_format(to: argparse.ArgumentParser) -> None:
 
 def show_answer(answer: dict[str, Any], format: str) -> None:
     """Print an answer."""
-    from tinycdp.cli.analytics.answers import as_csv, as_text
+    from tinycdp.cli.analytics.answers import as_text
 
     if format == "json":
         show_json(answer)
@@ -52,6 +52,24 @@ def show_answer(answer: dict[str, Any], format: str) -> None:
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH_OF_FILES
         print(as_text(answer, width))
+
+
+def as_csv(answer: dict[str, Any]) -> str:
+    """The file of the answer, as an export has it."""
+    import msgspec
+
+    from tinycdp.products.analytics.answers.schemas import Answer
+    from tinycdp.products.analytics.files.tables import table_of
+    from tinycdp.products.analytics.files.writers import csv_parts
+
+    try:
+        found = msgspec.convert(answer, Answer)
+    except msgspec.ValidationError as wrong:
+        message = (
+            f"The server answers in another form ({wrong}). Use the command line of its version, or --format json."
+        )
+        raise InvalidInput("SERVER_UNEXPECTED", message) from wrong
+    return b"".join(csv_parts(table_of(found))).decode()
 
 
 def show_json(value: dict[str, Any]) -> None:
