@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from tinycdp.cli.options import SERVER, command
 from tinycdp.cli.project import project_of
 from tinycdp.cli.terminal import lines
-from tinycdp.dsl.editor.humanize import plural
 from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ def add_to(commands: "Commands") -> None:
 
 
 def run_check(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.dsl.editor.humanize import plural
     from tinycdp.runtime import clock
     from tinycdp.runtime.definitions.file_reports import check_sources
     from tinycdp.runtime.definitions.files import find_files

@@ -21,7 +21,6 @@ from tinycdp.cli.codegen import command as codegen
 from tinycdp.cli.options import Misuse, Run, check_way
 from tinycdp.errors import InvalidInput, TinyCDPError
 from tinycdp.products import register_products
-from tinycdp.runtime.processes import report_to_parent
 from tinycdp.server import logs
 
 log = logging.getLogger(__name__)
@@ -55,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Misuse as wrong:
         return _report(wrong, status=2)
     except TinyCDPError as failure:
+        from tinycdp.runtime.processes import report_to_parent
+
         report_to_parent(f"{failure.message} [{failure.code}]")
         if settings.log_format == "json" and run in server.LONG_RUNNING:  # its standard error is a log
             log.error("%s [%s]", failure.message, failure.code)

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING
 
 from tinycdp.cli.database import on_database
 from tinycdp.cli.options import SCOPED, Misuse, command
-from tinycdp.runtime import clock
-from tinycdp.runtime.edits import Edit
 from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,6 +56,8 @@ def run_forget(arguments: argparse.Namespace, settings: Settings) -> int:
 def run_suppress(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.app import open_privacy
     from tinycdp.model import Identifier
+    from tinycdp.runtime import clock
+    from tinycdp.runtime.edits import Edit
     from tinycdp.runtime.policies import privacy_rules as lists
 
     identifiers = []

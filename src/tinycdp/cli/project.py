@@ -8,8 +8,6 @@ Laws    a command has the same output, errors and exit status both ways
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tinycdp.cli.direct import Direct
-from tinycdp.cli.remote import Remote
 from tinycdp.model import Instant
 
 if TYPE_CHECKING:
@@ -99,4 +97,10 @@ class Project(Protocol):
 
 def project_of(settings: "Settings") -> Project:
     """The project of these settings."""
-    return Remote(settings.url, settings.key) if settings.url is not None else Direct(settings)
+    if settings.url is not None:
+        from tinycdp.cli.remote import Remote
+
+        return Remote(settings.url, settings.key)
+    from tinycdp.cli.direct import Direct
+
+    return Direct(settings)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from tinycdp.cli.options import OWN, command
 from tinycdp.errors import Conflict, InvalidInput
-from tinycdp.runtime.stopping import StopRequested, StopSignals
 from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ def add_to(commands: "Commands") -> None:
 
 
 def run_serve(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.stopping import StopSignals
+
     with StopSignals() as signals:  # before the imports, which take a second
         from tinycdp.server.supervisor import serve
 
@@ -62,6 +63,8 @@ def _other_port(arguments: argparse.Namespace, settings: Settings) -> str:
 
 
 def run_work(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.stopping import StopRequested, StopSignals
+
     with StopSignals() as signals, contextlib.suppress(StopRequested):
         import asyncio
 
@@ -76,6 +79,8 @@ def run_work(arguments: argparse.Namespace, settings: Settings) -> int:
 def run_analytics(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.action == "rebuild":
         return _rebuild(settings)
+    from tinycdp.runtime.stopping import StopRequested, StopSignals
+
     with StopSignals() as signals, contextlib.suppress(StopRequested):
         from tinycdp.products.analytics.packages import check_engine
 

@@ -9,17 +9,19 @@ Laws    the core names no product.
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from tinycdp.dsl.check.expressions import Scope
-from tinycdp.engine.catalog import Name
-from tinycdp.engine.flags.document import Flag
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant
-from tinycdp.runtime.definitions.changes import Change, Step
-from tinycdp.runtime.edits import Edit
-from tinycdp.runtime.environment import Environment
-from tinycdp.store.database.pool import Connection
+
+if TYPE_CHECKING:  # every command registers products, and few need these
+    from tinycdp.dsl.check.expressions import Scope
+    from tinycdp.engine.catalog import Name
+    from tinycdp.engine.flags.document import Flag
+    from tinycdp.runtime.definitions.changes import Change, Step
+    from tinycdp.runtime.edits import Edit
+    from tinycdp.runtime.environment import Environment
+    from tinycdp.store.database.pool import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class ProductDefinition:
     document: dict[str, Any]
 
     @property
-    def name(self) -> Name:
+    def name(self) -> "Name":
         return self.kind, self.key
 
 
@@ -48,13 +50,13 @@ class Names:
     renamed         those that it renames, with their new keys"""
 
     environment_id: int
-    scope: Scope
+    scope: "Scope"
     zone: str
-    flags: Mapping[str, Flag]
+    flags: "Mapping[str, Flag]"
     now: Instant
     revision: int = 0
-    gone: frozenset[Name] = frozenset()
-    renamed: Mapping[Name, str] = field(default_factory=dict)
+    gone: "frozenset[Name]" = frozenset()
+    renamed: "Mapping[Name, str]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,9 @@ class DocumentFinding:
 class ProductDraft:
     """What changes do to the definitions of a product. save: writes them, in the transaction of the publish."""
 
-    steps: tuple[Step, ...]
+    steps: "tuple[Step, ...]"
     warnings: tuple[DocumentFinding, ...]
-    save: Callable[[Connection], Awaitable[None]]
+    save: "Callable[[Connection], Awaitable[None]]"
 
 
 class InvalidDocuments(InvalidInput):
@@ -104,24 +106,24 @@ class ProductKinds(Protocol):
     def normal(self, kind: str, document: Mapping[str, Any]) -> dict[str, Any]:
         """A document in the form in which it is stored, without its key: equal for documents of one meaning."""
 
-    def check(self, changes: Sequence[Change], names: Names) -> list[DocumentFinding]:
+    def check(self, changes: "Sequence[Change]", names: Names) -> list[DocumentFinding]:
         """What is wrong with new documents among each other, and with what they name."""
 
-    async def begin(self, connection: Connection, environment_id: int) -> None:
+    async def begin(self, connection: "Connection", environment_id: int) -> None:
         """Keep other publishes out until the transaction ends."""
 
     async def draft(
         self,
-        connection: Connection,
+        connection: "Connection",
         names: Names,
-        changes: Sequence[Change],
-        edit: Edit,
+        changes: "Sequence[Change]",
+        edit: "Edit",
         *,
         prune: bool,
     ) -> ProductDraft:
         """What the changes do, checked against the names of the next revision."""
 
-    async def newest(self, environment: Environment) -> list[ProductDefinition]:
+    async def newest(self, environment: "Environment") -> list[ProductDefinition]:
         """All definitions."""
 
 
@@ -160,6 +162,6 @@ def names_of_kinds() -> tuple[str, ...]:
     return tuple(kind for product in product_kinds() for kind in product.kinds)
 
 
-async def newest_of_products(environment: Environment) -> list[ProductDefinition]:
+async def newest_of_products(environment: "Environment") -> list[ProductDefinition]:
     """All definitions of products."""
     return [one for product in product_kinds() for one in await product.newest(environment)]
