@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinycdp.api.http.bodies import decode_json
-from tinycdp.api.http.responses import encode
+from tinycdp.api.http.encoding import encode
 from tinycdp.engine.schema.inference import KnownNames, MessageShapes
 from tinycdp.engine.schema.tracking_plan import Naming, PlannedEvent, TrackingPlan
 from tinycdp.errors import InvalidInput

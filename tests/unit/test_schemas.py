@@ -13,8 +13,8 @@ import pytest
 from litestar.handlers import HTTPRouteHandler
 
 from tinycdp.api import routes
+from tinycdp.api.http.encoding import as_schema, encode
 from tinycdp.api.http.openapi import Documented
-from tinycdp.api.http.responses import as_schema, encode
 from tinycdp.engine.flags.document import IdentifierRef, Override
 from tinycdp.engine.schema.tracking_plan import Naming, PlannedEvent, PlannedProperty
 from tinycdp.model import Warned

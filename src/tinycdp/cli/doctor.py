@@ -48,7 +48,7 @@ def _examine(arguments: argparse.Namespace, settings: Settings) -> int:
 def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
     import msgspec
 
-    from tinycdp.api.http.responses import as_schema, encode
+    from tinycdp.api.http.encoding import as_schema, encode
     from tinycdp.api.profiles.schemas import VerificationReport
     from tinycdp.runtime.profiles import verify
 

@@ -32,7 +32,7 @@ def add_to(commands: "Commands") -> None:
 def run_forget(arguments: argparse.Namespace, settings: Settings) -> int:
     import msgspec
 
-    from tinycdp.api.http.responses import as_schema, encode
+    from tinycdp.api.http.encoding import as_schema, encode
     from tinycdp.api.privacy import schemas
     from tinycdp.app import open_erasures
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from tinycdp.api.decisions.schemas import Answer, Answers, ProfileQuery, Question
-from tinycdp.api.http.responses import as_schema
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.profiles.schemas import FlagExplanation
 from tinycdp.engine.catalog import Catalog, Name
 from tinycdp.engine.flags.decide import Decision

@@ -14,8 +14,8 @@ from litestar.params import QueryParameter
 from tinycdp.api.decisions.answers import DecisionService
 from tinycdp.api.decisions.schemas import Explained, ProfileQuery
 from tinycdp.api.http.bodies import decode_json
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import as_schema
 from tinycdp.api.profiles.schemas import DefinitionExplanation, FlagExplanation, SkippedEvents
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.decisions.decide import prepare

@@ -13,7 +13,7 @@ from litestar.types import Scope
 
 from tinycdp.api.decisions.answers import answer_of
 from tinycdp.api.http.auth import text_of_header
-from tinycdp.api.http.responses import encode
+from tinycdp.api.http.encoding import encode
 from tinycdp.errors import TinyCDPError
 from tinycdp.model import IdentifierKind
 from tinycdp.runtime.access.keys import Key, Keyring

@@ -12,9 +12,9 @@ from litestar.params import JSONBody
 
 from tinycdp.api.decisions.answers import answer_of
 from tinycdp.api.decisions.schemas import Answer, Replay, ReplayBody
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.params import past_instant
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import as_schema
 from tinycdp.api.profiles.schemas import FlagExplanation
 from tinycdp.errors import NotFound
 from tinycdp.runtime.access.actor import Actor

@@ -21,8 +21,8 @@ from tinycdp.api.definitions.schemas import (
 )
 from tinycdp.api.definitions.workspaces import provide_workspace
 from tinycdp.api.exposures.schemas import RecentExposures
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import as_schema
 from tinycdp.engine.catalog import Definition, InvalidDefinitions
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant

@@ -10,9 +10,9 @@ from litestar import get, post
 from litestar.params import FromPath, JSONBody
 
 from tinycdp.api.definitions.schemas import Kill, KillBody, Kills
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.params import Limit
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import as_schema
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.definitions import kill_switches
 from tinycdp.runtime.definitions.catalogs import Catalogs

@@ -18,9 +18,10 @@ from litestar.params import FromPath, JSONBody
 
 from tinycdp.api.definitions.editing import Editing
 from tinycdp.api.definitions.schemas import Deleted, Published, RenameBody, RestoreBody
+from tinycdp.api.http.encoding import etag
 from tinycdp.api.http.params import DryRun, IfMatch, SaveNote, version_of
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import ExactResponse, etag
+from tinycdp.api.http.responses import ExactResponse
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.publish import PublishPlan

@@ -29,10 +29,10 @@ from tinycdp.api.definitions.schemas import (
     Revisions,
 )
 from tinycdp.api.http import auth
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.params import Limit
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest
-from tinycdp.api.http.responses import as_schema
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.definitions import promotion, revisions
 from tinycdp.runtime.definitions import publish as definitions

@@ -38,9 +38,10 @@ from tinycdp.api.definitions.schemas import (
     Traits,
     Version,
 )
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.params import AfterProfile, DryRun, Limit, SaveNote
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import ExactResponse, as_schema
+from tinycdp.api.http.responses import ExactResponse
 from tinycdp.api.profiles.schemas import ProfileSummary
 from tinycdp.api.segments.schemas import Member, Members
 from tinycdp.runtime.definitions import publish, revisions

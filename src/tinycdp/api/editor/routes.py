@@ -26,8 +26,8 @@ from tinycdp.api.editor.schemas import (
     Source,
     SourceReads,
 )
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import as_schema
 from tinycdp.dsl.diagnostics import SourceError
 from tinycdp.dsl.editor import complete as completing
 from tinycdp.dsl.editor import hover as hovering

@@ -13,9 +13,9 @@ from litestar.params import FromPath, QueryParameter
 
 from tinycdp.api.definitions.editing import Editing
 from tinycdp.api.exposures.schemas import ExposurePage, FlagExposures, StaleFlags
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.params import Limit
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import as_schema
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions import exposure_stats

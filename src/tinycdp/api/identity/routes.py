@@ -13,9 +13,9 @@ from typing import Annotated
 from litestar import get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.params import LAST_ID, Before, Limit
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import as_schema
 from tinycdp.api.identity.schemas import (
     BlockedValue,
     BlockedValues,

@@ -7,9 +7,9 @@ Source  docs/reference/rejections.md
 from litestar import delete, get, post
 from litestar.params import FromPath, JSONBody
 
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.params import LAST_ID, Before, DryRun, Limit
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import as_schema
 from tinycdp.api.ingest.rejections import Code
 from tinycdp.api.ingest.schemas import Choice, DiscardBody, Discarded, Letters, Replayed, WholeLetter
 from tinycdp.errors import InvalidInput, NotFound

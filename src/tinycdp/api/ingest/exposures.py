@@ -10,7 +10,7 @@ Source  docs/reference/exposures.md "Reported by a client"
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from tinycdp.api.http.responses import encode
+from tinycdp.api.http.encoding import encode
 from tinycdp.api.ingest.adapters.canonical import SentExposure
 from tinycdp.engine.catalog import Catalog
 from tinycdp.errors import Unavailable

@@ -24,10 +24,11 @@ from litestar.response.base import ASGIResponse
 from tinycdp.api.decisions.answers import DecisionService
 from tinycdp.api.http import auth
 from tinycdp.api.http.bodies import read_body, unwrap
+from tinycdp.api.http.encoding import encode
 from tinycdp.api.http.openapi import takes
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest
-from tinycdp.api.http.responses import ExactResponse, encode
+from tinycdp.api.http.responses import ExactResponse
 from tinycdp.api.ingest.adapters.canonical import Parsed, identifier, readable_instant
 from tinycdp.api.ingest.adapters.posthog import FlagsQuestion, key_in, parse_capture, parse_question
 from tinycdp.api.ingest.adapters.rejection import EventRejected

@@ -8,9 +8,9 @@ from typing import Annotated
 from litestar import get
 from litestar.params import QueryParameter
 
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.params import LAST_ID, Before, Limit
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import as_schema
 from tinycdp.api.ingest.schemas import HourCount, RejectionCounts, Rejections
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.policies import rejections

@@ -16,8 +16,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
 from tinycdp.api.http import auth
+from tinycdp.api.http.encoding import encode
 from tinycdp.api.http.openapi import takes
-from tinycdp.api.http.responses import encode
 from tinycdp.api.ingest import exposures
 from tinycdp.api.ingest.adapters.canonical import Parsed
 from tinycdp.api.ingest.adapters.placement import IN_ENVELOPE

@@ -24,12 +24,13 @@ from tinycdp.api.decisions.routes import Exposed, MinVersion
 from tinycdp.api.http import errors as problems
 from tinycdp.api.http.auth import admit_from, allow
 from tinycdp.api.http.bodies import BodyFault, clean, decode, number, read_body
+from tinycdp.api.http.encoding import encode
 from tinycdp.api.http.mistakes import explained
 from tinycdp.api.http.openapi import takes
 from tinycdp.api.http.params import route_of
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest
-from tinycdp.api.http.responses import ExactResponse, encode
+from tinycdp.api.http.responses import ExactResponse
 from tinycdp.api.http.sse import MEDIA_TYPE, Outlet, streaming
 from tinycdp.api.ofrep.bulk import Bulk, etag_of, identifier_of, session_of
 from tinycdp.api.ofrep.schemas import BulkEvaluation, Evaluation, EventStream

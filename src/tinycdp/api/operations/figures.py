@@ -5,8 +5,8 @@ from collections import Counter
 from litestar import get
 
 from tinycdp.api.definitions.schemas import BackfillProgress
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import as_schema
 from tinycdp.api.operations.schemas import DefinitionTotal, Figure, Figures, Total, Totals
 from tinycdp.model import MINUTE_MS
 from tinycdp.runtime.decisions.snapshots import Snapshots

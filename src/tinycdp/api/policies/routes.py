@@ -9,9 +9,10 @@ Source  docs/reference/policies.md
 from litestar import get, put
 from litestar.params import FromPath, JSONBody
 
+from tinycdp.api.http.encoding import as_schema, etag
 from tinycdp.api.http.params import DryRun, IfMatch, Limit, version_of
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import ExactResponse, as_schema, etag
+from tinycdp.api.http.responses import ExactResponse
 from tinycdp.api.policies.schemas import PolicyDocument, PolicyVersion, PolicyVersions
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.edits import Edit

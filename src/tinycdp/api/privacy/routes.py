@@ -16,9 +16,9 @@ from litestar import delete, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response.streaming import ASGIStreamingResponse
 
+from tinycdp.api.http.encoding import as_schema, encode
 from tinycdp.api.http.params import LAST_ID, Before, DryRun, Limit
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import as_schema, encode
 from tinycdp.api.privacy.schemas import (
     AnonymizationBody,
     CheckBody,

@@ -10,9 +10,9 @@ from typing import Annotated
 from litestar import get
 from litestar.params import FromPath, QueryParameter
 
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.params import AfterProfile, Limit
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import as_schema
 from tinycdp.api.profiles.schemas import Group, GroupMembers, Groups, ProfileSummary
 from tinycdp.errors import NotFound
 from tinycdp.runtime.environment import Environment

@@ -12,9 +12,9 @@ from litestar import get
 from litestar.params import FromPath, QueryParameter
 
 from tinycdp.api.http.bodies import decode_json
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.params import Limit, instant_parameter
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import as_schema
 from tinycdp.api.profiles.schemas import Event, Journey, Lifetime, Profile, ProfilePage, Search, Transition
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.definitions.catalogs import Catalogs

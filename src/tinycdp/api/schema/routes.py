@@ -13,9 +13,10 @@ from litestar import delete, get, put
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from tinycdp.api.definitions.editing import Editing
+from tinycdp.api.http.encoding import as_schema, etag
 from tinycdp.api.http.params import DryRun, IfMatch, Limit, version_of
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import ExactResponse, as_schema, etag
+from tinycdp.api.http.responses import ExactResponse
 from tinycdp.api.schema.schemas import (
     Broken,
     Dictionary,

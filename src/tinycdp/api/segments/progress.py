@@ -15,8 +15,9 @@ from typing import Any
 from litestar import Request, Response
 from litestar.response import Stream
 
+from tinycdp.api.http.encoding import as_schema, encode
 from tinycdp.api.http.errors import body_of
-from tinycdp.api.http.responses import ExactResponse, as_schema, encode
+from tinycdp.api.http.responses import ExactResponse
 from tinycdp.api.segments.schemas import ListChange
 from tinycdp.errors import TinyCDPError
 from tinycdp.runtime.segments import lists

@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal
 from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.params import DryRun, Limit
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest
-from tinycdp.api.http.responses import as_schema
 from tinycdp.api.ingest.adapters.canonical import listed_identifier
 from tinycdp.api.segments.progress import answer
 from tinycdp.api.segments.schemas import ListChange, ListedIdentifier, ListedIdentifiers, ListEdit

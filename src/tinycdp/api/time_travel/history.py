@@ -10,9 +10,9 @@ from typing import Annotated
 from litestar import get
 from litestar.params import FromPath, QueryParameter
 
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.params import Limit, instant_parameter
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import as_schema
 from tinycdp.api.profiles.routes import By, Cursor
 from tinycdp.api.profiles.schemas import ProfileHistory
 from tinycdp.api.profiles.segment_history import Since, Until

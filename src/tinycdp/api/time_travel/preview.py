@@ -10,9 +10,9 @@ from litestar import post
 from litestar.params import JSONBody
 
 from tinycdp.api.definitions.lifecycle import read_changes
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.params import past_instant
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import as_schema
 from tinycdp.api.time_travel.schemas import DraftBody, DraftOnProfile, Preview, PreviewBody
 from tinycdp.dsl.values.scalars import parse_instant
 from tinycdp.errors import InvalidInput

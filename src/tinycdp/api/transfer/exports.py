@@ -16,9 +16,9 @@ from litestar.types import Receive, Scope, Send
 
 from tinycdp.api.exposures.routes import First, Last, days_between
 from tinycdp.api.http import auth
+from tinycdp.api.http.encoding import encode
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest, host_of, scheme_of
-from tinycdp.api.http.responses import encode
 from tinycdp.api.transfer.schemas import AvailableExport, AvailableExports, SegmentDownload
 from tinycdp.errors import NotFound
 from tinycdp.model import Instant

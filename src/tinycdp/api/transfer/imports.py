@@ -18,10 +18,10 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response.streaming import ASGIStreamingResponse
 
 from tinycdp.api.http.bodies import decode_json
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.params import Limit
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest
-from tinycdp.api.http.responses import as_schema
 from tinycdp.api.ingest.adapters.history import PARSE, check_mapping
 from tinycdp.api.transfer.schemas import ImportProgress, Imports
 from tinycdp.dsl.fields import in_words

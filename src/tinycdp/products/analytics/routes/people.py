@@ -8,8 +8,8 @@ Source  docs/reference/analytics.md "People"
 from litestar import post
 from litestar.params import JSONBody
 
+from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import as_schema
 from tinycdp.api.profiles.schemas import ProfileSummary
 from tinycdp.products.analytics.routes.schemas import PeopleBehind, PeopleBody
 from tinycdp.products.analytics.service.answering import Analytics

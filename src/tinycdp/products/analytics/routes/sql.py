@@ -10,8 +10,8 @@ from litestar import post
 from litestar.params import JSONBody
 from litestar.response.base import ASGIResponse
 
+from tinycdp.api.http.encoding import encode
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import encode
 from tinycdp.products.analytics.routes.responses import MEDIA, file_of, first_part
 from tinycdp.products.analytics.routes.schemas import SqlAnswer, SqlRequest
 from tinycdp.products.analytics.service.files import FORMATS
