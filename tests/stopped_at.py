@@ -5,8 +5,8 @@ Shape   python -m stopped_at   reads a request a line: {"command", "phase", "sig
         PHASES lists the instants of each process
 Laws    the instant is before or after one function. A phase of an HTTP worker signals the process that forked it, as a
         supervisor does, and then waits for what reaches the worker itself
-        each command is a process and a session of its own, forked from this one, which has imported everything:
-        importing takes longer than all that is tested here
+        each command is a process and a session of its own, forked from this one, which has imported everything and
+        built the application: that takes longer than all that is tested here
 """
 
 import functools
@@ -20,6 +20,13 @@ import sys
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+from litestar import Litestar
+
+from tinycdp import app
+from tinycdp.runtime import clock
+from tinycdp.runtime.clock import Clock
+from tinycdp.settings import Settings
 
 
 class Phase(NamedTuple):
@@ -144,13 +151,13 @@ def _places(owner: Any, name: str, function: Any) -> list[Any]:
     return [owner, *(module for module in modules if module is not owner)]
 
 
-#: What the commands import while they run.
+#: What the commands import while they run, and building the application does not.
 _IMPORTED = (
     "granian.server.mp",
-    "tinycdp.api.application",
-    "tinycdp.app",
     "tinycdp.cli.main",
     "tinycdp.cli.server",
+    "tinycdp.products.analytics.feed.loop",
+    "tinycdp.products.analytics.service.sql",
     "tinycdp.runtime.worker.loops",
     "tinycdp.server.bootstrap",
     "tinycdp.server.supervisor",
@@ -162,6 +169,7 @@ def main() -> int:
     """Fork a process for each request, until there are no more."""
     for name in _IMPORTED:
         importlib.import_module(name)
+    _build_once()
     gc.freeze()  # what is imported need not be searched for garbage, and copied for that, by each process
     while line := sys.stdin.readline():
         request = json.loads(line)
@@ -171,6 +179,17 @@ def main() -> int:
         print(pid, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
     return 0
+
+
+def _build_once() -> None:
+    """Have the application that each HTTP worker builds built before the forks: that takes longer than all the rest."""
+    built = app.create_litestar(Settings())
+
+    def again(settings: Settings, now: Clock = clock.now) -> Litestar:
+        built.state.settings, built.state.now = settings, now
+        return built
+
+    app.create_litestar = again
 
 
 def _command(command: str, phase: str, signal_name: str, log: str, environment: dict[str, str]) -> int:

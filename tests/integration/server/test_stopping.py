@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from serving import BINARIES, PATIENCE_SECONDS, alive, free_port, until
+from serving import BINARIES, PATIENCE_SECONDS, alive, free_port, until, with_cluster
 from stopped_at import PHASES
 
 #: Longer than a test waits for the end: only a request that was lost would take so long, and its process be killed.
@@ -34,6 +34,7 @@ def _environment(folder: Path, dsn: str | None) -> dict[str, str]:
         "TINYCDP_POSTGRES_BIN": BINARIES,
         "TINYCDP_DRAIN_SECONDS": str(_DRAIN_SECONDS),
         "TINYCDP_WORKERS": "1",
+        "TINYCDP_ANALYTICS": "false",  # a second of processor time; one instant of a life with all processes is tested
     }
     return foreign | ours | ({"DATABASE_URL": dsn} if dsn else {})
 
@@ -115,7 +116,11 @@ def test_a_request_at_this_instant_stops_it(
     forks: _Forks, dsn: str, tmp_path: Path, command: str, phase: str, number: str
 ) -> None:
     embedded, log = "Postgres" in phase or "cluster" in phase, tmp_path / "log"
+    if "Postgres" in phase:
+        with_cluster(tmp_path / "data")
     environment = _environment(tmp_path, None if embedded else dsn)
+    if phase == "announced":
+        environment["TINYCDP_ANALYTICS"] = "true"
     status = forks.run(
         {"command": command, "phase": phase, "signal_name": number, "log": str(log), "environment": environment}
     )
