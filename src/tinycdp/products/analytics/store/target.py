@@ -37,6 +37,8 @@ class Target:
         self._clickhouse = clickhouse
         self.environment_id = environment_id
         self.suffix = suffix
+        #: The tables beside that have rows; the others were not made.
+        self._made: set[str] = set()
 
     async def insert(self, table: str, rows: CopiedRows, *, token: str = "") -> None:
         """Insert whole lines. With a token, at most a million."""
@@ -44,6 +46,7 @@ class Target:
             first = await anext(chunks, None)
             if first is None:
                 return
+            await self._make(table)
             await self._clickhouse.insert(
                 f"{table}{self.suffix} ({', '.join(rows.columns)})",
                 _joined(first, chunks),
@@ -92,10 +95,13 @@ class Target:
 
     async def clear(self) -> None:
         """Delete everything of this environment. The watermark goes first: without one the copy is not complete."""
+        found = " UNION ALL ".join(
+            f"(SELECT '{table}' FROM {table}{self.suffix} WHERE environment_id = {self.environment_id:d} LIMIT 1)"
+            for table in TABLES
+        )
+        filled = {table for (table,) in await self._clickhouse.query(found)}
         for table in reversed(TABLES):
-            if await self._clickhouse.query(
-                f"SELECT 1 FROM {table}{self.suffix} WHERE environment_id = {self.environment_id:d} LIMIT 1"
-            ):
+            if table in filled:
                 await self._delete(table, "1")
         await self.reload_who()
 
@@ -201,41 +207,53 @@ class Target:
     # Tables beside
 
     async def make_beside(self) -> "Target":
-        """Empty tables beside those that are read; on a cluster those that are read, which are cleared."""
+        """Empty tables beside those that are read; on a cluster those that are read, which are cleared.
+
+        Each is made when it gets its first rows: an environment that has nothing yet costs next to nothing."""
         if self._clickhouse.place.cluster:
             await self.clear()
             return self
         beside = Target(self._clickhouse, self.environment_id, suffix=f"_fill_{self.environment_id:d}")
         await beside.drop()
-        for table in TABLES:
-            await self._clickhouse.command(f"CREATE TABLE {table}{beside.suffix} AS {table}")
         return beside
+
+    async def _make(self, table: str) -> None:
+        if self.suffix and table not in self._made:
+            await self._clickhouse.command(f"CREATE TABLE {table}{self.suffix} AS {table}")
+            self._made.add(table)
 
     async def take(self, beside: "Target") -> None:
         """Put the rows that were filled beside in the place of this environment's; all other rows stay."""
         if beside is self:
             return
         await self.clear()
-        for table in TABLES:
-            parts = await self._clickhouse.query(
-                "SELECT DISTINCT partition_id FROM system.parts"
-                " WHERE database = {d:String} AND table = {t:String} AND active",
-                {"d": self._clickhouse.place.database, "t": f"{table}{beside.suffix}"},
+        parts = await self._clickhouse.query(
+            "SELECT DISTINCT table, partition_id FROM system.parts"
+            " WHERE database = {d:String} AND table IN {t:Array(String)} AND active",
+            {"d": self._clickhouse.place.database, "t": [f"{table}{beside.suffix}" for table in TABLES]},
+        )
+        for filled, partition in parts:
+            await self._clickhouse.command(
+                f"ALTER TABLE {filled.removesuffix(beside.suffix)} ATTACH PARTITION ID '{partition}' FROM {filled}"
             )
-            for (partition,) in parts:
-                await self._clickhouse.command(
-                    f"ALTER TABLE {table} ATTACH PARTITION ID '{partition}' FROM {table}{beside.suffix}"
-                )
         await beside.drop()
 
     async def drop(self) -> None:
-        """Drop tables that were made beside."""
+        """Drop tables that were made beside, also by a process that was killed."""
         assert self.suffix
-        for table in TABLES:
-            await self._clickhouse.command(f"DROP TABLE IF EXISTS {table}{self.suffix} SYNC")
+        found = await self._clickhouse.query(
+            "SELECT name FROM system.tables WHERE database = {d:String} AND name IN {t:Array(String)}",
+            {"d": self._clickhouse.place.database, "t": [f"{table}{self.suffix}" for table in TABLES]},
+        )
+        for (table,) in found:
+            await self._clickhouse.command(f"DROP TABLE IF EXISTS {table} SYNC")
+        self._made.clear()
 
     async def touch_everything(self, zone: str, version: int) -> None:
         """Note that every event may have changed up to a version."""
+        if self.suffix and "events" not in self._made:
+            return
+        await self._make("touched")
         await self._clickhouse.command(
             f"INSERT INTO touched{self.suffix} (environment_id, name, day, version)"
             " SELECT DISTINCT environment_id, name, toDate32(toTimeZone(occurred_at, {zone:String})), {version:UInt64}"
