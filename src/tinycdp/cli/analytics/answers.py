@@ -41,8 +41,14 @@ def as_text(answer: Answer, width: int) -> str:
     about = [f"as of {answer['asOf']}", answer["zone"]]
     about += ["* not complete"] if any(table.marked for table in tables) or _has_open_cell(answer) else []
     about += [f"approximate: {answer['approximate']}"] if "approximate" in answer else []
-    about += [f"a sample of {answer['sampled']}"] if "sampled" in answer else []
+    about += [_sampled(answer["sampled"])] if "sampled" in answer else []
     return "\n\n".join([*(parts or ["no numbers"]), "\n".join([*notes, " · ".join(about)])])
+
+
+def _sampled(sampled: Mapping[str, Any]) -> str:
+    """What a sample means for the numbers."""
+    of = f"a sample of {sampled['share']} of people"
+    return f"{of}, not scaled" if Decimal(sampled["factor"]) == 1 else f"≈ {of}, counts × {sampled['factor']}"
 
 
 def tables_of(answer: Answer) -> list[TextTable]:

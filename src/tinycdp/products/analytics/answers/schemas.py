@@ -8,13 +8,15 @@ Source  CONTRIBUTING.md "Add a capability"
 """
 
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
 from tinycdp.products.analytics.questions.schemas import Question
 
 Number: TypeAlias = Decimal | None
+#: A number of people, or of what they did: over a sample of people it is scaled to all of them.
+Count: TypeAlias = Annotated[int, msgspec.Meta(extra={"count": True})]
 
 
 class Notice(msgspec.Struct, frozen=True, rename="camel"):
@@ -22,6 +24,16 @@ class Notice(msgspec.Struct, frozen=True, rename="camel"):
 
     path: str
     message: str
+
+
+class Sampled(msgspec.Struct, frozen=True, rename="camel"):
+    """An answer over a sample of people: estimates of what all of them do.
+
+    share   of people that was asked
+    factor  that counts and sums were multiplied by; 1 if the numbers are those of the sample"""
+
+    share: Decimal
+    factor: Decimal
 
 
 class _Answered(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -32,14 +44,14 @@ class _Answered(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     zone         of local days
     question     as it was understood, with its range in full
     approximate  the error of approximate numbers, if they were asked for
-    sampled      the share of people that was asked, if less than all"""
+    sampled      if less than all people were asked"""
 
     as_of: str = ""
     computed_at: str = ""
     zone: str = ""
     question: Question | None = None
     approximate: str | msgspec.UnsetType = msgspec.UNSET
-    sampled: Decimal | msgspec.UnsetType = msgspec.UNSET
+    sampled: Sampled | msgspec.UnsetType = msgspec.UNSET
     warnings: tuple[Notice, ...] = ()
 
 
@@ -95,7 +107,7 @@ class ActiveLine(msgspec.Struct, frozen=True, rename="camel"):
     """People active in the last `days` local days, at each bucket's end."""
 
     days: int
-    values: tuple[int | None, ...]
+    values: tuple[Count | None, ...]
 
 
 class ActiveAnswer(_Answered, frozen=True, kw_only=True, tag_field="kind", tag="active"):
@@ -107,12 +119,12 @@ class StickinessRow(msgspec.Struct, frozen=True, rename="camel"):
     """People active in this many buckets, exactly and at least."""
 
     buckets: int
-    exactly: int
-    at_least: int
+    exactly: Count
+    at_least: Count
 
 
 class StickinessAnswer(_Answered, frozen=True, kw_only=True, tag_field="kind", tag="stickiness"):
-    people: int
+    people: Count
     rows: tuple[StickinessRow, ...]
 
 
@@ -121,11 +133,11 @@ class FrequencyRow(msgspec.Struct, frozen=True, rename="camel"):
 
     least: int
     most: int | None
-    people: int
+    people: Count
 
 
 class FrequencyAnswer(_Answered, frozen=True, kw_only=True, tag_field="kind", tag="frequency"):
-    people: int
+    people: Count
     rows: tuple[FrequencyRow, ...]
 
 
@@ -134,7 +146,7 @@ class HistogramBin(msgspec.Struct, frozen=True, rename="camel"):
 
     least_ms: int
     below_ms: int
-    people: int
+    people: Count
 
 
 class FunnelStep(msgspec.Struct, frozen=True, rename="camel"):
@@ -147,10 +159,10 @@ class FunnelStep(msgspec.Struct, frozen=True, rename="camel"):
     median_ms           from the step before, for those who reached this one"""
 
     name: str
-    reached: int
-    in_progress: int
-    excluded: int
-    dropped: int
+    reached: Count
+    in_progress: Count
+    excluded: Count
+    dropped: Count
     rate: Number
     from_previous: Number
     median_ms: int | None
@@ -163,11 +175,11 @@ class FunnelGroup(msgspec.Struct, frozen=True, rename="camel"):
     median_ms  from the first step to the last"""
 
     group: Group | None
-    reached: int
-    converted: int
-    in_progress: int
-    excluded: int
-    dropped: int
+    reached: Count
+    converted: Count
+    in_progress: Count
+    excluded: Count
+    dropped: Count
     rate: Number
     median_ms: int | None
     steps: tuple[FunnelStep, ...]
@@ -191,14 +203,14 @@ class RetentionCell(msgspec.Struct, frozen=True, rename="camel"):
 
     complete  false while its last possible instant is not past"""
 
-    people: int
+    people: Count
     share: Number
     complete: bool
 
 
 class Cohort(msgspec.Struct, frozen=True, rename="camel"):
     bucket: BucketSpan
-    people: int
+    people: Count
     cells: tuple[RetentionCell, ...]
 
 
@@ -208,7 +220,7 @@ class RetentionGroup(msgspec.Struct, frozen=True, rename="camel"):
     average  of each period: people who came back / people of the cohorts, over complete cells; null without any"""
 
     group: Group | None
-    people: int
+    people: Count
     cohorts: tuple[Cohort, ...]
     average: tuple[Number, ...]
 
@@ -223,10 +235,10 @@ class RetentionAnswer(_Answered, frozen=True, kw_only=True, tag_field="kind", ta
 class LifecycleRow(msgspec.Struct, frozen=True, rename="camel"):
     """People of one bucket; null for a bucket that has not begun."""
 
-    new: int | None
-    returning: int | None
-    resurrecting: int | None
-    dormant: int | None
+    new: Count | None
+    returning: Count | None
+    resurrecting: Count | None
+    dormant: Count | None
 
 
 class LifecycleAnswer(_Answered, frozen=True, kw_only=True, tag_field="kind", tag="lifecycle"):
@@ -242,9 +254,9 @@ class SessionFigures(msgspec.Struct, frozen=True, rename="camel"):
     median_ms   of their length, from the first event to the last
     events      per session"""
 
-    sessions: int
-    people: int
-    bounces: int
+    sessions: Count
+    people: Count
+    bounces: Count
     average_ms: Number
     median_ms: int | None
     events: Number
@@ -254,7 +266,7 @@ class Labelled(msgspec.Struct, frozen=True, rename="camel"):
     """How many sessions begin, or end, with a label; null is without one."""
 
     label: str | None
-    sessions: int
+    sessions: Count
 
 
 class SessionsAnswer(_Answered, frozen=True, kw_only=True, tag_field="kind", tag="sessions"):
@@ -275,14 +287,14 @@ class PathLink(msgspec.Struct, frozen=True, rename="camel"):
     step: int
     source: str
     target: str | None
-    sessions: int
+    sessions: Count
     other: bool = False
 
 
 class PathsAnswer(_Answered, frozen=True, kw_only=True, tag_field="kind", tag="paths"):
     """`sessions` is how many paths there are."""
 
-    sessions: int
+    sessions: Count
     links: tuple[PathLink, ...]
 
 
@@ -294,10 +306,10 @@ class AdoptionRow(msgspec.Struct, frozen=True, rename="camel"):
     ever        active people who used it in this bucket or before
     rate        users / active"""
 
-    active: int
-    users: int
-    first_time: int
-    ever: int
+    active: Count
+    users: Count
+    first_time: Count
+    ever: Count
     rate: Number
 
 

@@ -8,11 +8,12 @@ Laws    of nothing, counts and sums are 0, and all else is unknown. 1 and 1.0 ar
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from tinycdp.dsl.values.numbers import SCALE, divide, nanos
+from tinycdp.dsl.values.numbers import SCALE, bounded, divide, nanos
+from tinycdp.products.analytics.answers.scaling import count_scaled
 from tinycdp.products.analytics.compile.calendar import invalid
 
 #: Measures of a property, beside percentiles.
@@ -38,6 +39,16 @@ class Measured:
     columns: tuple["AggregateCall", ...]
     value: Callable[[Cells], int | None]
     is_quotient: bool = False
+
+    def scaled(self, millionths: int, *, whole: bool) -> "Measured":
+        """From a sample of people to all of them. whole: it stays a whole number."""
+        unit = SCALE if whole else 1
+
+        def value(cells: Cells) -> int | None:
+            found = self.value(cells)
+            return bounded(count_scaled(found // unit, millionths) * unit) if found is not None else None
+
+        return replace(self, value=value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """People in ClickHouse: whose an identifier is, what was said, and conditions as of now.
 
-Shape   person_of(world, row) · said_by_person(…) · people_where(…): SQL
+Shape   millionths_of(question) · in_sample(…): which people are asked
+        person_of(world, row) · said_by_person(…) · people_where(…): SQL
         node_of(checked, path, warnings) → the node of a filter, or an error with its place
 Errors  InvalidInput INVALID_QUESTION
 """
@@ -15,9 +16,11 @@ from tinycdp.dsl.diagnostics import Diagnostic
 from tinycdp.dsl.sql.clickhouse import Filters, JsonPath, JsonText, JsonValue, Parameters
 from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.errors import InvalidInput
+from tinycdp.products.analytics.answers.scaling import MILLION
 from tinycdp.products.analytics.answers.schemas import Notice
 from tinycdp.products.analytics.compile.calendar import invalid
 from tinycdp.products.analytics.compile.world import World
+from tinycdp.products.analytics.questions.schemas import Asked
 
 #: Warnings of a question, by path and message.
 Warnings = dict[tuple[str, str], Notice]
@@ -29,6 +32,19 @@ def person_of(world: World, row: str, stored: str = "") -> str:
     if not world.merged:
         return own
     return f"dictGetOrDefault('who', 'profile_id', ({row}.environment_id, {row}.identifier_id), {own})"
+
+
+def millionths_of(question: Asked) -> int:
+    """The share of people to ask."""
+    millionths = round(question.sample * MILLION)
+    if not 1 <= millionths <= MILLION:
+        raise invalid("sample", f"A share of people is from 0.000001 to 1, not {question.sample}.")
+    return millionths
+
+
+def in_sample(hashed: str, millionths: int, parameters: Parameters) -> str:
+    """Whether a hash is of a person in the sample."""
+    return f"{hashed} % {MILLION} < {parameters.whole(millionths)}"
 
 
 def said_by_person(world: World, parameters: Parameters, name: str) -> str:

@@ -4,6 +4,9 @@ Shape   compile_question(question, world) → Compiled
 Errors  InvalidInput INVALID_QUESTION, with the path of the field
 """
 
+from dataclasses import replace
+
+from tinycdp.products.analytics.answers.scaling import MILLION, scaled
 from tinycdp.products.analytics.answers.schemas import Answer
 from tinycdp.products.analytics.compile.activity import compile_active, compile_frequency, compile_stickiness
 from tinycdp.products.analytics.compile.adoption import compile_adoption
@@ -12,6 +15,7 @@ from tinycdp.products.analytics.compile.experiments.impact import compile_impact
 from tinycdp.products.analytics.compile.funnels.answers import compile_funnel
 from tinycdp.products.analytics.compile.lifecycle import compile_lifecycle
 from tinycdp.products.analytics.compile.paths import compile_paths
+from tinycdp.products.analytics.compile.people import millionths_of
 from tinycdp.products.analytics.compile.retention.answers import compile_retention
 from tinycdp.products.analytics.compile.sessions import compile_sessions
 from tinycdp.products.analytics.compile.trends.trend import compile_trend
@@ -34,7 +38,14 @@ from tinycdp.products.analytics.questions.schemas import (
 
 
 def compile_question(question: Question, world: World) -> Compiled[Answer]:
-    """Compile a question of any kind."""
+    """Compile a question of any kind. Over a sample of people its answer is scaled to all of them."""
+    compiled, millionths = _compile(question, world), millionths_of(question)
+    if millionths == MILLION:
+        return compiled
+    return replace(compiled, read=lambda rows: scaled(compiled.read(rows), millionths))
+
+
+def _compile(question: Question, world: World) -> Compiled[Answer]:
     match question:
         case TrendQuestion():
             return compile_trend(question, world)

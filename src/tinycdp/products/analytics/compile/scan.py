@@ -17,9 +17,12 @@ from tinycdp.dsl import ir
 from tinycdp.dsl.check.filters import check_event_filter, check_event_name
 from tinycdp.dsl.sql.clickhouse import Filters, JsonPath, JsonText, JsonValue, Parameters
 from tinycdp.model import MINUTE_MS
+from tinycdp.products.analytics.answers.scaling import MILLION
 from tinycdp.products.analytics.answers.schemas import Notice
 from tinycdp.products.analytics.compile.calendar import TimeRange, invalid
 from tinycdp.products.analytics.compile.people import (
+    in_sample,
+    millionths_of,
     names_of,
     node_of,
     notice,
@@ -50,7 +53,7 @@ class _Alternative:
 class Scan:
     """The events of a span, as a table with one row per event that matches.
 
-    sample   the share of people to ask
+    sample   the share of people to ask, in millionths
     people   a condition on people as of now
     in_sessions  add the column `session`: equal for the active events of one session"""
 
@@ -58,7 +61,7 @@ class Scan:
     parameters: Parameters
     span: TimeRange
     people: str = ""
-    sample: float = 1.0
+    sample: int = MILLION
     in_sessions: bool = False
     warnings: dict[tuple[str, str], Notice] = field(default_factory=dict)
     _columns: dict[str, str] = field(default_factory=dict)
@@ -72,9 +75,7 @@ class Scan:
     @classmethod
     def of(cls, question: Asked, world: World, span: TimeRange, parameters: Parameters | None = None) -> "Scan":
         """The scan of a question over one span."""
-        if not 0 < question.sample <= 1:
-            raise invalid("sample", f"A share of people is above 0 and at most 1, not {question.sample}.")
-        return cls(world, parameters or Parameters(), span, question.people, float(question.sample))
+        return cls(world, parameters or Parameters(), span, question.people, millionths_of(question))
 
     # What a question may ask of an event
 
@@ -188,8 +189,8 @@ class Scan:
             conditions.append(f"e.name IN {p.texts(sorted(self._names))}")
         if matching and not self.in_sessions:
             conditions.append(f"({matching})")
-        if self.sample < 1:
-            conditions.append(f"cityHash64(person) % 1000000 < {p.whole(round(self.sample * 1_000_000))}")
+        if self.sample < MILLION:
+            conditions.append(in_sample("cityHash64(person)", self.sample, p))
         if self.people:
             conditions.append(f"person GLOBAL IN {people_where(world, p, self.people, self.warnings)}")
         joins = [*self._joins_said(), *self._joins_moved(environment)]

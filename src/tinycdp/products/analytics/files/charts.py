@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import singledispatch
 from typing import Any
 
+from tinycdp.products.analytics.answers.scaling import about
 from tinycdp.products.analytics.answers.schemas import (
     ActiveAnswer,
     AdoptionAnswer,
@@ -49,7 +50,7 @@ _CONFIG = {
 
 def chart_of(answer: Answer) -> Spec:
     """The specification of an answer's chart."""
-    subtitle = f"as of {answer.as_of}" + (f", {answer.zone}" if answer.zone else "")
+    subtitle = about(answer)
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "title": {"text": _TITLES[type(answer)], "subtitle": subtitle},

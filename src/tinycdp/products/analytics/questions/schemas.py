@@ -93,7 +93,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_un
     to           its end, not included
     last         instead of both: "30d" is the last 30 local days, today included; also w, m (calendar months) and h
     people       a condition over people as of now: profile.…, segments.…, group.…
-    sample       ask only this share of people, and scale counts: 0.1 is a tenth
+    sample       ask only this share of people, and scale counts to all of them: 0.1 is a tenth
     approximate  faster distinct counts and percentiles, marked in the answer with their error"""
 
     from_: str = msgspec.field(name="from", default="")

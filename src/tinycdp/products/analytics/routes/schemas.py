@@ -351,7 +351,7 @@ class PeopleBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fie
 class PeopleBehind(msgspec.Struct, frozen=True, rename="camel"):
     """A page of the people behind a number.
 
-    total  how many there are in all: the number
+    total  how many there are in all: the number, if it counts people and asks all of them
     next   `after` of the following page, null after the last"""
 
     as_of: str

@@ -81,7 +81,6 @@ class Analytics:
             zone=world.zone,
             question=question,
             approximate=_APPROXIMATE if question.approximate else msgspec.UNSET,
-            sampled=question.sample if question.sample < 1 else msgspec.UNSET,
         )
         if compiled.holds_until > world.as_of:
             await self._cache.put(key, Entry(answer, compiled.reads, place.position, compiled.holds_until))

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import msgspec
 
 from tinycdp.errors import InvalidInput
+from tinycdp.products.analytics.answers.scaling import about
 from tinycdp.products.analytics.answers.schemas import Answer
 from tinycdp.products.analytics.compile.event_rows import event_rows
 from tinycdp.products.analytics.compile.sql import Statement
@@ -151,6 +152,6 @@ async def _in_turns(parts: Iterator[bytes]) -> AsyncGenerator[bytes]:
 async def _workbook(answer: Answer, table: Table) -> AsyncGenerator[bytes]:
     with tempfile.TemporaryDirectory(prefix="tinycdp-") as folder:
         path = Path(folder) / "answer.xlsx"
-        await asyncio.to_thread(excel, table, path, f"as of {answer.as_of}")
+        await asyncio.to_thread(excel, table, path, about(answer))
         async for part in _in_turns(file_parts(path)):
             yield part

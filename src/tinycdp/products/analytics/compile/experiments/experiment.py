@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from tinycdp.dsl.values.numbers import SCALE, divide, nanos, number
+from tinycdp.products.analytics.answers.scaling import MILLION
 from tinycdp.products.analytics.answers.schemas import (
     ExperimentAnswer,
     MetricResult,
@@ -31,7 +32,7 @@ from tinycdp.products.analytics.compile.experiments.statistics import (
     compare_rates,
     sample_ratio_p,
 )
-from tinycdp.products.analytics.compile.people import people_where, unknown_key
+from tinycdp.products.analytics.compile.people import in_sample, millionths_of, people_where, unknown_key
 from tinycdp.products.analytics.compile.scan import Scan
 from tinycdp.products.analytics.compile.sql import Parameters, Statement, indented
 from tinycdp.products.analytics.compile.world import Compiled, FlagFacts, Rows, World
@@ -79,9 +80,10 @@ class Trial:
         having = [span]
         if question.people:
             having.append(f"person GLOBAL IN {people_where(world, parameters, question.people, {})}")
-        if question.sample < 1:
-            sampled = parameters.whole(round(float(question.sample) * 1_000_000))
-            having.append(f"if(person = 0, cityHash64(key), cityHash64(person)) % 1000000 < {sampled}")
+        if (sample := millionths_of(question)) < MILLION:
+            # As the scan of a metric does it, for those who are people.
+            hashed = "if(person = 0, cityHash64(key), cityHash64(person))"
+            having.append(in_sample(hashed, sample, parameters))
         return (
             "SELECT if(profile_id = 0, unit, toString(profile_id)) AS key, any(profile_id) AS person,\n"
             "  min(toUnixTimestamp64Milli(exposed.first_at)) AS first_at,\n"

@@ -2,7 +2,8 @@
 
 Shape   statement(…) → rows of (group, bucket, is it a total, aggregates …), and SeriesColumns, which reads these
 Laws    buckets and their total come from one pass: states of aggregates are merged, never numbers added.
-        A nested measure is a number per unit first; cumulative, each event counts in its bucket and all later ones
+        A nested measure is a number per unit first; cumulative, each event counts in its bucket and all later ones.
+        Over a sample of people, what adds up over people is scaled; what does not, and is no mean or percentile, warns
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,8 @@ from typing import Any
 
 from tinycdp.dsl.sql.clickhouse import Parameters
 from tinycdp.dsl.sql.clickhouse.values import arithmetic
+from tinycdp.products.analytics.answers.scaling import MILLION
+from tinycdp.products.analytics.answers.schemas import Notice
 from tinycdp.products.analytics.compile.calendar import Buckets, TimeRange, invalid
 from tinycdp.products.analytics.compile.groups import Breakdowns
 from tinycdp.products.analytics.compile.measures import (
@@ -129,7 +132,8 @@ class _Asked:
             then = series.measure.then
             unit = _nullable_unit(scan, question.unit)
             inner = f"if(isNull(unit), NULL, {inner})"
-            return cls(number, of_numbers(then, "x", "", approximate=approximate), then, inner, unit, condition)
+            outer = _to_all(scan, of_numbers(then, "x", "", approximate=approximate), question, series)
+            return cls(number, outer, then, inner, unit, condition)
         match series.measure:
             case "count":
                 measured = counted(condition)
@@ -145,7 +149,7 @@ class _Asked:
             case measure:
                 value = scan.number(series.property, f"{path}.property")
                 measured = of_numbers(measure, value, condition, approximate=approximate)
-        return cls(number, measured)
+        return cls(number, _to_all(scan, measured, question, series))
 
     def total(self) -> str:
         """SQL of the number over all rows, to order groups by: NULL if unknown."""
@@ -157,6 +161,31 @@ class _Asked:
                 return arithmetic("/", f"toDecimal256({columns[0]}, 9)", f"toDecimal256({columns[1]}, 9)")
             case _:
                 return f"if({columns[1]} = 0, NULL, {columns[0]})"
+
+
+def _is_sum(question: TrendQuestion, series: Series) -> bool:
+    """Whether a measure adds up over people. A group is there if one of its people is, so groups do not."""
+    nested = isinstance(series.measure, PerPerson)
+    inner, outer = (series.measure.per_person, series.measure.then) if nested else ("", series.measure)  # type: ignore[union-attr]
+    if question.unit == "group":
+        return outer in {"count", "sum"} and inner in {"", "count", "sum"}
+    return outer in {"count", "sum", "people"}
+
+
+def _to_all(scan: Scan, measured: Measured, question: TrendQuestion, series: Series) -> Measured:
+    """Over a sample of people, a measure as it is of all of them."""
+    if scan.sample == MILLION or not _is_sum(question, series):
+        return measured
+    return measured.scaled(scan.sample, whole=series.measure in {"count", "people"})
+
+
+def warn_of_sample(scan: Scan, question: TrendQuestion, series: Series, path: str) -> None:
+    """Say that a measure is that of the sample, where it cannot be one of all people."""
+    outer = series.measure.then if isinstance(series.measure, PerPerson) else series.measure
+    of_groups = question.unit == "group" and not _is_sum(question, series)
+    if scan.sample < MILLION and (of_groups or outer in {"distinct", "min", "max"}):
+        message = f"The measure {outer!r} is that of the sampled people, and is not scaled."
+        scan.warnings[f"{path}.measure", message] = Notice(f"{path}.measure", message)
 
 
 def _unit(scan: Scan, unit: str, condition: str) -> tuple[str, str]:

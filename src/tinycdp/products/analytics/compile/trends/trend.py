@@ -18,7 +18,7 @@ from tinycdp.products.analytics.compile.people import unknown_key
 from tinycdp.products.analytics.compile.scan import Scan
 from tinycdp.products.analytics.compile.sql import Statement
 from tinycdp.products.analytics.compile.trends.formula import Formula
-from tinycdp.products.analytics.compile.trends.statements import SeriesColumns, check_series, statement
+from tinycdp.products.analytics.compile.trends.statements import SeriesColumns, check_series, statement, warn_of_sample
 from tinycdp.products.analytics.compile.world import Compiled, Rows, World
 from tinycdp.products.analytics.questions.schemas import Series, TrendQuestion
 
@@ -136,6 +136,7 @@ def _scan_of(
     breakdowns = Breakdowns.over(scan, question.breakdown, question.top)
     for n, one in enumerate(series):
         scan.match(one.event, one.where, f"series[{n}]")
+        warn_of_sample(scan, question, one, f"series[{n}]")
     if question.unit == "group":
         scan.group_key()
     return scan, breakdowns
