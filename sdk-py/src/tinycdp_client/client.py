@@ -6,29 +6,22 @@ Laws    a call that sends returns at once, and never raises for what the network
         a decision includes the client's own events that the server has taken
 """
 
-import json
 import os
 import ssl
-import threading
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, Literal, Self, TypedDict, Unpack
 
-from . import clock, forks
-from .decisions import PROFILE_FIELDS, Decision, ProfileOptions, no_decision, profile_named, read_decision
-from .messages import Invalid, MessageOptions, encode, to_json
+from . import forks
+from .deciding import Decider, Question
+from .decisions import Decision, ProfileOptions, no_decision, profile_named
+from .messages import Invalid, MessageOptions, encode
 from .problems import OnError, Problem, Reporter
-from .queues import Waiting, open_queue
+from .queues import open_queue
 from .sender import Sender
-from .transport import Answer, Transport, Unreachable
-
-#: Later every process of the server knows of a write by itself.
-_OWN_WRITES_SECONDS = 60.0
-_MOST_OWN_WRITES = 10_000
-#: What the server answers if only a lower `minVersion` would help.
-_TOO_NEW = ("VERSION_AHEAD", "DATABASE_AWAY")
+from .snapshots import Watch
+from .transport import Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +53,8 @@ class ClientOptions(TypedDict, total=False):
     first_retry: float
     longest_retry: float
     ssl_context: ssl.SSLContext | None
+    evaluation: Literal["server", "local"]
+    snapshot_age: float
 
 
 class Client:
@@ -78,6 +73,8 @@ class Client:
     shutdown_timeout the seconds for what waits when the process ends
     first_retry, longest_retry  the pauses, in seconds, between attempts to send: from the one, doubling, to the other
     ssl_context      for certificates of your own
+    evaluation       "local" decides here, by snapshots of profiles, with the answers the server would give
+    snapshot_age     the seconds for which a snapshot is used without asking whether it has changed
 
     Errors  ValueError for an endpoint that is not an address; nothing else is raised for what happens later"""
 
@@ -98,14 +95,25 @@ class Client:
         first_retry: float = 1.0,
         longest_retry: float = 300.0,
         ssl_context: ssl.SSLContext | None = None,
+        evaluation: Literal["server", "local"] = "server",
+        snapshot_age: float = 10.0,
     ) -> None:
-        self._read_key = read_key
-        self._decide_timeout, self._shutdown_timeout = decide_timeout, shutdown_timeout
+        if evaluation not in ("server", "local"):
+            raise ValueError(f'evaluation is {evaluation!r}; it may be "server" or "local"')
+        self._shutdown_timeout = shutdown_timeout
         self._reporter = Reporter(on_error)
         self._transport = Transport(endpoint, ssl_context)
-        self._own_writes = OwnWrites()
         self._sender: Sender | None = None
-        parts: list[forks.Part] = [self._own_writes, self._transport, self._reporter]
+        self._decider = Decider(
+            self._transport,
+            read_key,
+            self._reporter,
+            self._expose if write_key else None,
+            seconds=decide_timeout,
+            is_local=evaluation == "local",
+            snapshot_age=snapshot_age,
+        )
+        parts: list[forks.Part] = [*self._decider.parts(), self._transport, self._reporter]
         if write_key:
             waiting = open_queue(queue, queue_messages, queue_size, self._queue_trouble)
             self._sender = Sender(
@@ -113,7 +121,7 @@ class Client:
                 write_key,
                 waiting,
                 self._reporter,
-                self._own_writes.sent,
+                self._decider.own_writes.sent,
                 flush_at=flush_at,
                 flush_interval=flush_interval,
                 first_retry=first_retry,
@@ -232,7 +240,8 @@ class Client:
         """One flag's answer. Without an answer `value` is the default, and `error` says why.
 
         min_version  the least version to decide by; by default that of this client's own events about the profile"""
-        found = self._decide([flag], user_id, profile, context, session_id, min_version, exposure)
+        question = Question(profile_named(user_id, profile), [flag], context, session_id, min_version, exposure)
+        found = self._decider.decide(question)
         if isinstance(found, Problem):
             return no_decision(flag, default, found.code, found.message)
         return found.get(flag) or no_decision(flag, default, "FLAG_NOT_FOUND", f"There is no flag {flag!r}.")
@@ -248,55 +257,28 @@ class Client:
         **profile: Unpack[ProfileOptions],
     ) -> dict[str, Decision]:
         """The answers of all flags, by key; empty if there is no answer, which `on_error` explains."""
-        found = self._decide(None, user_id, profile, context, session_id, min_version, exposure)
+        question = Question(profile_named(user_id, profile), None, context, session_id, min_version, exposure)
+        found = self._decider.decide(question)
         return {} if isinstance(found, Problem) else found
 
-    def _decide(
-        self,
-        flags: list[str] | None,
-        user_id: str | int | None,
-        profile: Mapping[str, Any],
-        context: Mapping[str, Any] | None,
-        session_id: str | None,
-        min_version: int | None,
-        exposure: bool,
-    ) -> dict[str, Decision] | Problem:
-        named = profile_named(user_id, profile)
-        question: dict[str, Any] = {**named, "context": dict(context or {}), "exposure": exposure}
-        if flags is not None:
-            question["flags"] = flags
-        if session_id is not None:
-            question["sessionId"] = session_id
-        own = min_version is None
-        question["minVersion"] = self._own_writes.version(named) if min_version is None else min_version
-        answer = self._ask("/v1/decide", question)
-        if isinstance(answer, Problem) and answer.code in _TOO_NEW and own and question["minVersion"]:
-            # An older answer is better than none; who asks for a version by hand wants that one.
-            answer = self._ask("/v1/decide", question | {"minVersion": 0})
-        if isinstance(answer, Problem):
-            self._reporter.report(answer)
-            return answer
-        self._reporter.over("UNREACHABLE")
-        return {key: read_decision(one) for key, one in answer.fields["flags"].items()}
+    def evaluate(self, flag: str, context: Mapping[str, Any]) -> Decision:
+        """OpenFeature's question, as its provider asks it: the context names the profile, by `targetingKey` or a field.
 
-    def _ask(self, path: str, question: Mapping[str, Any]) -> Answer | Problem:
-        """The server's answer to a question, or why there is none."""
-        if not self._read_key:
-            return Problem("MISSING_KEY", "To ask for flags, give the client a read_key.")
-        try:
-            body = to_json(question)
-            answer = self._transport.request(path, key=self._read_key, body=body, seconds=self._decide_timeout)
-        except Invalid as error:
-            return Problem(error.code, str(error))
-        except Unreachable as error:
-            return Problem("UNREACHABLE", str(error))
-        if answer.status == 200 and isinstance(answer.fields.get("flags"), dict):
-            return answer
-        if code := answer.fields.get("code"):
-            return Problem(str(code), str(answer.fields.get("message")), answer.status)
-        return Problem(
-            "WRONG_ENDPOINT", f"What answers there ({answer.status}) is not TinyCDP. Check the endpoint.", answer.status
-        )
+        The value without an answer is None, and `error` has OpenFeature's code."""
+        return self._decider.evaluate(flag, context)
+
+    def watch(
+        self,
+        user_id: str | int | None = None,
+        *,
+        on_change: Callable[[], None] | None = None,
+        **profile: Unpack[ProfileOptions],
+    ) -> Watch:
+        """Keeps one profile's snapshot fresh by a stream, for local evaluation: close it, or use it in a `with`.
+
+        For a process that decides for one profile, such as a device. on_change is called in a thread, after each change
+        of the profile's answers."""
+        return Watch(self._decider.snapshots, self._transport, profile_named(user_id, profile), on_change)
 
     def _put(
         self, type: str, user_id: str | int | None, fields: Mapping[str, Any], options: Mapping[str, Any]
@@ -312,48 +294,11 @@ class Client:
         self._sender.put(body)
         return id
 
+    def _expose(self, option: str, value: str, properties: Mapping[str, Any]) -> None:
+        user_id = value if option == "user_id" else None
+        self._put("exposure", user_id, {"properties": properties}, {option: value} if user_id is None else {})
+
     def _queue_trouble(self, error: Exception) -> None:
         self._reporter.report(
             Problem("QUEUE_UNUSABLE", f"The folder of the queue cannot be used, so memory is: {error}.")
         )
-
-
-class OwnWrites:
-    """The versions that this client's own events got, by the identifiers they name, for as long as that matters."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._versions: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
-
-    def sent(self, batch: Sequence[Waiting], answer: Mapping[str, Any]) -> None:
-        """Messages that the server has taken, and its answer to them."""
-        version, now = int(answer.get("version") or 0), clock.monotonic()
-        named = set()
-        for waiting in batch:
-            message = json.loads(waiting.body)
-            named |= {(kind, str(message[kind])) for kind in PROFILE_FIELDS.values() if message.get(kind)}
-            named |= {(kind, str(value)) for kind, value in (message.get("identifiers") or {}).items()}
-            if previous := message.get("previousId"):
-                named |= {(kind, str(previous)) for kind in ("userId", "anonymousId")}
-        with self._lock:
-            for identifier in named:
-                self._versions[identifier] = version, now
-                self._versions.move_to_end(identifier)
-            while len(self._versions) > _MOST_OWN_WRITES:
-                self._versions.popitem(last=False)
-
-    def version(self, identifier: Mapping[str, str]) -> int:
-        """The version that a decision about this profile has to include; 0 if it does not matter."""
-        with self._lock:
-            found = [self._versions.get(item, (0, 0.0)) for item in identifier.items()]
-        oldest = clock.monotonic() - _OWN_WRITES_SECONDS
-        return max((version for version, at in found if at >= oldest), default=0)
-
-    def before_fork(self) -> None:
-        self._lock.acquire()
-
-    def after_fork(self) -> None:
-        self._lock.release()
-
-    def forked(self) -> None:
-        self._lock = threading.Lock()

@@ -2,8 +2,14 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
+
+from .local import Answer, Snapshot
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+#: The last millisecond that a datetime can hold; what changes later does not change.
+_LATEST = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // dt.timedelta(milliseconds=1)
 
 
 class ProfileOptions(TypedDict, total=False):
@@ -35,6 +41,8 @@ class Decision:
     value        the variant's value; your default if there is no answer
     reason       OpenFeature's word, such as TARGETING_MATCH; ERROR if there is no answer
     reasons      a sentence for each step; empty if the flag was evaluated here
+    rule         the id of the rule that served, if it is known; of a decision by the server it is in `reasons`
+    metadata     of the flag, as OpenFeature gives it; empty if the server decided by its own protocol
     valid_until  the first instant at which the answer may change without a new event; None for never
     error        a code, such as FLAG_NOT_FOUND or UNREACHABLE, if there is no answer"""
 
@@ -49,6 +57,8 @@ class Decision:
     revision: int = 0
     version: int = 0
     valid_until: dt.datetime | None = None
+    rule: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
     error_message: str | None = None
 
@@ -68,6 +78,43 @@ def read_decision(answer: Mapping[str, Any]) -> Decision:
         revision=answer.get("revision", 0),
         version=answer.get("version", 0),
         valid_until=dt.datetime.fromisoformat(until) if until else None,
+    )
+
+
+def evaluated(flag: str, answer: Mapping[str, Any]) -> Decision:
+    """A decision as OFREP sends it."""
+    value, metadata = answer.get("value"), answer.get("metadata") or {}
+    until = metadata.get("validUntil")
+    return Decision(
+        flag=flag,
+        allow=value is True,
+        value=value,
+        variant=answer.get("variant"),
+        reason=answer.get("reason", "UNKNOWN"),
+        reasons=tuple(filter(None, str(metadata.get("reasons") or "").split("; "))),
+        revision=metadata.get("revision", 0),
+        version=metadata.get("version", 0),
+        valid_until=dt.datetime.fromisoformat(until) if until else None,
+        rule=metadata.get("rule"),
+        metadata=metadata,
+    )
+
+
+def decided_here(flag: str, profile: Mapping[str, str], snapshot: Snapshot, answer: Answer, stale: bool) -> Decision:
+    """A decision that was evaluated from a snapshot."""
+    until = answer.valid_until
+    return Decision(
+        flag=flag,
+        allow=answer.allow,
+        value=answer.value,
+        variant=answer.variant,
+        reason="STALE" if stale else answer.reason,
+        user_id=profile.get("userId"),
+        revision=snapshot.revision,
+        version=snapshot.version,
+        valid_until=None if until is None or until > _LATEST else _EPOCH + dt.timedelta(milliseconds=until),
+        rule=answer.rule,
+        metadata=answer.metadata,
     )
 
 

@@ -29,6 +29,9 @@ _REQUEST_SECONDS = 20.0
 _TURN_SECONDS = 0.05
 _LIBRARY = {"library": {"name": "tinycdp-client", "version": VERSION}}
 
+#: The counts of an answer that are of messages with which nothing is left to do.
+_SETTLED = ("accepted", "duplicates", "sampled", "deadLettered", "exposures")
+
 #: What to do with the messages and the answer to them, once the server has taken them.
 OnSent = Callable[[Sequence[Waiting], Mapping[str, Any]], None]
 
@@ -251,7 +254,7 @@ class Sender:
         self._failures, self._most = 0, min(_MOST, self._most + max(1, self._most // 10))
         self._reporter.over(*self._outage)
         self._outage.clear()
-        settled = sum(int(fields.get(name) or 0) for name in ("accepted", "duplicates", "sampled", "deadLettered"))
+        settled = sum(int(fields.get(name) or 0) for name in _SETTLED)
         self.sent += settled
         self.duplicates += int(fields.get("duplicates") or 0)
         rejected = [one for one in fields.get("rejected") or () if isinstance(one, dict)]

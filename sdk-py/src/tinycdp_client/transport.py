@@ -1,6 +1,6 @@
 """HTTP with what Python has: connections that stay open, gzip, proxies of the environment.
 
-Shape   Transport(endpoint).request(…) → Answer · .open(…) → a response to read line by line
+Shape   Transport(endpoint).request(…) → Answer · .stream(…) → a response to read line by line
 Laws    a request on a connection that the server had closed meanwhile is sent again on a new one, once; all requests
         of this client may be repeated
         no redirect is followed: a key goes only to the endpoint that was named
@@ -104,11 +104,16 @@ class Transport:
                 self._give_back(connection)
             return answer
 
-    def stream(self, path: str, seconds: float) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        """Opens what does not end, on a connection of its own that the caller closes. Raises Unreachable."""
+    def stream(
+        self, path: str, seconds: float, last_id: str | None
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        """Opens a stream of events, on a connection of its own that the caller closes. Raises Unreachable."""
         connection = self._connect(seconds)
+        headers = {"Accept": "text/event-stream", "User-Agent": _AGENT}
+        if last_id is not None:
+            headers["Last-Event-ID"] = last_id
         try:
-            connection.request("GET", self._target(path), headers={"Accept": "text/event-stream", "User-Agent": _AGENT})
+            connection.request("GET", self._target(path), headers=headers)
             return connection, connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
