@@ -20,7 +20,16 @@ from tinycdp.engine.flags.document import read_flag
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "dsl").rglob("*.md"), ROOT / "tests" / "README.md"])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *DOCS.rglob("*.md"),
+        *(ROOT / "dsl").rglob("*.md"),
+        *(ROOT / "examples").rglob("*.md"),
+        ROOT / "sdk-py" / "README.md",
+        ROOT / "tests" / "README.md",
+    ]
+)
 SOURCES = sorted(path for ending in ("*.py", "*.sql") for path in (ROOT / "src").rglob(ending))
 DECISIONS = sorted((DOCS / "decisions").glob("*.md"))
 

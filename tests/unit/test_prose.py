@@ -48,12 +48,16 @@ def _files() -> list[Path]:
         *(ROOT / "src").rglob("*.py"),
         *(ROOT / "src").rglob("*.sql"),
         *(ROOT / "loadtests").rglob("*.py"),
+        *(ROOT / "sdk-py").rglob("*.py"),
+        *(ROOT / "examples").rglob("*.py"),
         *(path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__).resolve()),
     ]
     pages = [
         *ROOT.glob("*.md"),
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "dsl").rglob("*.md"),
+        *(ROOT / "examples").rglob("*.md"),
+        ROOT / "sdk-py/README.md",
         ROOT / "tests/README.md",
     ]
     return sorted([*code, *pages])
