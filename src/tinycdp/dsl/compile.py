@@ -158,13 +158,13 @@ class Compiler:
 
     def _logic(self, node: ir.Logic) -> Evaluator:
         # Operands that do not depend on time come first: if one decides, no window is read. The order is free.
-        operands = sorted(node.operands, key=_depends_on_time)
+        operands = sorted(node.operands, key=depends_on_time)
         return evaluators.connective(tuple(self._typed(operand, Type.BOOL) for operand in operands), node.op == "or")
 
     def _compare(self, node: ir.Compare) -> Evaluator:
         test = _TESTS[node.op]
         left, right = self._see_through(node.left), node.right
-        if not _depends_on_time(right):
+        if not depends_on_time(right):
             trailing = isinstance(left, ir.AggregateRead) and window_ops.is_trailing(left) and self._ready(left)
             match left:
                 case ir.AggregateRead(function="count" | "unique") if trailing:
@@ -186,13 +186,13 @@ class Compiler:
                             test,
                             self._number(right),
                         )
-        elif not _depends_on_time(node.left) and node.op in _MIRRORED:
+        elif not depends_on_time(node.left) and node.op in _MIRRORED:
             return self._compare(ir.Compare(node.type, _MIRRORED[node.op], node.right, node.left))
         want = node.left.type if node.left.type is not Type.DYN else node.right.type
         if want is Type.DYN:
             test = _same(node.op == "==", self._listener(node.left))
         evaluate = evaluators.binary(self._typed(node.left, want), self._typed(node.right, want), test)
-        return evaluate if not _depends_on_time(node) else evaluators.settled(evaluate)
+        return evaluate if not depends_on_time(node) else evaluators.settled(evaluate)
 
     def _in(self, node: ir.In) -> Evaluator:
         want = node.operand.type
@@ -284,7 +284,7 @@ def predicate(
     return matches
 
 
-def _depends_on_time(node: ir.Node) -> bool:
+def depends_on_time(node: ir.Node) -> bool:
     """Whether the value can change with time alone. A reference may."""
     return any(isinstance(n, ir.AggregateRead | ir.Ago | ir.Clock | ir.Reference) for n in ir.walk(node))
 

@@ -122,6 +122,19 @@ class Activation:
             self._later = None
         return until
 
+    def timeline(self, evaluate: Evaluator, now: Instant, most: int, end: Instant = NEVER) -> list[Result]:
+        """The value at `now` and those that follow it if nothing arrives, each with its `until`.
+
+        At most so many, and none that begins at `end` or later."""
+        found = [evaluate(self, now)]
+        try:
+            while (until := found[-1][1]) < end and len(found) < most:
+                self._ahead, self._later = _LOOK_AHEAD_TOGETHER, self._later or {}
+                found.append(evaluate(self, until))
+        finally:
+            self._later = None
+        return found
+
 
 class EventActivation:
     """What a `where` predicate may read: the properties of one event."""

@@ -8,7 +8,7 @@ Errors  InvalidDefinitions with every diagnostic of every definition
 Source  dsl/SPEC.md "Definitions"; docs/decisions/0009-live-and-candidate.md
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from hashlib import blake2b
@@ -30,9 +30,10 @@ from tinycdp.engine.aggregates.codec import empty
 from tinycdp.engine.aggregates.counters import Latest
 from tinycdp.engine.aggregates.distributions import Uniques, canonical, grade
 from tinycdp.engine.aggregates.event_log import Log
-from tinycdp.engine.flags import decide
+from tinycdp.engine.flags import decide, local
 from tinycdp.engine.flags.document import Flag, stages
 from tinycdp.engine.flags.graph import check_flags
+from tinycdp.engine.flags.local_parts import reads_request
 from tinycdp.engine.flags.trail import Killed
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput
@@ -231,9 +232,14 @@ class CompiledSet:
         """The flags whose decision needs the variants that profiles keep: sticky ones, and those that read one."""
         found: set[str] = set()
         for key, program in self.flags.items():  # each after all it refers to
-            if any(stage.flag.sticky or not found.isdisjoint(_flags_read_by(stage)) for stage in program.stages()):
+            if any(stage.flag.sticky or not found.isdisjoint(stage.flags_read) for stage in program.stages()):
                 found.add(key)
         return frozenset(found)
+
+    @cached_property
+    def local(self) -> local.LocalPrograms:
+        """The flags as clients are given them to decide."""
+        return local.prepare(self.flags, self.compiler, self.sticky)
 
 
 @dataclass(frozen=True)
@@ -525,7 +531,7 @@ def _program(
     for n, part in enumerate(parts):
         assert part.node is not None
         evaluate = compiler.compile(part.node)
-        if not _reads_request(part):
+        if not reads_request(part.node):
             evaluate = _remembered(("when", f"{flag.key}[{n}]"), evaluate, evaluators)
         waiting = tuple(_label(r) for r in sorted(part.references) if r in placeholders)
         conditions[part.source] = (
@@ -541,21 +547,6 @@ def _program(
         until = at if at is not None else NEVER
     assert program is not None
     return program
-
-
-def _flags_read_by(stage: decide.Program) -> Iterator[str]:
-    yield from (required.flag.key for required, _ in stage.prerequisites)
-    yield from (holdout.flag.key for holdout in stage.holdouts)
-    for rule in stage.rules:
-        yield from (node.key for node in ir.walk(rule.node) if isinstance(node, ir.Reference) and node.kind == "flag")
-
-
-def _reads_request(part: Checked) -> bool:
-    """Whether a condition depends on more than the profile.
-
-    It may depend on the request's context, or on a flag that reads it."""
-    nodes = ir.walk(part.node) if part.node is not None else []
-    return any(isinstance(n, ir.Context) or (isinstance(n, ir.Reference) and n.kind == "flag") for n in nodes)
 
 
 def _remembered(name: Name, evaluate: Evaluator, evaluators: dict[Name, Evaluator]) -> Evaluator:

@@ -167,6 +167,16 @@ class Program:
             stage = stage.then
         return stage
 
+    @property
+    def flags_read(self) -> Iterator[str]:
+        """The flags that are decided for this stage."""
+        yield from (required.flag.key for required, _ in self.prerequisites)
+        yield from (holdout.flag.key for holdout in self.holdouts)
+        for rule in self.rules:
+            yield from (
+                node.key for node in ir.walk(rule.node) if isinstance(node, ir.Reference) and node.kind == "flag"
+            )
+
     def stages(self) -> Iterator["Program"]:
         """This stage and all that follow it."""
         stage: Program | None = self
@@ -276,7 +286,7 @@ def _decide(program: Program, activation: FlagActivation, now: Instant) -> Decis
             until = min(until, holds)
             if member is not True:
                 continue
-        elif not _is_for(override, activation):
+        elif not is_for(override, activation):
             continue
         serve = override.serve
         return Decision(flag.key, flag.variants[serve], serve, _TARGETING_MATCH, (_overridden(override),), until)
@@ -363,7 +373,8 @@ def keeping(flag: Flag, prepared: PreparedRule, variant: str, passed: Sequence[C
     return Decision(flag.key, flag.variants[variant], variant, DecisionReason.CACHED, trail, until, prepared.rule.id)
 
 
-def _is_for(override: Override, activation: FlagActivation) -> bool:
+def is_for(override: Override, activation: FlagActivation) -> bool:
+    """Whether an override names the profile by an identifier."""
     if override.identifier is not None:
         return f"{override.identifier.kind} {override.identifier.value}" in activation.names
     return override.profile is not None and activation.is_named(override.profile)
@@ -378,13 +389,20 @@ def _overridden(override: Override) -> Overridden:
     return Overridden("profile", override.profile)
 
 
+def as_operand(value: Any, type_: ir.Type) -> Any:
+    """A variant's value as an expression reads it that needs this type."""
+    if type_ is ir.Type.NUMBER:
+        return nanos(value)
+    return value if type_ is ir.Type.DYN or not isinstance(value, dict | list) else None
+
+
 def as_evaluator(program: Program) -> Evaluator:
     """The flag as a value inside another flag's condition: `flag("key")`."""
-    numeric = program.flag.type in {"integer", "float"}
+    type_ = ir.Type.NUMBER if program.flag.type in {"integer", "float"} else ir.Type.DYN
 
     def evaluate(activation: Activation, now: Instant) -> Result:
         assert isinstance(activation, FlagActivation)
         decision = decide(program, activation, now)
-        return (nanos(decision.value) if numeric else decision.value), decision.until
+        return as_operand(decision.value, type_), decision.until
 
     return evaluate

@@ -118,6 +118,7 @@ class Flag(_Part, frozen=True):
     schema     JSON Schema (draft 2020-12) that every variant's value meets
     sticky_for  how long after its last decision a session keeps the variant it was given, as a duration
     sticky     a profile keeps the variant that a rollout or a split gave it, though their numbers change
+    evaluation  `client` lets clients decide it by the context: they then see its rules over it, see dsl/SNAPSHOT.md
     archived   takes no part in anything, and is kept
     metadata   flat, comes back over OFREP"""
 
@@ -137,6 +138,7 @@ class Flag(_Part, frozen=True):
     schema: dict[str, Any] | bool | None = None
     sticky_for: str | None = None
     sticky: bool = False
+    evaluation: Literal["server", "client"] = "server"
     archived: bool = False
     metadata: dict[str, Any] = {}
     description: str = ""
