@@ -96,6 +96,7 @@ SHOWING: dict[str, Call] = {
     "GET /v1/decide": asks(flag="on", **ADA),
     "POST /v1/decide": asks(body={**ADA, "sessionId": "s-1"}),
     "POST /v1/decide/replay": admin(body={**ADA, "at": "$now"}),
+    "POST /v1/snapshot": asks(body=ADA),
     "POST /flags": asks(body={"distinct_id": "ada"}, door="flags"),
     "POST /decide": asks(body={"distinct_id": "ada"}, door="flags"),
     "POST /ofrep/v1/evaluate/flags": asks(body={"context": {"targetingKey": "ada"}}),

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tinycdp.api.decisions.answers import DecisionService
+from tinycdp.api.decisions.local import LocalSnapshots
 from tinycdp.api.ofrep.bulk import Bulk
 from tinycdp.model import IdentifierKind
 from tinycdp.products import register_products
@@ -106,6 +107,7 @@ class Parts:
     outbox: Bell
     mirror: Mirror
     bulk: Bulk
+    local_snapshots: LocalSnapshots
     event_names: EventNames
     seen_properties: SeenPropertiesCache
     memory_budget: MemoryBudget
@@ -264,6 +266,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
             mirror=mirror,
             keyring=keyring,
         ),
+        local_snapshots=LocalSnapshots(profile_loader, change_streams, mirror, keyring),
         event_names=event_names,
         seen_properties=SeenPropertiesCache(),
         memory_budget=MemoryBudget(),

@@ -16,6 +16,7 @@ from tinycdp.api import routes
 from tinycdp.api.http.encoding import as_schema, encode
 from tinycdp.api.http.openapi import Documented
 from tinycdp.engine.flags.document import IdentifierRef, Override
+from tinycdp.engine.flags.local import Clause, KnownStep, LocalFlag
 from tinycdp.engine.schema.tracking_plan import Naming, PlannedEvent, PlannedProperty
 from tinycdp.model import Warned
 from tinycdp.products.analytics import routes as analytics
@@ -39,8 +40,9 @@ POLICIES = {
     *(BusinessHours, EnrichmentPolicy, IdentityPolicy, KindPolicy, Limits, KeyLimits, Rate, Sampling),
     *(Naming, PrivacyPolicy, PrivacyRule, ConsentRule, ValidationPolicy, UuidRule, RequiredRule, AllowedRule),
 }
-#: Documents that the engine reads and the database stores unchanged; Evaluated is encoded where its digest is made.
-DOCUMENTS = {PlannedEvent, PlannedProperty, Override, IdentifierRef, Warned, Evaluated} | POLICIES
+#: Documents that the engine reads and the database stores unchanged, and what is encoded where its digest is made.
+DOCUMENTS = {PlannedEvent, PlannedProperty, Override, IdentifierRef, Warned} | POLICIES
+DOCUMENTS |= {Evaluated, LocalFlag, KnownStep, Clause}
 #: Where structs of the wire live.
 HOMES = ("tinycdp.api.", "tinycdp.products.analytics.")
 

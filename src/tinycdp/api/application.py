@@ -52,6 +52,7 @@ PARTS = (
     "event_streams",
     "exports",
     "lists",
+    "local_snapshots",
     "exposures",
     "imports",
     "ingest",

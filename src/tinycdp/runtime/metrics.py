@@ -28,7 +28,7 @@ _FINE_BUCKETS = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, *_BUCKETS[
 
 #: The option of a route that names its histogram: the kind of decision, or of tracking request.
 LATENCY = "latency"
-DECIDED = ("one", "many", "ofrep", "ofrep_bulk", "posthog_flags")
+DECIDED = ("one", "many", "ofrep", "ofrep_bulk", "posthog_flags", "snapshot")
 ACKNOWLEDGED = ("single", "batch", "collect", "pulse", "posthog")
 
 #: name, help text, current value: one, or one for each set of labels

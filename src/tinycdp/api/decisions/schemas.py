@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from tinycdp.api.profiles.schemas import DefinitionExplanation, FlagExplanation, SkippedEvents
+from tinycdp.engine.flags.local import LocalFlag
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Identifier
 
@@ -80,6 +81,38 @@ class Answers(msgspec.Struct, rename="camel"):
     flags: dict[str, Answer]
     errors: dict[str, str]
     revision: int
+
+
+class LocalQuestion(ProfileQuery, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """A profile whose flags a client will decide itself. Without a name: a visitor who has no profile yet.
+
+    min_version  the snapshot includes the write that got this version
+    etag         the ETag that the stream sent: the snapshot is at least as new"""
+
+    min_version: int = 0
+    etag: str | None = None
+
+
+class LocalSnapshot(msgspec.Struct, rename="camel"):
+    """A profile's flags with everything evaluated that does not read the context. Instants are milliseconds.
+
+    format       1
+    as_of        the server's clock when this was made
+    valid_until  the first instant at which a flag is not known any more, null for never
+    unit         what rollouts and splits divide; null without an identifier
+    flags        by key; `ask` if only the server can decide
+    stale        the database is away, and this is what was last known
+    stream       where the server says that the snapshot has changed, relative to this server"""
+
+    format: int
+    as_of: int
+    valid_until: int | None
+    revision: int
+    version: int
+    unit: str | None
+    flags: dict[str, LocalFlag]
+    stale: bool | msgspec.UnsetType = msgspec.UNSET
+    stream: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ReplayBody(ProfileQuery, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

@@ -96,6 +96,7 @@ class FlagBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
     schema    a JSON Schema for the values of all variants
     sticky_for  how long an inactive session keeps its variant, such as `30m`
     sticky    profiles keep the variant that a rollout or split gave them when its numbers change
+    evaluation  `client` lets clients decide the flag by its rules, which they then see; see POST /v1/snapshot
     archived  the flag is kept, but never served
     metadata  flat; returned by OFREP
     """
@@ -115,6 +116,7 @@ class FlagBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
     schema: dict[str, Any] = {}
     sticky_for: str = ""
     sticky: bool = False
+    evaluation: Literal["server", "client"] = "server"
     archived: bool = False
     metadata: dict[str, Any] = {}
     description: str = ""

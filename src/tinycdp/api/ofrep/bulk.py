@@ -6,11 +6,11 @@ Laws    the same decisions as everywhere: decide_all
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
+from tinycdp.api.decisions.streams import address_of, etag_of
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
 from tinycdp.model import ANY_KIND, Identifier, IdentifierKind, Instant
@@ -43,7 +43,7 @@ class AllFlags:
 
     @property
     def etag(self) -> str:
-        return etag_of(self.answers, self.stream_token)
+        return etag_of(self.answers.digest, self.stream_token)
 
 
 class Bulk:
@@ -96,9 +96,9 @@ class Bulk:
             self._metrics.decisions[decision.reason] += 1
             self._exposures.record(found.catalog, decision, found.snapshot, found.now, exposed=exposed)
 
-    def sign(self, stream_token: StreamToken) -> str:
-        """The token's text, as in the address of a stream."""
-        return stream_tokens.issue(self._keyring, stream_token)
+    def address_of(self, stream_token: StreamToken) -> str:
+        """The address of a stream."""
+        return address_of(self._keyring, stream_token)
 
     async def _evaluate(
         self, actor: Actor, context: dict[str, Any], now: Clock, min_version: int, assigned: bool
@@ -149,9 +149,3 @@ def identifier_of(context: Mapping[str, Any]) -> Identifier | None:
 def session_of(context: Mapping[str, Any]) -> str | None:
     session = context.get("sessionId")
     return session if isinstance(session, str) else None
-
-
-def etag_of(answers: Evaluations, stream_token: StreamToken | None) -> str:
-    """For these answers together with this stream."""
-    scope = stream_token.scope if stream_token is not None else b""
-    return f'"{blake2b(answers.digest + scope, digest_size=12).hexdigest()}"'

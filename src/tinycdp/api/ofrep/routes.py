@@ -8,7 +8,6 @@ Laws    the same answers as /v1/decide: all end in decide_one. An ETag stands fo
 Source  docs/reference/ofrep.md; docs/decisions/0019-change-streams.md
 """
 
-import re
 from time import perf_counter
 from typing import Annotated, Any
 
@@ -20,7 +19,9 @@ from litestar.types import Receive, Scope, Send
 
 from tinycdp.api.decisions.answers import DecisionService
 from tinycdp.api.decisions.fast_lane import Memory, admitted
+from tinycdp.api.decisions.local import named_in
 from tinycdp.api.decisions.routes import Exposed, MinVersion
+from tinycdp.api.decisions.streams import STREAM, etag_of, matches
 from tinycdp.api.http import errors as problems
 from tinycdp.api.http.auth import admit_from, allow
 from tinycdp.api.http.bodies import BodyFault, clean, decode, number, read_body
@@ -32,7 +33,7 @@ from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest
 from tinycdp.api.http.responses import ExactResponse
 from tinycdp.api.http.sse import MEDIA_TYPE, Outlet, streaming
-from tinycdp.api.ofrep.bulk import Bulk, etag_of, identifier_of, session_of
+from tinycdp.api.ofrep.bulk import Bulk, identifier_of, session_of
 from tinycdp.api.ofrep.schemas import BulkEvaluation, Evaluation, EventStream
 from tinycdp.dsl.fields import shown
 from tinycdp.engine.catalog import Catalog
@@ -48,22 +49,19 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.change_streams import ChangeStream, ChangeStreams
 from tinycdp.runtime.decisions.decide import ProfileLoader, decide_one
 from tinycdp.runtime.decisions.evaluations import UNIT_MISSING, Evaluated, Evaluations, metadata_of
+from tinycdp.runtime.decisions.local_snapshots import LocalAnswers
 from tinycdp.runtime.decisions.snapshots import Snapshot, unknown_profile
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.times import iso
 
 PREFIX = "/ofrep/v1/evaluate/flags/"
-STREAM = "/ofrep/v1/stream"
 
 #: How long a hidden page keeps its stream.
 INACTIVITY_SECONDS = 120
 
 #: Bytes that may wait for one client: some eight events.
 _MOST_WAITING = 1_200
-
-_ETAGS = re.compile(r'(?:W/)?("[^"]*")|\*')
-
 
 _decoder = msgspec.json.Decoder(Evaluation, float_hook=number)
 
@@ -303,19 +301,14 @@ async def evaluate_flags(
     headers = {"ETag": found.etag, "Cache-Control": "no-cache"}
     if found.answers.until < NEVER:
         headers["X-Valid-For"] = str(max(found.answers.until - now(), 0))
-    if if_none_match is not None and _matches(if_none_match, found.etag):
+    if matches(if_none_match, found.etag):
         return ExactResponse(b"", status_code=304, headers=headers)
     flags: Any = msgspec.Raw(found.answers.flags)
     body = BulkEvaluation(flags, {"revision": found.catalog.revision})
     if found.stream_token is not None:
-        uri = f"{STREAM}?token={bulk.sign(found.stream_token)}"
-        body.event_streams = [EventStream("sse", {"requestUri": uri}, INACTIVITY_SECONDS)]
+        address = bulk.address_of(found.stream_token)
+        body.event_streams = [EventStream("sse", {"requestUri": address}, INACTIVITY_SECONDS)]
     return ExactResponse(body, headers=headers)
-
-
-def _matches(if_none_match: str, etag: str) -> bool:
-    """Whether a list of ETags, weak or not, or `*` names this one."""
-    return any(found[0] == "*" or found[1] == etag for found in _ETAGS.finditer(if_none_match))
 
 
 # Changes of all flags
@@ -350,7 +343,9 @@ class _Stream(ChangeStream):
         self, change_streams: ChangeStreams, stream_token: StreamToken, key: Key, last_event_id: str | None
     ) -> None:
         known = _mark_of(last_event_id) if last_event_id else stream_token.mark
-        super().__init__(key.id, key.environment_id, stream_token.context, identifier_of(stream_token.context), known)
+        context, local = stream_token.context, stream_token.local
+        identifier = named_in(context) if local else identifier_of(context)
+        super().__init__(key.id, key.environment_id, context, identifier, known, local=local)
         self._change_streams = change_streams
         self._stream_token = stream_token
         self._outlet = Outlet(_MOST_WAITING)
@@ -363,10 +358,10 @@ class _Stream(ChangeStream):
         finally:
             self._change_streams.close(self)
 
-    def send_change(self, answers: Evaluations, now: Instant) -> None:
+    def send_change(self, answers: Evaluations | LocalAnswers, now: Instant) -> None:
         stream_token = msgspec.structs.replace(self._stream_token, window=stream_tokens.window_of(now))
         data = encode(
-            {"type": "refetchEvaluation", "etag": etag_of(answers, stream_token), "lastModified": now // 1000}
+            {"type": "refetchEvaluation", "etag": etag_of(answers.digest, stream_token), "lastModified": now // 1000}
         )
         self._outlet.write(b"id: %d%012d\ndata: %b\n\n" % (now, answers.mark, data))
 

@@ -29,17 +29,22 @@ _SIGNATURE_LENGTH = 16
 
 
 class StreamToken(msgspec.Struct, frozen=True, array_like=True):
-    """The content of a token. mark: that of the answers sent with it."""
+    """The content of a token.
+
+    mark   that of the answers sent with it
+    local  the answers are a snapshot, and the context has nothing but the identifier, by its kind"""
 
     key_id: int
     window: int
     context: dict[str, Any]
     mark: int
+    local: bool = False
 
     @property
     def scope(self) -> bytes:
         """Everything but the mark. Answers with the same scope can reuse a token."""
-        return _encode((self.key_id, self.window, self.context))
+        scope = (self.key_id, self.window, self.context)
+        return _encode((*scope, True) if self.local else scope)
 
 
 _encode = msgspec.json.Encoder(decimal_format="number", order="sorted").encode

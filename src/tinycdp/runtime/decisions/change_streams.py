@@ -26,6 +26,8 @@ from tinycdp.runtime.background import Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.decide import ProfileLoader
 from tinycdp.runtime.decisions.evaluations import Evaluations, decide_all, evaluations
+from tinycdp.runtime.decisions.local_snapshots import LocalAnswers, local_answers
+from tinycdp.runtime.decisions.snapshots import Snapshot
 from tinycdp.runtime.notifications import digest_of
 
 log = logging.getLogger(__name__)
@@ -43,7 +45,8 @@ class ChangeStream(ABC):
     """One open stream: the profile and the context of its answers, and which answers its client has.
 
     mark     of the answers that the client has
-    version  of the profile when the answers were last computed"""
+    version  of the profile when the answers were last computed
+    local    the client decides by itself: its answers are a snapshot, which has no context"""
 
     __slots__ = (
         "beat",
@@ -52,6 +55,7 @@ class ChangeStream(ABC):
         "environment_id",
         "identifier",
         "key_id",
+        "local",
         "mark",
         "pending",
         "profile_key",
@@ -60,21 +64,35 @@ class ChangeStream(ABC):
     )
 
     def __init__(
-        self, key_id: int, environment_id: int, context: Mapping[str, Any], identifier: Identifier | None, mark: int
+        self,
+        key_id: int,
+        environment_id: int,
+        context: Mapping[str, Any],
+        identifier: Identifier | None,
+        mark: int,
+        *,
+        local: bool = False,
     ):
         self.key_id = key_id
         self.environment_id = environment_id
         self.context = context
         self.identifier = identifier
         self.mark = mark
+        self.local = local
         self.version = 0
         self.profile_key: _ProfileKey | None = None
         self.due: Instant = NEVER
         self.beat = 0
         self.quiet = self.pending = False
 
+    def answers(self, catalog: Catalog, snapshot: Snapshot, now: Instant) -> Evaluations | LocalAnswers:
+        """What the client should have."""
+        if self.local:
+            return local_answers(catalog, snapshot, now)
+        return evaluations(catalog, decide_all(catalog, snapshot, now, self.context))
+
     @abstractmethod
-    def send_change(self, answers: Evaluations, now: Instant) -> None:
+    def send_change(self, answers: Evaluations | LocalAnswers, now: Instant) -> None:
         """Send that the answers changed."""
 
     @abstractmethod
@@ -281,7 +299,7 @@ class ChangeStreams:
         if stale or stream not in self._streams[stream.beat]:
             return
         now = self._now()
-        answers = evaluations(catalog, decide_all(catalog, snapshot, now, stream.context))
+        answers = stream.answers(catalog, snapshot, now)
         stream.version = snapshot.version
         self._index(stream, (stream.environment_id, snapshot.profile_id) if snapshot.profile_id else _unseen(stream))
         self._schedule(stream, answers.until)
