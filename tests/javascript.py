@@ -95,6 +95,19 @@ class Package:
         assert done.returncode == 0, f"{tool} failed:\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
+    def script(self, file: str, *arguments: str, folder: Path | None = None) -> str:
+        """What a script printed that Node ran; its failure fails the test."""
+        done = subprocess.run(
+            [_program("node"), file, *arguments],
+            cwd=folder or self.folder,
+            env=os.environ | {"PATH": PATH, "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{file} failed:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
 
 class JavaScript:
     """Node with the clients' packages; raises Missing where there is no Node."""

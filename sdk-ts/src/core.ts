@@ -3,15 +3,11 @@
  *
  * Laws  Nothing here throws. Without consent nothing is stored.
  */
+import { inBrowser } from "./host"
 import type { CoreOptions } from "./types"
-
-/** Whether this is a page. On a server nothing is stored or remembered between calls. */
-export const inBrowser: boolean = typeof document !== "undefined"
 
 const YEAR_SECONDS = 31_536_000
 const HALF_HOUR_MS = 1_800_000
-/** Causes that end by themselves. */
-const PASSING = ["NETWORK", "SERVER", "WRONG_ENDPOINT"]
 let made = 0
 
 /** The result, or undefined if it throws: storage, cookies and callbacks of an application may. */
@@ -25,7 +21,7 @@ export function attempt<T>(run: () => T): T | undefined {
 
 /** An id that no other has, and that sorts behind those made before it. */
 export function orderedId(): string {
-  const numbers = [Date.now(), 46656 + (made++ % 46656), ...crypto.getRandomValues(new Uint32Array(3))]
+  const numbers = [Date.now(), 1e9 + made++, ...crypto.getRandomValues(new Uint32Array(3))]
   return numbers.map((number) => number.toString(36)).join("")
 }
 
@@ -35,7 +31,7 @@ export interface Store {
   set(name: string, text: string): void
   remove(...names: string[]): void
   /** All names with this beginning, sorted. */
-  names(beginning?: string): string[]
+  names(beginning: string): string[]
 }
 
 export interface Core {
@@ -44,9 +40,8 @@ export interface Core {
   prefix: string
   store: Store
   /** Ends listeners and timers when the SDK is shut down. */
-  ended: AbortSignal
-  end(): void
-  consent(): boolean
+  ending: AbortController
+  consent: boolean
   setConsent(consent: boolean): void
   anonymousId(): string
   userId(): string | undefined
@@ -55,21 +50,23 @@ export interface Core {
   /** Forget who it is, and what was stored for them. */
   forget(): void
   /** Tell the application, once for each cause. */
-  report(code: string, message: string, dropped?: number): void
-  /** The server answers: the next time that it does not is told again. */
-  recovered(): void
+  report(code: string, message: string, cause?: string): void
+  /** This cause is over: the next time it is told again. */
+  recovered(cause: string): void
+  /** Listen until the SDK is shut down. */
+  on(target: EventTarget, type: string, listener: () => unknown): void
   log(...what: unknown[]): void
   /** Replaced by what has to know that the user, the visitor or the consent changed. */
   changed(): void
 }
 
 /** The last characters of a key tell two of them apart. */
-export const prefixOf = (key: string): string => `tcdp.${key.slice(-8)}.`
+export const tailOf = (key = ""): string => `${key.slice(-8)}.`
 
 /** A store whose names begin with the prefix. `kept` says whether it may use the browser's storage. */
-export function openStore(prefix: string, kept: () => boolean, refused: () => void): Store {
+function openStore(prefix: string, kept: () => boolean, refused: () => void): Store {
   const memory: Record<string, string> = {}
-  const disk = () => (inBrowser && kept() ? localStorage : memory) as Record<string, string>
+  const disk = (): Record<string, string> => (inBrowser && kept() ? localStorage : memory)
   return {
     get: (name) => memory[prefix + name] ?? attempt(() => disk()[prefix + name]),
     set(name, text) {
@@ -87,8 +84,9 @@ export function openStore(prefix: string, kept: () => boolean, refused: () => vo
         attempt(() => inBrowser && delete localStorage[prefix + name])
       }
     },
-    names: (beginning = "") =>
-      Object.keys({ ...attempt(() => inBrowser && localStorage), ...memory })
+    names: (beginning) =>
+      Object.keys(memory)
+        .concat(attempt(() => inBrowser && Object.keys(localStorage)) || [])
         .filter((name) => name.startsWith(prefix + beginning))
         .map((name) => name.slice(prefix.length))
         .sort(),
@@ -96,40 +94,28 @@ export function openStore(prefix: string, kept: () => boolean, refused: () => vo
 }
 
 export function createCore(options: CoreOptions): Core {
-  const prefix = prefixOf(options.writeKey ?? options.readKey ?? "")
-  const cookie = `${prefix}a=`
+  const prefix = `tcdp.${tailOf(options.writeKey ?? options.readKey)}`
   const told = new Set<string>()
   const ending = new AbortController()
   let given = options.anonymousId
-  let consent = options.consent !== false && !(options.respectDoNotTrack && asksNotToBeTracked())
+  const asked = (inBrowser ? navigator : {}) as { doNotTrack?: string; globalPrivacyControl?: boolean }
+  const refused = options.respectDoNotTrack && (asked.doNotTrack === "1" || asked.globalPrivacyControl)
+  const consent = options.consent !== false && !refused
 
   const store = openStore(
     prefix,
-    () => consent,
-    () => core.report("STORAGE", "Storage is full or refused: messages wait in memory."),
+    () => core.consent,
+    () => core.report("STORAGE", "full or refused"),
   )
 
   const writeCookie = (value: string, seconds: number) =>
     attempt(() => {
       const domain = options.cookieDomain ? `;domain=${options.cookieDomain}` : ""
       // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API is not in every browser
-      document.cookie = `${cookie}${value};path=/;max-age=${seconds};samesite=lax${domain}`
+      document.cookie = `${prefix}a=${value};path=/;max-age=${seconds};samesite=lax${domain}`
     })
-  const readCookie = () =>
-    attempt(() =>
-      document.cookie
-        .split("; ")
-        .find((one) => one.startsWith(cookie))
-        ?.slice(cookie.length),
-    )
 
-  function keep(id: string): string {
-    store.set("a", id)
-    if (consent) writeCookie(encodeURIComponent(id), YEAR_SECONDS)
-    return id
-  }
-
-  function erase(...names: string[]): void {
+  function erase(names: string[]): void {
     given = undefined
     store.remove(...names)
     writeCookie("", 0)
@@ -139,55 +125,52 @@ export function createCore(options: CoreOptions): Core {
     options,
     prefix,
     store,
-    ended: ending.signal,
-    end: () => ending.abort(),
-    consent: () => consent,
+    ending,
+    consent,
     setConsent(granted) {
-      const [id, user] = [core.anonymousId(), core.userId()]
-      consent = granted
-      if (!granted) erase(...store.names())
-      else {
-        // What was in memory only is stored from now on.
-        keep(id)
-        if (user) store.set("u", user)
-      }
+      core.consent = granted
+      if (!granted) erase(store.names(""))
+      // What was in memory only is stored from now on.
+      else for (const name of store.names("")) store.set(name, store.get(name) as string)
       core.changed()
     },
     anonymousId() {
-      const stored = store.get("a")
-      if (stored && (!given || given === stored)) return stored
-      return keep(given || (consent && decodeURIComponent(readCookie() ?? "")) || orderedId())
+      let id = given ?? store.get("a")
+      if (!id) {
+        const cookie =
+          inBrowser && core.consent && attempt(() => document.cookie.split(`${prefix}a=`)[1]?.split(";")[0])
+        id = cookie ? decodeURIComponent(cookie) : orderedId()
+      }
+      if (store.get("a") !== id) {
+        store.set("a", id)
+        if (core.consent) writeCookie(encodeURIComponent(id), YEAR_SECONDS)
+      }
+      return id
     },
     userId: () => store.get("u"),
     sessionId(alive) {
       const now = Date.now()
-      const [id, last] = (store.get("s") ?? "").split(" ") as [string, string]
-      const runs = Math.abs(now - +last) < (options.sessionTimeoutMs ?? HALF_HOUR_MS)
-      const session = runs ? id : orderedId()
-      if (alive || !runs) store.set("s", `${session} ${now}`)
-      return session
+      let [id, last] = `${store.get("s")}`.split(" ") as [string, string]
+      const over = !(Math.abs(now - +last) < (options.sessionTimeoutMs ?? HALF_HOUR_MS))
+      if (over) id = orderedId()
+      if (over || alive) store.set("s", `${id} ${now}`)
+      return id
     },
     forget() {
-      erase("a", "u", "g", "s")
+      erase(["a", "u", "g", "s"])
       core.changed()
     },
-    report(code, message, dropped = 0) {
+    report(code, message, cause = code) {
       core.log(code, message)
-      if (!told.has(code)) attempt(() => options.onError?.({ code, message, dropped }))
-      told.add(code)
+      if (!told.has(cause)) attempt(() => options.onError?.({ code, message }))
+      told.add(cause)
     },
-    recovered: () => PASSING.forEach((code) => void told.delete(code)),
+    recovered: (cause) => told.delete(cause),
+    on: (target, type, listener) => target.addEventListener(type, listener, { signal: ending.signal }),
     log: (...what) => options.debug && console.debug("[tinycdp]", ...what),
     changed() {},
   }
 
-  if (!consent) erase(...store.names())
+  if (!consent) erase(store.names(""))
   return core
-}
-
-function asksNotToBeTracked(): unknown {
-  return attempt(() => {
-    const { doNotTrack, globalPrivacyControl } = navigator as { doNotTrack?: unknown; globalPrivacyControl?: unknown }
-    return doNotTrack === "1" || globalPrivacyControl
-  })
 }

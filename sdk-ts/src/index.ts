@@ -3,38 +3,34 @@
  *
  * @packageDocumentation
  */
-import { createCore, inBrowser } from "./core"
-import { flagsOf } from "./flags"
-import { trackerOf } from "./track"
+import { createCore } from "./core"
+import { inBrowser } from "./host"
+import { type Expose, pageFlags } from "./page_flags"
+import { serverFlags } from "./server_flags"
+import { trackerOf } from "./tracker"
 import type { TinyCDP, TinyCDPOptions } from "./types"
 
 export type * from "./types"
-export { VERSION } from "./version"
 
 /** Start the SDK. Without `writeKey` it sends no events, without `readKey` it answers no flags. */
 export function initTinyCDP(options: TinyCDPOptions): TinyCDP {
   const core = createCore(options)
-  const { send, ...tracker } = trackerOf(options, core, (version) => flags.wrote(version))
-  const { wrote, ...answers } = flagsOf(options, {
-    core,
-    flush: () => (inBrowser ? tracker.flush() : Promise.resolve()),
-    ...(options.writeKey && { expose }),
-  })
-  const flags = { wrote }
+  const { store } = core
+  const tracker = trackerOf(options, core, (version) => flags.wrote(version))
 
   /** A flag and variant counts once a day and person: what was sent is kept beside the queue. */
-  function expose(
-    { key, variant, metadata }: { key: string; variant?: string; metadata?: { rule?: unknown } },
-    sure: boolean,
-  ): void {
+  const expose: Expose = (flag, variant, rule) => {
     const day = `${new Date().toISOString().slice(0, 10)} ${core.userId() ?? core.anonymousId()}`
-    const [of, ...marks] = (core.store.get("x") ?? "").split("\n")
-    const mark = `${key}=${variant}`
-    const sent = of === day ? marks : []
+    const known = store.get("x") ?? ""
+    const sent = known.startsWith(day) ? known : day
+    const mark = `\n${JSON.stringify([flag, variant, rule])}`
     if (sent.includes(mark)) return
-    core.store.set("x", [day, ...sent, mark].join("\n"))
-    send("exposure", { properties: { flag: key, variant, rule: sure ? metadata?.rule : undefined } })
+    store.set("x", sent + mark)
+    tracker.send("exposure", { properties: { flag, variant, rule } })
   }
 
-  return { ...answers, ...tracker }
+  const flags = inBrowser
+    ? pageFlags(options, core, tracker.flush, options.writeKey ? expose : undefined)
+    : serverFlags(options, core)
+  return { ...flags, ...tracker }
 }

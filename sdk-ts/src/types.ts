@@ -45,8 +45,6 @@ export interface Problem {
   code: string
   /** What happened, and what to do about it. */
   message: string
-  /** How many messages were dropped; 0 if nothing is lost. */
-  dropped: number
 }
 
 /** A server that gets events. */
@@ -116,12 +114,12 @@ export interface CallOptions {
 export interface Tracker {
   /** Something happened. */
   track<Name extends EventName>(event: Name, properties?: PropertiesOf<Name>, options?: CallOptions): void
-  /** Who the visitor is, and what is known of them. Without an id, only traits of the visitor. */
-  identify(userId: string | Properties, traits?: Properties, options?: CallOptions): void
+  /** Who the visitor is, and what is known of them. With `undefined` as the id, only traits of the visitor. */
+  identify(userId: string | undefined, traits?: Properties, options?: CallOptions): void
   /** A page was seen. Address, title and referrer are added. */
-  page(name?: string | Properties, properties?: Properties, options?: CallOptions): void
+  page(name?: string, properties?: Properties, options?: CallOptions): void
   /** A screen of an app was seen. */
-  screen(name?: string | Properties, properties?: Properties, options?: CallOptions): void
+  screen(name?: string, properties?: Properties, options?: CallOptions): void
   /** The account that the user belongs to, and its traits. */
   group(groupId: string, traits?: Properties, options?: CallOptions): void
   /** Two ids are one person. Default of the second: the visitor's present id. */
@@ -197,7 +195,7 @@ export interface Flags {
   /** The answers of all flags, likewise; counts as no exposure. */
   decideAll(options?: DecideOptions): Promise<Decisions>
   /** Called with the keys of the flags whose answers changed. Returns a function that ends it. */
-  onChange(listener: (keys: string[]) => void): () => void
+  onChange(listener: (keys: string[]) => void): () => unknown
   /** Resolves when there are answers of this visit, or it is known that there will be none for now. */
   ready(): Promise<void>
   /** Replace what rules read as `context.…`. Resolves when there are answers for it. */

@@ -41,3 +41,7 @@ def test_its_style_is_the_project_s(sdk: Package) -> None:
 def test_every_resolver_finds_its_files_and_types(built: Package) -> None:
     built.run("publint", "--strict")
     built.run("attw", "--pack", ".", "--profile", "node16")
+
+
+def test_no_entry_point_is_larger_than_promised(built: Package) -> None:
+    print(built.script("sizes.ts"))
