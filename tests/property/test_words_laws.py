@@ -30,6 +30,7 @@ _WORDS = st.sampled_from(
     """
     signups purchases by per country last month where over 20 3 for vip users average median amount top from to until
     2026-03-01 March not within 7 days and or experiment price_test funnel retention xyzzy at least times the compared
+    monday friday last but did never non excluding without people didn't
     ( ) " purchse pro weekly active ü
     """.split()  # noqa: SIM905
 )

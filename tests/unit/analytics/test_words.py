@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tinycdp.errors import InvalidInput
-from tinycdp.products.analytics.questions.schemas import Question, StickinessQuestion, TrendQuestion
+from tinycdp.products.analytics.questions.schemas import FunnelQuestion, Question, StickinessQuestion, TrendQuestion
 from tinycdp.products.analytics.words.asking import Understanding, ask
 from tinycdp.products.analytics.words.names import Lexicon, key_of, texts_of
 
@@ -153,9 +153,92 @@ def test_a_word_that_is_not_understood_is_reported() -> None:
     assert "no name of this environment" in found.ignored[0].meaning
 
 
-def test_not_is_never_left_out_in_silence() -> None:
-    found = asked("purchases not for vip users")
-    assert [one.start for one in found.ignored] == [10]
+@pytest.mark.parametrize(
+    ("text", "people"),
+    [
+        ("purchases not for vip users", "!segments.vip"),
+        ("purchases for non-vip users", "!segments.vip"),
+        ("purchases for people who are not power users", "!segments.power_users"),
+        ("purchases of users who aren't vip", "!segments.vip"),
+        ("purchases excluding vip users", "!segments.vip"),
+        ("purchases without vip", "!segments.vip"),
+        ("purchases not vip", "!segments.vip"),
+        ("weekly active users not in power users", "!segments.power_users"),
+        ("conversion from view to purchase for people who are not vip", "!segments.vip"),
+        ("retention of signups for non-vip users by week", "!segments.vip"),
+        ("purchases for non-pro users", 'profile.plan != "pro"'),
+    ],
+)
+def test_people_are_left_out_by_what_they_are(text: str, people: str) -> None:
+    found = asked(text)
+    assert found.question is not None
+    assert (found.question.people, found.ignored) == (people, ())
+    assert ("people whose plan is unknown are left out, too" in found.assumed) == ("plan" in people)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "people who did not purchase",
+        "how many users never bought",
+        "customers who didn’t purchase",
+        "users who haven't purchased",
+    ],
+)
+def test_people_who_did_not_do_something_are_those_with_any_event_but_it(text: str) -> None:
+    found = asked(f"{text} last month")
+    both = series("*", "people") + series("purchase", "people")
+    assert without_defaults(found.question) == {"series": both, "formula": "A - B"} | _MONTH
+    assert (found.ignored, found.assumed) == ((), ("of the people with any event in that time",))
+
+
+def test_people_who_did_one_thing_and_not_another_are_a_funnel() -> None:
+    for text in ("people who signed up but did not purchase", "signups and then never bought"):
+        found = asked(text)
+        assert isinstance(found.question, FunnelQuestion)
+        assert [step.event for step in found.question.steps] == ["signup", "purchase"]
+        assert found.ignored == ()
+        assert "a funnel: those who did not are the ones who do not reach purchase" in found.assumed
+
+
+@pytest.mark.parametrize(
+    ("text", "ignored"),
+    [
+        ("retention of signups not purchases", "not purchases"),
+        ("purchases of people who did not sign up", "did not sign up"),
+        ("purchases over vip users", "purchases over vip"),
+    ],
+)
+def test_not_is_never_left_out_in_silence(text: str, ignored: str) -> None:
+    assert ignored in [text[one.start : one.end] for one in asked(text).ignored]
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("purchases on Monday", ("2026-11-23", "2026-11-24")),
+        ("purchases on saturday", ("2026-11-28", "2026-11-29")),  # today
+        ("purchases last Saturday", ("2026-11-21", "2026-11-22")),
+        ("purchases last fri", ("2026-11-27", "2026-11-28")),
+        ("purchases this Friday", ("2026-11-27", "2026-11-28")),
+        ("purchases since Tuesday", ("2026-11-24", "")),
+        ("purchases from Monday to Friday", ("2026-11-23", "2026-11-28")),
+        ("purchases from Sunday to Friday", ("2026-11-22", "2026-11-28")),
+        ("purchases from Friday to Tuesday", ("2026-11-20", "2026-11-25")),
+        ("purchases from Monday until Wednesday", ("2026-11-23", "2026-11-25")),
+        ("purchases from last Monday to 2026-11-26", ("2026-11-23", "2026-11-27")),
+    ],
+)
+def test_weekdays_are_the_newest_ones(text: str, span: tuple[str, str]) -> None:
+    found = asked(text)
+    assert found.question is not None
+    assert (found.question.from_, found.question.to, found.ignored) == (*span, ())
+
+
+def test_a_weekday_may_be_a_value() -> None:
+    found = asked("signups where country is Monday")
+    assert isinstance(found.question, TrendQuestion)
+    assert found.question.series[0].where == 'country == "Monday"'
 
 
 def test_two_meanings_are_alternatives() -> None:

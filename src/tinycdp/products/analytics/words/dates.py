@@ -1,7 +1,8 @@
 """Ranges of time in words, as local days.
 
 Shape   Stretch: the days [first, after) · stretch_of(unit, day) the calendar unit around a day
-Laws    weeks begin on Monday. Without a year, the newest month or quarter that has begun is meant
+Laws    weeks begin on Monday. Without a year, the newest month or quarter that has begun is meant; a weekday is the
+        newest one, today included, unless it is said to be the last
 """
 
 from dataclasses import dataclass
@@ -43,6 +44,18 @@ def named_quarter(n: int, year: int | None, today: date) -> Stretch:
     """A quarter by its number; without a year the newest that has begun."""
     first = 3 * n - 2
     return stretch_of("quarter", date(year or (today.year if first <= today.month else today.year - 1), first, 1))
+
+
+def named_day(n: int, today: date, *, is_before: bool) -> Stretch:
+    """The newest day with this number in the week, Monday being 0. is_before: not today."""
+    back = (today.weekday() - n) % 7
+    return stretch_of("day", today, back or (7 if is_before else 0))
+
+
+def a_week_earlier(stretch: Stretch) -> Stretch:
+    """The same days a week before."""
+    first, after = (date.fromisoformat(text) - timedelta(7) for text in (stretch.first, stretch.after))
+    return _days(first, after)
 
 
 def moment(text: str) -> Stretch:

@@ -102,15 +102,15 @@ class How(State):
         return f"since {first}"
 
     def on_between(self, phrase: Phrase) -> str:
-        first, after = self._moments(phrase)
+        first, after = self._ends(phrase)
         return self._over_stretch(dates.Stretch(first.first, after.first))
 
     def on_through(self, phrase: Phrase) -> str:
-        first, last = self._moments(phrase)
+        first, last = self._ends(phrase)
         return self._over_stretch(dates.Stretch(first.first, last.after))
 
     def on_day(self, phrase: Phrase) -> str:
-        return self._over_stretch(self._moment([phrase.pieces[-1]]))
+        return self._over_stretch(self._moment([piece for piece in phrase.pieces if piece.type != "ON"]))
 
     def on_month(self, phrase: Phrase) -> str:
         return self._over_stretch(self._moment(phrase.pieces))
@@ -126,7 +126,15 @@ class How(State):
     def _moments(self, phrase: Phrase) -> list[dates.Stretch]:
         return [self._moment(part.pieces) for part in phrase.parts("moment")]
 
+    def _ends(self, phrase: Phrase) -> list[dates.Stretch]:
+        """Of two weekdays, the first is before the second."""
+        first, last = self._moments(phrase)
+        of_week = all(part.pieces[-1].type == "WEEKDAY" for part in phrase.parts("moment"))
+        return [dates.a_week_earlier(first) if of_week and last.first < first.first else first, last]
+
     def _moment(self, pieces: Sequence[Piece]) -> dates.Stretch:
+        if pieces[-1].type == "WEEKDAY":
+            return dates.named_day(pieces[-1].value, self._today, is_before=pieces[0].type == "LAST")
         one, *more = pieces
         year = more[0].value if more else None
         try:

@@ -20,6 +20,8 @@ _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
 )  # fmt: skip
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_SHORT_WEEKDAYS = {"mon": 0, "tue": 1, "tues": 1, "wed": 2, "thu": 3, "thur": 3, "thurs": 3, "fri": 4}
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 #: Words that join others, and mean nothing of their own.
@@ -27,7 +29,7 @@ FILLERS = frozenset(
     """
     a an the of in all show me give tell what whats is are was were be been did do does has have had please much our my
     their its it who that which and with we us you i get got there at as during want know see list find out graph chart
-    plot result results made make
+    plot result results made make but
     """.split()  # noqa: SIM905
 )
 
@@ -122,9 +124,14 @@ _KEYWORDS: dict[str, str] = {
     "WITHIN": "within",
     "YESTERDAY": "yesterday",
 }
+#: "People who did not …" is a comparison, too.
+_NOT = (
+    "not non never did-not do-not does-not have-not has-not are-not were-not was-not didn't don't doesn't haven't "
+    "hasn't aren't weren't wasn't isn't didn’t don’t doesn’t haven’t hasn’t aren’t weren’t wasn’t isn’t"
+)
 _COMPARISONS = {
     ">": "over above more-than greater-than exceeding", ">=": "at-least", "<": "under below less-than fewer-than",
-    "<=": "at-most up-to", "!=": "not is-not other-than", "==": "equals equal-to exactly",
+    "<=": "at-most up-to", "!=": f"{_NOT} is-not other-than", "==": "equals equal-to exactly",
 }  # fmt: skip
 _LY = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year"}
 _XAU = {"dau": "day", "wau": "week", "mau": "month"}
@@ -182,6 +189,8 @@ def _phrases() -> dict[tuple[str, ...], tuple[str, Any]]:
     found |= {(f"q{n}",): ("QUARTER", n) for n in range(1, 5)}
     for n, month in enumerate(_MONTHS, 1):
         found |= {(month,): ("MONTH", n), (month[:3],): ("MONTH", n)} if month != "may" else {(month,): ("MONTH", n)}
+    found |= {(day,): ("WEEKDAY", n) for n, day in enumerate(_WEEKDAYS)}
+    found |= {(day,): ("WEEKDAY", n) for day, n in _SHORT_WEEKDAYS.items()}
     found |= {(word,): ("LY", unit) for word, unit in _LY.items()}
     found |= {(word,): ("XAU", unit) for word, unit in _XAU.items()}
     found |= {(word,): ("NUMBER", Decimal(n)) for n, word in enumerate(_NUMBERS)}

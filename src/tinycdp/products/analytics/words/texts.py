@@ -24,6 +24,11 @@ def equals(names: tuple[str, ...], value: str) -> str:
     return f"{path_text(names)} == {quoted_text(value)}"
 
 
+def differs(names: tuple[str, ...], value: str) -> str:
+    """The condition that a path has another text."""
+    return f"{path_text(names)} != {quoted_text(value)}"
+
+
 def in_segment(key: str) -> str:
     """The condition of being in a segment."""
     return path_text(("segments", key)) if "." not in key else f"segment({quoted_text(key)})"

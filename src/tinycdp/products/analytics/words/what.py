@@ -5,12 +5,14 @@ Errors  Skip if the phrase has no place here
 Source  grammar.lark
 """
 
+import re
+
 from tinycdp.products.analytics.questions.schemas import DerivedEvent, Matching, PerPerson
-from tinycdp.products.analytics.words.draft import needs_property, number
+from tinycdp.products.analytics.words.draft import Topic, needs_property, number
 from tinycdp.products.analytics.words.names import Kind, Meant, key_of
 from tinycdp.products.analytics.words.pieces import Piece
-from tinycdp.products.analytics.words.state import MONEY, Phrase, Skip, State
-from tinycdp.products.analytics.words.texts import equals, in_segment, path_text, quoted_text
+from tinycdp.products.analytics.words.state import MONEY, Phrase, Skip, State, Understood
+from tinycdp.products.analytics.words.texts import differs, equals, in_segment, path_text, quoted_text
 
 _HEADS = {
     "FUNNEL": "funnel", "CONVERSION": "funnel", "RETENTION": "retention", "LIFECYCLE": "lifecycle",
@@ -179,6 +181,9 @@ class What(State):
 
     def _use(self, piece: Piece, meant: Meant) -> str:
         """What a name adds where it stands alone."""
+        if self._role == "exclude" and meant.kind in ("segment", "profile_value", "value"):
+            self._role = ""
+            return self._without(meant)
         match meant.kind:
             case "event":
                 if self._wants_group:
@@ -235,6 +240,9 @@ class What(State):
         kinds = {one.kind for one in name.match.meant} if name.match is not None else set()
         if not kinds & {"property", "profile"} and phrase.numbers:  # purchases over 20
             return f"{self._alone(name)}, {self.on_over(phrase)}"
+        value = phrase.pieces[-1]
+        if not kinds & {"property", "profile"} and value.type == "NAME" and phrase.value("CMP", "") == "!=":
+            return self._this_not_that(name, phrase)  # purchases not vip, signed up but did not purchase
         return self._compare_to(name, phrase, ("property", "profile"))
 
     def on_for_condition(self, phrase: Phrase) -> str:
@@ -251,6 +259,8 @@ class What(State):
         if value.type == "NAME" and value.match is not None:
             texts = [one.value for one in value.match.meant if one.value and one.name == meant.name]
             text = texts[0] if texts else self._text[value.start : value.end]
+        if value.type == "WEEKDAY":
+            text = self._text[value.start : value.end]
         if value.type == "UNKNOWN":
             self._draft.assumed.append(f'"{text}" as a value of {meant.name}; no message had it so far')
         literal = str(number(value.value)) if value.type == "NUMBER" else quoted_text(text)
@@ -305,6 +315,63 @@ class What(State):
                 return self._topic(meant.name)
         self._draft.people.append(condition)
         return f"people where {condition}"
+
+    def on_for_not(self, phrase: Phrase) -> str:
+        if phrase.value("CMP", "!=") != "!=":
+            raise Skip("a comparison needs a number or a value")
+        name = phrase.piece("NAME")
+        if "EXCLUDING" in phrase.types:
+            self._role = "exclude"
+            return self._alone(name)
+        if self._before == "link":
+            return self._leave_out(name, "then")
+        understood = self._reading.understood
+        return self._leave_out(name, self._text[understood[-1].end if understood else 0 : phrase.start])
+
+    def _this_not_that(self, name: Piece, phrase: Phrase) -> str:
+        meaning, no = self._alone(name), phrase.piece("CMP")
+        try:
+            return f"{meaning}, {self._leave_out(phrase.pieces[-1], self._text[name.end : no.start])}"
+        except Skip as why:
+            self._reading.ignored.append(Understood(no.start, phrase.end, str(why)))
+            return meaning
+
+    def _leave_out(self, piece: Piece, joined: str) -> str:
+        """Those without something: what a name means after `not`. joined: by which words to what is before."""
+        meant = self._meant(piece, ("segment", "profile_value", "value", "event"))
+        return self._without_event(meant.name, joined) if meant.kind == "event" else self._without(meant)
+
+    def _without(self, meant: Meant) -> str:
+        match meant.kind:
+            case "segment":
+                condition = f"!{in_segment(meant.name)}"
+            case "profile_value":
+                condition = differs(("profile", meant.name), meant.value)
+                self._draft.assumed.append(f"people whose {meant.name} is unknown are left out, too")
+            case _:
+                if (last := self._place_for(meant)) is None:
+                    raise Skip(f"no event before it has the property {meant.name}")
+                condition = differs((meant.name,), meant.value)
+                last.where.append(condition)
+                return condition
+        self._draft.people.append(condition)
+        return f"people where {condition}"
+
+    def _without_event(self, event: str, joined: str) -> str:
+        """People who did not do something: of those who did something else first, or of all with any event."""
+        others = [one for one in self._draft.of("") if one.event is not None]
+        follows = not others or re.search(r"\b(but|and|then)\b", joined)
+        if self._draft.kind not in ("", "trend", "funnel") or not follows:
+            raise Skip("a condition reads what people are: save those who did not as a segment, and say its name")
+        self._drop_pending()
+        if others:
+            self._draft.kind = "funnel"
+            self._draft.assumed.append(f"a funnel: those who did not are the ones who do not reach {event}")
+            return self._topic(event)
+        self._draft.topics += [Topic(event="*", measure="people"), Topic(event=event, measure="people")]
+        self._draft.fields["formula"] = "A - B"
+        self._draft.assumed.append("of the people with any event in that time")
+        return f"people without {event}"
 
     def on_for_people(self, phrase: Phrase) -> str:
         expression = phrase.value("EXPR", "")
