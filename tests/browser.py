@@ -30,7 +30,7 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"
 
 @contextlib.asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    """The system's Chromium. Raises Missing if there is none."""
+    """The system's Chromium. Raises Missing if absent."""
     program = shutil.which("chromium")
     if program is None:
         raise Missing("chromium is not installed: nothing is tested in a browser")

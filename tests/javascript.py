@@ -9,6 +9,7 @@ Errors  whatever the script throws, or the tool reports, fails the test with its
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import select
@@ -17,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from serving import PATIENCE_SECONDS
 
@@ -108,6 +109,18 @@ class Package:
         assert done.returncode == 0, f"{file} failed:\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
+    def build(self) -> Path:
+        """`dist`, built from the sources as they are: once, however many test runs ask for it at the same time."""
+        files = [*sorted((self.folder / "src").rglob("*.*")), *sorted(self.folder.glob("*.*"))]
+        wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files if file.is_file())).hexdigest()
+        dist = self.folder / "dist"
+        stamp = self.folder / "node_modules" / ".built"
+        with _locked(self.folder):
+            if not (dist.is_dir() and stamp.exists() and stamp.read_text() == wanted):
+                self.run("tsdown")
+                stamp.write_text(wanted)
+        return dist
+
 
 class JavaScript:
     """Node with the clients' packages; raises Missing where there is no Node."""
@@ -135,10 +148,17 @@ class JavaScript:
                 process.kill()
 
 
-def _install(folder: Path) -> None:
-    """`node_modules` is what the lock file says."""
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[TextIO]:
+    """The package's lock file, while no other test run has it."""
     with (folder / "package-lock.json").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+
+
+def _install(folder: Path) -> None:
+    """`node_modules` is what the lock file says."""
+    with _locked(folder) as lock:
         wanted, stamp = lock.read(), folder / "node_modules" / ".installed-lock.json"
         if stamp.exists() and stamp.read_text() == wanted:
             return

@@ -57,7 +57,7 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest.fixture(scope="module")
 def dist() -> Path:
     try:
-        Package(SDK).run("tsdown")
+        Package(SDK).build()
     except Missing as missing:
         pytest.skip(str(missing))
     return SDK
