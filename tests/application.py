@@ -15,13 +15,13 @@ from litestar import Litestar
 
 from tinycdp.app import Parts, create_litestar
 from tinycdp.runtime import clock
-from tinycdp.runtime.access.keys import create_key, environment_named
+from tinycdp.runtime.access.keys import bootstrap, create_key, environment_named
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.worker.loops import Worker
-from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
+from tinycdp.store.database.migrations import open_migrated
 
 KEYS = {scope: f"{scope}-key-of-the-tests" for scope in ("write", "read", "admin")}
 
@@ -64,7 +64,7 @@ class Application:
 
 @asynccontextmanager
 async def running(dsn: str, now: Clock = clock.now, **settings: Any) -> AsyncIterator[Application]:
-    """The application by this clock, and with settings that are not the default's."""
+    """The application by this clock, and with settings that are not the default's, on a migrated database."""
     chosen = Settings(
         database_url=dsn,
         bootstrap_write_key=KEYS["write"],
@@ -72,7 +72,8 @@ async def running(dsn: str, now: Clock = clock.now, **settings: Any) -> AsyncIte
         bootstrap_admin_key=KEYS["admin"],
         **settings,
     )
-    await prepare(chosen, clock.now())
+    async with await open_migrated(dsn, 1) as pool:
+        await bootstrap(pool, chosen, clock.now())
     litestar = _IDLE.pop() if _IDLE else create_litestar(chosen)
     litestar.state.settings, litestar.state.now = chosen, now
 

@@ -3,6 +3,7 @@
 Shape   in a checkout they are beside src/; in a wheel, inside the package under _data/
 """
 
+from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -22,7 +23,8 @@ def read_text(path: str) -> str:
     return (folder(top) / rest).read_text(encoding="utf-8")
 
 
-def migration_files() -> list[tuple[str, str]]:
+@cache  # a process reads them at each look at the schema
+def migration_files() -> tuple[tuple[str, str], ...]:
     """(name, text) of every migration, in numerical order."""
     files = sorted(path for path in folder("migrations").glob("[0-9]*.sql"))
-    return [(path.name, path.read_text(encoding="utf-8")) for path in files]
+    return tuple((path.name, path.read_text(encoding="utf-8")) for path in files)

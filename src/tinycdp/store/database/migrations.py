@@ -7,6 +7,7 @@ Errors  Conflict MIGRATION_CHANGED for a file that changed after it was applied 
         DATABASE_UNMIGRATED for a missing one
 """
 
+from functools import cache
 from hashlib import sha256
 
 import asyncpg
@@ -85,5 +86,6 @@ async def _apply_missing(connection: asyncpg.Connection, now: int) -> list[str]:
     return applied
 
 
+@cache
 def _digest(text: str) -> str:
     return sha256(text.encode()).hexdigest()
