@@ -15,9 +15,9 @@ import importlib
 import inspect
 import json
 import os
+import select
 import signal
 import sys
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -86,13 +86,13 @@ PHASES: dict[str, tuple[list[str], dict[str, Phase]]] = {
     "api": (["serve", "--role", "api"], HTTP),
     "work": (["work"], WORKER),
 }
-#: How long a worker waits for what its parent sends. Long enough for it to arrive here, and not later.
-_ARRIVAL_SECONDS = 2.0
+#: How long a worker waits for its parent to send on what it received.
+_ARRIVAL_SECONDS = 30.0
 
 
 def run(phase: Phase, number: signal.Signals, argv: list[str]) -> int:
     """Run the command, and return its exit status."""
-    pid, arrived = os.getpid(), False
+    pid, arrived, sent = os.getpid(), False, -1
 
     def arrive() -> None:
         nonlocal arrived
@@ -102,11 +102,12 @@ def run(phase: Phase, number: signal.Signals, argv: list[str]) -> int:
         print("stopped_at: now", file=sys.stderr, flush=True)
         os.kill(pid, number)
         if phase.in_worker:
-            deadline = time.monotonic() + _ARRIVAL_SECONDS
-            while time.monotonic() < deadline and not signal.sigpending() & {signal.SIGTERM}:
-                time.sleep(0.01)
+            select.select([sent], [], [], _ARRIVAL_SECONDS)
 
     _patch(phase, arrive)
+    if phase.in_worker:
+        sent, sending = os.pipe()
+        _patch(Phase("granian.server.mp:WorkerProcess.terminate", after=True), lambda: os.write(sending, b".") and None)
     from tinycdp.cli.main import main
 
     return main(argv)
