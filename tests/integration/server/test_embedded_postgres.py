@@ -14,7 +14,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from serving import PATIENCE_SECONDS, until
+from serving import PATIENCE_SECONDS, until, with_cluster
 from tinycdp.errors import Unavailable
 from tinycdp.runtime.processes import Identity, spawn
 from tinycdp.server.embedded_postgres import EmbeddedPostgres, find_binaries
@@ -34,6 +34,13 @@ with EmbeddedPostgres(Path(sys.argv[1]), binaries=sys.argv[2] or None) as server
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    """A folder with a cluster, as the first start has made it: to copy one is cheaper."""
+    return with_cluster(tmp_path / "data")
+
+
+@pytest.fixture
+def new_folder(tmp_path: Path) -> Path:
+    """A folder that is not there yet."""
     return tmp_path / "data"
 
 
@@ -47,7 +54,8 @@ def open_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-async def test_data_survives_a_stop_and_the_server_is_durable(folder: Path) -> None:
+async def test_data_survives_a_stop_and_the_server_is_durable(new_folder: Path) -> None:
+    folder = new_folder
     with _opened(folder) as server:
         await _write(server, 1)
         assert await _setting(server, "fsync") == await _setting(server, "full_page_writes") == "on"
@@ -127,14 +135,15 @@ async def test_remains_of_a_crash_are_cleared_even_when_their_pid_lives(folder: 
         assert await _read(server) == [1]
 
 
-async def test_half_made_cluster_is_made_again(folder: Path) -> None:
-    (folder / "postgres.new").mkdir(parents=True)
-    (folder / "postgres.new" / "PG_VERSION").write_text("18\n")
-    with _opened(folder) as server:
+async def test_half_made_cluster_is_made_again(new_folder: Path) -> None:
+    (new_folder / "postgres.new").mkdir(parents=True)
+    (new_folder / "postgres.new" / "PG_VERSION").write_text("18\n")
+    with _opened(new_folder) as server:
         await _write(server, 1)
 
 
-def test_of_two_starters_one_owns_and_the_other_attaches(folder: Path) -> None:
+def test_of_two_starters_one_owns_and_the_other_attaches(new_folder: Path) -> None:
+    folder = new_folder
     with _opener(folder) as one, _opener(folder) as two:
         assert sorted([one.stdout.readline(), two.stdout.readline()]) == [b"attached\n", b"owns\n"]
     assert not _living(folder)
