@@ -96,7 +96,7 @@ def run(phase: Phase, number: signal.Signals, argv: list[str]) -> int:
 
     def arrive() -> None:
         nonlocal arrived
-        if arrived:
+        if arrived or (phase.in_worker and os.getpid() == pid):  # the parent, too, calls what the worker calls
             return
         arrived = True
         print("stopped_at: now", file=sys.stderr, flush=True)
