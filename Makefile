@@ -14,7 +14,7 @@ define install
 	if [ -e $(VENV)/.failed ]; then rm $(VENV)/.failed; false; fi
 endef
 
-# Tests run in parallel, as many at once as there are cores, up to eight; PYTEST_WORKERS says otherwise, 0 is none.
+# Tests run in parallel, three at once on two cores, eight at most; PYTEST_WORKERS says otherwise, 0 is none.
 PYTEST_WORKERS ?= auto
 PARALLEL := -n $(PYTEST_WORKERS) --dist worksteal
 

@@ -446,6 +446,7 @@ _PASSING = re.compile(
     r"|tcdp_[\w-]{9,32}|\?token=[\w.-]+|/export/download/[\w.-]+"  # what chance makes, or a key signs
     r"|\b(?:[0-9a-f]{16}){1,2}\b|\b[0-9a-f]{8}-[0-9a-f-]{27}\b"
     r'|"(?:rate|ratePerSecond|eventsPerSecond|cachedProfiles)":[\d.]+'  # how fast; and of the process, for any key
+    r'|"lastUsedAt":(?:null|"[^"]*")'  # written once a minute, which may be now
 )
 
 
