@@ -339,8 +339,8 @@ async def test_editors_propose_what_arrived_and_what_is_planned(app: Application
     await plan(app, "checkout", properties={"total": {"type": "number"}})
     await plan(app, "secret", visible=False)
 
-    async def labels(expression: str) -> list[str]:
-        body = {"kind": "segment", "source": expression, "position": len(expression)}
+    async def labels(expression: str, **of: str) -> list[str]:
+        body = {"kind": "segment", "source": expression, "position": len(expression), **of}
         answer = await app.admin.post("/v1/dsl/complete", json=body)
         assert answer.status_code == 200, answer.text
         return [item["label"] for item in answer.json()["items"]]
@@ -349,6 +349,13 @@ async def test_editors_propose_what_arrived_and_what_is_planned(app: Application
     assert "checkout" in events and "open" in events and "secret" not in events
     assert "total" in await labels("events.checkout.sum(")
     assert "rare" in await labels("events.open.sum(")
+    assert "total" in await labels("to", kind="where", event="checkout")
+    assert "total" not in await labels("to", kind="where", event="open")
+    assert "total" not in await labels("to", kind="where")
+    assert await labels("events.", kind="people") == []
+    hovered = {"kind": "where", "event": "checkout", "source": "total > 5", "position": 2}
+    answer = await app.admin.post("/v1/dsl/hover", json=hovered)
+    assert answer.json()["markdown"] == "**total** · property of the event · number"
 
 
 async def test_many_at_once_are_all_counted(app: Application) -> None:

@@ -97,7 +97,7 @@ async def complete_source(
 ) -> Proposals:
     """Offers the environment's definitions, recent events and their properties."""
     seen = await seen_properties.get(environment)
-    scope = editor.editor_scope(workspace, data.kind, data.key, seen)
+    scope = editor.editor_scope(workspace, data.kind, data.key, seen, data.event)
     return as_schema(completing.complete(data.source, data.position, scope), Proposals)
 
 
@@ -136,7 +136,7 @@ async def hover_source(
     data: JSONBody[Place],
 ) -> Hover:
     seen = await seen_properties.get(environment)
-    scope = editor.editor_scope(workspace, data.kind, data.key, seen)
+    scope = editor.editor_scope(workspace, data.kind, data.key, seen, data.event)
     found = hovering.hover(data.source, data.position, scope, editor.describe(workspace))
     if found is None:
         return Hover(data.position, data.position, None, None)

@@ -4,6 +4,7 @@ import msgspec
 
 from tinycdp.api.definitions.schemas import Cost, Diagnostics, FlagDocument, NamedDefinition
 from tinycdp.runtime.definitions.workspace import Kind
+from tinycdp.runtime.schema.editor import Edited
 
 
 class DraftBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -24,12 +25,17 @@ class ExpressionBody(DraftBody, frozen=True, kw_only=True, omit_defaults=True, f
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A cursor in a source. key: of the definition that is being edited."""
+    """A cursor in a source.
+
+    kind   of the definition; or of a filter of a question: `where` of an event, or `people`
+    key    of the definition that is being edited
+    event  whose properties a `where` reads"""
 
     source: str
     position: int
-    kind: Kind = "segment"
+    kind: Edited = "segment"
     key: str | None = None
+    event: str | None = None
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -52,7 +52,7 @@ _CONDITIONS = {
 #: What a filter cannot read, and what to do instead.
 _SAVE = "Save a condition over it as a segment first, then write segments.<key>."
 #: The names that an event filter can read beside the event's own properties.
-_BESIDE_THE_EVENT = frozenset({"context", "profile", "group"})
+BESIDE_THE_EVENT = frozenset({"context", "profile", "group"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,7 +336,7 @@ class _Checker:
     def path(self, expr: ast.Path) -> ir.Node:
         root, *rest = expr.names
         span, path = expr.span, tuple(rest)
-        if self.event is not None and not (self.scope.kind == "event filter" and root in _BESIDE_THE_EVENT):
+        if self.event is not None and not (self.scope.kind == "event filter" and root in BESIDE_THE_EVENT):
             return self.event_property(expr.names, span)
         match root:
             case "profile":

@@ -16,7 +16,7 @@ from rapidfuzz import fuzz, process
 from rapidfuzz.distance import JaroWinkler
 
 from tinycdp.dsl.ast import SUGARED
-from tinycdp.dsl.check.expressions import Scope, check
+from tinycdp.dsl.check.expressions import BESIDE_THE_EVENT, Scope, check
 from tinycdp.dsl.check.signatures import AGGREGATES, FUNCTIONS, GENERIC, REFERENCES, ROOTS, SEEN, AggregateShape
 from tinycdp.dsl.editor import function_docs
 from tinycdp.dsl.editor.cursor_context import Bracket, chain_at, open_brackets, opener, split
@@ -37,6 +37,7 @@ _EQUALITY = ("==", "!=")
 _ORDER = (">=", ">", "<", "<=")
 _LISTS = ("in", "not in")
 _SUMS = ("+", "-", "*", "/")
+_ROOTS_OF_FILTERS = BESIDE_THE_EVENT | {"segments"}
 _AFTER: dict[Type, tuple[str, ...]] = {
     Type.BOOL: ("&&", "||", "??", *_EQUALITY),
     Type.NUMBER: (*_ORDER, *_EQUALITY, "??", *_SUMS, *_LISTS),
@@ -151,6 +152,8 @@ def _members(before: list[Token], event: str | None, scope: Scope) -> Iterator[_
     root, path = chain.links[0].name, tuple(link.name for link in chain.links[1:])
     if event is not None:
         yield from _properties(scope.events.get(event, {}), (root, *path))
+    elif scope.filters:
+        yield from _members_in_filter(root, path, scope)
     elif root == "events" and not path:
         yield from _events(scope)
     elif root == "events" and (len(path) == 1 or path[1:] == ("where",)):
@@ -161,6 +164,17 @@ def _members(before: list[Token], event: str | None, scope: Scope) -> Iterator[_
         yield from _properties(scope.properties, path)
     elif root in {"traits", "segments"} and not path:
         yield from _keys(root[:-1], scope, quoted=False)
+
+
+def _members_in_filter(root: str, path: tuple[str, ...], scope: Scope) -> Iterator[_Offer]:
+    if root == "profile":
+        yield from _properties(scope.properties, path)
+    elif root == "segments" and not path:
+        yield from _keys("segment", scope, quoted=False)
+    elif root == "group":
+        yield from _properties(dict.fromkeys(scope.group, Type.DYN), path)
+    elif root not in _ROOTS_OF_FILTERS:
+        yield from _properties(scope.event, (root, *path))
 
 
 def _events(scope: Scope) -> Iterator[_Offer]:
@@ -224,7 +238,7 @@ def _properties(known: Mapping[str, Type], under: tuple[str, ...]) -> Iterator[_
 
 def _keys(kind: str, scope: Scope, *, quoted: bool = True) -> Iterator[_Offer]:
     """Keys of definitions, inside a string or after a dot."""
-    if kind == "flag" and scope.kind != "flag":
+    if (kind == "flag" and scope.kind != "flag") or (kind == "trait" and scope.filters):
         return
     types: Mapping[str, Type] = {
         "trait": scope.traits,
@@ -256,14 +270,14 @@ def _values_of_event(event: str, scope: Scope) -> Iterator[_Offer]:
 
 
 def _values(scope: Scope) -> Iterator[_Offer]:
+    if scope.filters:
+        yield from _values_in_filter(scope)
+        return
     for key, type_ in sorted(scope.traits.items()):
         taken = reserved(key) or key in SEEN or key in ROOTS
         insert = f"traits.{key}" if taken else format_name(key)
         yield _Offer(key, insert, "trait", f"trait · {type_.value}", 0.6, type=type_)
-    for key in sorted(scope.segments):
-        yield _Offer(
-            key, f"segments.{format_name(key)}", "segment", "segment · bool", 0.55, f"segments.{key}", Type.BOOL
-        )
+    yield from _segments(scope)
     if scope.kind == "flag":
         for key, type_ in sorted(scope.flags.items()):
             written = f"flag({format_string(key)})"
@@ -272,6 +286,40 @@ def _values(scope: Scope) -> Iterator[_Offer]:
         if name in function_docs.ROOTS and (name != "context" or scope.kind == "flag"):
             yield _Offer(name, f"{name}.", "name", function_docs.ROOTS[name], 0.5, f"{name}.")
     yield from _functions(scope)
+    yield from _of_the_profile(scope)
+    for offer in _events(scope):
+        if offer.name != "any":
+            yield offer._replace(
+                insert=f"events.{offer.insert}", label=f"events.{offer.name}", weight=offer.weight * 0.35
+            )
+    yield from _literals()
+
+
+def _values_in_filter(scope: Scope) -> Iterator[_Offer]:
+    """What a filter of a question may read: no traits, no aggregates, no flags."""
+    of_event = scope.kind == "event filter"
+    for offer in _properties(scope.event if of_event else {}, ()):
+        if offer.name not in _ROOTS_OF_FILTERS:
+            yield offer._replace(weight=0.65 + offer.weight * 0.3)
+    yield from _segments(scope)
+    for name in ROOTS:
+        if name in _ROOTS_OF_FILTERS and (name != "context" or of_event):
+            detail = "The context of the event." if name == "context" else function_docs.ROOTS[name]
+            yield _Offer(name, f"{name}.", "name", detail, 0.5, f"{name}.")
+    yield from _functions(scope, without=("trait", "flag"))
+    yield from (offer for offer in _of_the_profile(scope) if not of_event or offer.kind == "property")
+    yield from _literals()
+
+
+def _segments(scope: Scope) -> Iterator[_Offer]:
+    for key in sorted(scope.segments):
+        yield _Offer(
+            key, f"segments.{format_name(key)}", "segment", "segment · bool", 0.55, f"segments.{key}", Type.BOOL
+        )
+
+
+def _of_the_profile(scope: Scope) -> Iterator[_Offer]:
+    """When it was seen, and its properties."""
     for name, (_, unit_ms) in SEEN.items():
         type_ = Type.DATETIME if unit_ms is None else Type.NUMBER
         yield _Offer(name, name, "name", f"{type_.value} · {function_docs.BUILT_IN[name]}", 0.2, type=type_)
@@ -279,12 +327,6 @@ def _values(scope: Scope) -> Iterator[_Offer]:
         insert = "profile." + ".".join(map(format_name, name.split(".")))
         type_ = scope.properties[name]
         yield _Offer(name, insert, "property", f"property · {type_.value}", weight * 0.35, f"profile.{name}", type_)
-    for offer in _events(scope):
-        if offer.name != "any":
-            yield offer._replace(
-                insert=f"events.{offer.insert}", label=f"events.{offer.name}", weight=offer.weight * 0.35
-            )
-    yield from _literals()
 
 
 def _functions(scope: Scope, without: Sequence[str] = ()) -> Iterator[_Offer]:
@@ -356,6 +398,8 @@ def _type_of(source: str, tokens: list[Token], opening: int, event: str | None, 
     text = source[start:end]
     if event is not None:
         return scope.events.get(event, {}).get(text.replace("`", ""), _literal_type(tokens[-1]))
+    if scope.kind == "event filter" and (name := text.replace("`", "")) in scope.event:
+        return scope.event[name]
     # Checked as a trait, which may have any type. As a condition, a number would be an error and have no type.
     return check(text, replace(scope, kind="trait")).type
 

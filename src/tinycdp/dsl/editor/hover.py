@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from lark import Token
 
 from tinycdp.dsl.ast import SUGARED
-from tinycdp.dsl.check.expressions import Scope, check
+from tinycdp.dsl.check.expressions import BESIDE_THE_EVENT, Scope, check
 from tinycdp.dsl.check.signatures import AGGREGATES, FUNCTIONS, GENERIC, REFERENCES, SEEN
 from tinycdp.dsl.editor import function_docs
 from tinycdp.dsl.editor.complete import window_in_words
@@ -89,6 +89,9 @@ def _describe_token(
     if event is not None and not called:
         type_ = scope.events.get(event, {}).get(".".join(names), Type.DYN)
         return f"**{'.'.join(names)}** · property of the event `{event}` · {type_.value}", type_
+    if scope.kind == "event filter" and not called and names[0] not in {*BESIDE_THE_EVENT, "segments"}:
+        type_ = scope.event.get(".".join(names), Type.DYN)
+        return f"**{'.'.join(names)}** · property of the event · {type_.value}", type_
     if names[0] == "events" and len(names) > 1:
         return _of_events(source, tokens, at, chain, called, scope)
     return _of_name(names, called, scope, described)
@@ -132,7 +135,8 @@ def _of_name(
             case "group":
                 return f"**group.{dotted}** · trait of the profile's group", Type.DYN
             case "context":
-                return f"**context.{dotted}** · from the context of the decision request", Type.DYN
+                of = "event" if scope.filters else "decision request"
+                return f"**context.{dotted}** · from the context of the {of}", Type.DYN
         return None
     if called:
         usage = GENERIC.get(root, ("", 0))[0]
@@ -147,7 +151,7 @@ def _of_name(
     if root in SEEN:
         type_ = Type.DATETIME if SEEN[root][1] is None else Type.NUMBER
         return f"**{root}** → {type_.value}\n\n{function_docs.BUILT_IN[root]}", type_
-    if root in scope.traits:
+    if root in scope.traits and not scope.filters:
         return _of_definition("trait", root, scope, described)
     return (f"**{root}** · {function_docs.ROOTS[root]}", None) if root in function_docs.ROOTS else None
 

@@ -8,6 +8,7 @@ Laws    Seen names and types are hints only; checking an expression does not use
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
 
 from tinycdp.dsl import ir
 from tinycdp.dsl.check.expressions import Checked, Scope, check
@@ -78,8 +79,21 @@ def _type(kinds: Iterable[str]) -> Type:
     return _TYPES.get(found.pop(), Type.DYN) if len(found) == 1 else Type.DYN
 
 
-def editor_scope(workspace: Workspace, kind: Kind, key: str | None, seen: SeenProperties) -> Scope:
-    """The scope of an expression, with all properties that are seen, planned or used."""
+#: What an editor edits: a definition, or a filter of a question: the `where` of an event, or its `people`.
+Edited: TypeAlias = Kind | Literal["where", "people"]
+
+
+def editor_scope(
+    workspace: Workspace, kind: Edited, key: str | None, seen: SeenProperties, event: str | None = None
+) -> Scope:
+    """The scope of an expression, with all properties that are seen, planned or used.
+
+    event  of a `where`; None for every event"""
+    if kind == "people":
+        return replace(editor_scope(workspace, "segment", None, seen), kind="profile filter")
+    if kind == "where":
+        scope = editor_scope(workspace, "segment", None, seen)
+        return replace(scope, kind="event filter", event=scope.events.get(event, {}) if event is not None else {})
     used, declared = _event_properties_named(workspace.head), workspace.declared
     # Before the first event the checker knows no event name; the editor still offers those of the tracking plan and of
     # the definitions.
