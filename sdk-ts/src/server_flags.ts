@@ -45,7 +45,7 @@ export function serverFlags(options: FlagOptions, core: Core): InnerFlags {
     },
     async decideAll(asked = {}) {
       const answer = await once("", "&exposure=false&assign=true", asked)
-      return typeof answer === "string" ? {} : byKey(answer.flags as Decision[])
+      return typeof answer === "string" ? {} : byKey((answer.flags ?? []) as Decision[])
     },
     onChange: () => () => {},
     ready: async () => {},

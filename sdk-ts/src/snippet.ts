@@ -23,3 +23,5 @@
   script.src = source
   document.head.append(script)
 })("/tinycdp.js", { endpoint: "https://cdp.example.com", writeKey: "write_…", readKey: "read_…", pageViews: true })
+
+export {}
