@@ -93,6 +93,20 @@ async def test_people_active_on_so_many_days_are_a_live_segment(shop: Analysed, 
             assert await members(shop, f"people_{n}_{live}".lower()) == people, (question, cell, live)
 
 
+async def test_people_with_a_variant_are_a_segment(shop: Analysed) -> None:
+    await shop.app.define("flag", key="price", rules=[{"id": "all", "when": "true", "serve": "on"}])
+    for user in ("ada", "bob"):
+        await shop.track(purchase(user, NOON - DAY_MS, 5))
+        assert (await shop.app.read.get("/v1/decide", params={"userId": user, "flag": "price"})).status_code == 200
+    await shop.catch_up()
+    question = {"kind": "experiment", "last": "7d", "flag": "price", "metrics": [{"event": "purchase"}]}
+    cell = {"kind": "experiment", "variant": "on"}
+    answer = await shop.app.read.post("/v1/analytics/people", json={"question": question, "cell": cell})
+    assert (answer.status_code, answer.json()["total"]) == (200, 2), answer.text
+    await save(shop, key="saw_on", question=question, cell=cell)
+    assert await members(shop, "saw_on") == {"ada", "bob"}
+
+
 async def test_what_the_language_cannot_say_is_refused_with_the_reason(shop: Analysed) -> None:
     await shop.app.define("segment", key="vip", rule="profile.plan == 'pro'")
     await shop.catch_up()

@@ -27,7 +27,7 @@ from tinycdp.products.analytics.feed.lag import CopyLag, lag, newest_touch
 from tinycdp.products.analytics.questions.schemas import ExperimentQuestion, Question
 from tinycdp.products.analytics.service.cache import AnswerCache, Entry, key_of
 from tinycdp.products.analytics.service.turns import Turns
-from tinycdp.products.analytics.service.worlds import Worlds
+from tinycdp.products.analytics.service.worlds import PositionedWorld, Worlds
 from tinycdp.products.analytics.store.clickhouse import ClickHouse
 from tinycdp.products.analytics.store.errors import AnalyticsAway
 from tinycdp.runtime.environment import Environment
@@ -64,8 +64,7 @@ class Analytics:
 
     async def answer(self, environment: Environment, question: Question, id: str = "") -> Answer:
         """The answer, from the cache if it is still true."""
-        flag = question.flag if isinstance(question, ExperimentQuestion) else ""
-        place = await self.worlds.at(environment, flag=flag)
+        place = await self._place(environment, question)
         world, now = place.world, environment.now()
         question = resolved(question, world.zone, world.as_of)
         key = key_of(place.secret.hex(), environment.id, world.zone, place.revision, place.saved, question)
@@ -86,9 +85,13 @@ class Analytics:
             await self._cache.put(key, Entry(answer, compiled.reads, place.position, compiled.holds_until))
         return answer
 
-    async def world(self, environment: Environment) -> World:
-        """The world of an environment now."""
-        return (await self.worlds.at(environment)).world
+    async def world(self, environment: Environment, question: Question) -> World:
+        """The world of an environment now, with what a question needs of it."""
+        return (await self._place(environment, question)).world
+
+    async def _place(self, environment: Environment, question: Question) -> PositionedWorld:
+        flag = question.flag if isinstance(question, ExperimentQuestion) else ""
+        return await self.worlds.at(environment, flag=flag)
 
     async def rows(
         self, statements: Sequence[Statement], running: Running, *, seconds: int = LONGEST_SECONDS

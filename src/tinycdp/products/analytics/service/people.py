@@ -36,7 +36,7 @@ async def people_page(
     environment: Environment, analytics: Analytics, question: Question, cell: Cell, after: int, limit: int
 ) -> PeoplePage:
     """The people behind a number whose ids are greater than `after`."""
-    world = await analytics.world(environment)
+    world = await analytics.world(environment, question)
     statement = people_of(question, world, cell)
     (rows,) = await analytics.rows([statement], Running(environment.id, secrets.token_hex(8)))
     ids = [int(row[0]) for row in rows]

@@ -65,7 +65,7 @@ async def save_segment(
     environment: Environment, analytics: Analytics, lists: Lists, request: PeopleRequest, edit: Edit
 ) -> SavedPeople:
     """Save the people behind a number under a new key."""
-    world = await analytics.world(environment)
+    world = await analytics.world(environment, request.question)
     document: dict[str, Any] = {"key": request.key, "description": request.description}
     people: Sequence[int] = ()
     rule = ""
