@@ -16,10 +16,11 @@ from tinycdp.dsl.diagnostics import Diagnostic
 from tinycdp.dsl.sql.clickhouse import Filters, JsonPath, JsonText, JsonValue, Parameters
 from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.errors import InvalidInput
+from tinycdp.model import NEVER
 from tinycdp.products.analytics.answers.scaling import MILLION
 from tinycdp.products.analytics.answers.schemas import Notice
-from tinycdp.products.analytics.compile.calendar import invalid
-from tinycdp.products.analytics.compile.world import World
+from tinycdp.products.analytics.compile.calendar import BEGINNING, invalid
+from tinycdp.products.analytics.compile.world import Reads, World
 from tinycdp.products.analytics.questions.schemas import Asked
 
 #: Warnings of a question, by path and message.
@@ -62,19 +63,29 @@ def said_by_person(world: World, parameters: Parameters, name: str) -> str:
 def people_where(world: World, parameters: Parameters, text: str, warnings: Warnings, path: str = "people") -> str:
     """A table of the ids of the people for whom a condition is true now."""
     node = node_of(check_profile_filter(text, world.scope), path, warnings)
-    condition = Filters(_AsOfNow(world, path), parameters, world.zone).condition(node)
+    condition = Filters(_AsOfNow(world, path, set()), parameters, world.zone).condition(node)
     return (
         "(SELECT p.profile_id FROM people AS p FINAL "
         f"WHERE p.environment_id = {parameters.whole(world.environment_id)} AND p.alive AND {condition})"
     )
 
 
+def people_reads(world: World, text: str) -> Reads:
+    """What a condition on people as of now depends on; no events."""
+    noted: set[tuple[str, str]] = set()
+    node = node_of(check_profile_filter(text, world.scope), "people", {})
+    Filters(_AsOfNow(world, "people", noted), Parameters(), world.zone).condition(node)
+    clock = ("clock", "") in noted
+    return Reads(frozenset(), NEVER, BEGINNING, frozenset(noted - {("clock", "")}), clock)
+
+
 @dataclass(frozen=True, slots=True)
 class _AsOfNow:
-    """What the names of a people filter read: a row of `people`."""
+    """What the names of a people filter read: a row of `people`. noted: what they depend on, as Reads has it"""
 
     world: World
     path: str
+    noted: set[tuple[str, str]]
 
     def event_property(self, path: tuple[str, ...]) -> JsonValue:
         raise AssertionError("a people filter has no event")
@@ -83,18 +94,24 @@ class _AsOfNow:
         raise AssertionError("a people filter has no context")
 
     def profile_property(self, path: tuple[str, ...]) -> JsonValue:
+        self.noted.add(("property", path[0]))
         return JsonPath("p.properties", path)
 
     def group_trait(self, path: tuple[str, ...]) -> JsonValue:
+        self.noted.add(("group", ""))
         return JsonText("p.group_traits", path)
 
     def segment(self, key: str) -> str:
-        return f"has(p.segments, {segment_id(self.world, key, self.path)})"
+        id_ = segment_id(self.world, key, self.path)
+        self.noted.add(("segment", str(id_)))
+        return f"has(p.segments, {id_})"
 
     def seen(self, which: str) -> str:
+        self.noted.add(("seen", ""))
         return f"nullIf(toUnixTimestamp64Milli(p.{which}_seen), 0)"
 
     def now(self) -> str:
+        self.noted.add(("clock", ""))
         return str(self.world.as_of)
 
 

@@ -26,6 +26,7 @@ from tinycdp.products.analytics.compile.people import (
     names_of,
     node_of,
     notice,
+    people_reads,
     people_where,
     person_of,
     said_by_person,
@@ -70,7 +71,7 @@ class Scan:
     _said: dict[str, str] = field(default_factory=dict)
     _moved: dict[int, str] = field(default_factory=dict)
     _now: dict[str, str] = field(default_factory=dict)
-    _reads_people: bool = False
+    _noted: set[tuple[str, str]] = field(default_factory=set)
 
     @classmethod
     def of(cls, question: Asked, world: World, span: TimeRange, parameters: Parameters | None = None) -> "Scan":
@@ -125,14 +126,16 @@ class Scan:
         """The profile that an event's identifier belongs to now."""
         return person_of(self.world, "e")
 
-    def of_person(self, sql: str) -> str:
-        """SQL over the row of the person in `people`, as of now. It has to be Nullable."""
-        self._reads_people = True
+    def of_person(self, sql: str, what: str, name: str = "") -> str:
+        """SQL over the row of the person in `people`, as of now. It has to be Nullable.
+
+        what, name  what it depends on, as Reads has it"""
+        self._noted.add((what, name))
         return "now." + self._now.setdefault(sql, f"n{len(self._now)}")
 
     def group_key(self) -> str:
         """A column with the key of the person's group, as of now; NULL without one."""
-        return self.column(self.of_person("nullIf(group_key, '')"))
+        return self.column(self.of_person("nullIf(group_key, '')", "group"))
 
     def said(self, path: tuple[str, ...]) -> JsonValue:
         """A profile property as of the event."""
@@ -141,20 +144,21 @@ class Scan:
 
     def property_now(self, names: tuple[str, ...]) -> JsonValue:
         """A property of the person, as of now."""
-        return _OfPerson(self, JsonPath("properties", names))
+        return _OfPerson(self, JsonPath("properties", names), "property", names[0])
 
     def inside_now(self, segment: str, path: str) -> str:
         """Whether the person is in a segment now."""
         id_ = segment_id(self.world, segment, path)
-        return f"ifNull({self.of_person(f'toNullable(has(segments, {id_}))')}, false)"
+        inside = self.of_person(f"toNullable(has(segments, {id_}))", "segment", str(id_))
+        return f"ifNull({inside}, false)"
 
     def group_trait(self, names: tuple[str, ...]) -> JsonValue:
         """A trait of the person's group, as of now."""
-        return _OfPerson(self, JsonText("group_traits", names))
+        return _OfPerson(self, JsonText("group_traits", names), "group")
 
     def seen(self, which: str) -> str:
         """The instant of the person's first or last message, as of now."""
-        return self.of_person(f"toNullable(toUnixTimestamp64Milli({which}_seen))")
+        return self.of_person(f"toNullable(toUnixTimestamp64Milli({which}_seen))", "seen")
 
     def inside(self, segment: str, path: str) -> str:
         """Whether the profile of the event was in a segment, at the event's instant."""
@@ -205,15 +209,16 @@ class Scan:
         table = "(\n  " + indented(f"SELECT {listed(columns)}\nFROM events AS e{joined}\nWHERE {where}") + "\n)"
         return _with_sessions(table, active, matching) if self.in_sessions else table
 
-    def reads(self, **also: bool) -> Reads:
+    def reads(self) -> Reads:
         """What the answer depends on."""
-        return Reads(
+        noted = {("property", name) for name in self._said} | {("segment", str(id_)) for id_ in self._moved}
+        found = Reads(
             None if self._names is None or self.in_sessions else frozenset(self._names),
             self.span.since,
             self.span.until,
-            people=bool(self.people or self._said or self._reads_people or also.get("people")),
-            segments=frozenset(self._moved),
+            frozenset(noted | self._noted),
         )
+        return found | people_reads(self.world, self.people) if self.people else found
 
     def _joins_said(self) -> list[str]:
         return [
@@ -334,27 +339,32 @@ class _OfPerson:
 
     scan: Scan
     value: JsonValue
+    what: str
+    name: str = ""
+
+    def _read(self, sql: str) -> str:
+        return self.scan.of_person(sql, self.what, self.name)
 
     def text(self) -> str:
-        return self.scan.of_person(f"toNullable({self.value.text()})")
+        return self._read(f"toNullable({self.value.text()})")
 
     def bool(self) -> str:
-        return self.scan.of_person(f"toNullable({self.value.bool()})")
+        return self._read(f"toNullable({self.value.bool()})")
 
     def number(self) -> str:
-        return self.scan.of_person(f"toNullable({self.value.number()})")
+        return self._read(f"toNullable({self.value.number()})")
 
     def stored_number(self) -> None:
         return None
 
     def present(self) -> str:
-        return f"ifNull({self.scan.of_person(f'toNullable({self.value.present()})')}, false)"
+        return f"ifNull({self._read(f'toNullable({self.value.present()})')}, false)"
 
     def scalar(self) -> str:
-        return self.scan.of_person(f"toNullable({self.value.scalar()})")
+        return self._read(f"toNullable({self.value.scalar()})")
 
     def tagged(self) -> str:
-        return self.scan.of_person(f"toNullable({self.value.tagged()})")
+        return self._read(f"toNullable({self.value.tagged()})")
 
     def array(self) -> str:
-        return self.scan.of_person(f"toNullable({self.value.array()})")
+        return self._read(f"toNullable({self.value.array()})")

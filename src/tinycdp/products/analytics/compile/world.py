@@ -67,25 +67,41 @@ class Reads:
 
     names         of events; None for all
     since, until  instants of these events
-    people        whether profiles, their properties or segments as of now matter
-    segments      whose history matters
-    flags         whose exposures matter"""
+    noted         what of people matters, as of now or in its history: ("property", name) of profiles,
+                  ("segment", id), ("flag", id) for its exposures, ("group", "") for groups with their traits,
+                  ("seen", "") for when people were seen
+    by_the_clock  whether it compares something with now: then it holds for no longer than its instant"""
 
     names: frozenset[str] | None
     since: Instant
     until: Instant
-    people: bool = False
-    segments: frozenset[int] = frozenset()
-    flags: frozenset[int] = frozenset()
+    noted: frozenset[tuple[str, str]] = frozenset()
+    by_the_clock: bool = False
+
+    def __or__(self, other: "Reads") -> "Reads":
+        """What either depends on."""
+        return Reads(
+            None if self.names is None or other.names is None else self.names | other.names,
+            min(self.since, other.since),
+            max(self.until, other.until),
+            self.noted | other.noted,
+            self.by_the_clock or other.by_the_clock,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled(Generic[AnswerT_co]):
     """A compiled question: run all statements, and give their rows to `read`.
 
-    holds_until  the first instant at which time alone may change the answer; 0 for at once"""
+    holds_until  the first instant at which time alone may change the answer, or what finds it in the rows"""
 
     statements: tuple[Statement, ...]
     read: Callable[[Rows], AnswerT_co]
     reads: Reads
-    holds_until: Instant = 0
+    holds_until: Instant | Callable[[Rows], Instant]
+
+    def held_until(self, rows: Rows) -> Instant:
+        """The first instant at which time alone may change the answer; 0 for at once."""
+        if self.reads.by_the_clock:
+            return 0
+        return self.holds_until(rows) if callable(self.holds_until) else self.holds_until

@@ -8,13 +8,14 @@ Laws    it may be killed at any instant and repeated, also by two processes at o
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import aclosing
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.model import Instant
 from tinycdp.products.analytics.feed.plan import Plan, pieces, plan_of
 from tinycdp.products.analytics.store.errors import QuestionFailed
-from tinycdp.products.analytics.store.source import Reader
+from tinycdp.products.analytics.store.source import CopiedRows, Reader
 from tinycdp.products.analytics.store.target import Target
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.environment import Environment
@@ -43,7 +44,7 @@ async def apply(target: Target, environment: Environment, catalogs: Catalogs, ba
         await _copy_events(target, reader, plan, batch.key, zone)
         await _copy_profiles(target, reader, plan, catalog)
     await _move(target, plan)
-    await target.insert_values("touched", ("name", "day", "version"), [("", "1970-01-01", plan.last)])
+    await target.note(plan.noted, plan.last)
     await target.insert_values("watermarks", ("position", "at"), [(plan.last, batch.rows[-1].at)])
 
 
@@ -66,6 +67,7 @@ async def _copy_events(target: Target, reader: Reader, plan: Plan, key: str, zon
             # The instant: positions come again if Postgres is restored from a backup.
             await _insert_events(target, reader, plan, ids, f"{key}:{plan.since}:{n}")
             await target.insert("said", await reader.copy("said_of_batch", ids, *plan.received))
+            await target.insert("noted", await reader.copy("noted_of_batch", ids, *plan.received, plan.last))
             await target.insert("touched", await reader.copy("touched_by_batch", ids, *plan.received, zone, plan.last))
     if plan.overrides:
         await target.insert("touched", await reader.copy("touched_by_moves", list(plan.overrides), zone, plan.last))
@@ -105,7 +107,21 @@ async def _copy_profiles(target: Target, reader: Reader, plan: Plan, catalog: Ca
         rows = await reader.copy(
             "exposed_of_batch", firsts, lasts, sorted(plan.rejoined), plan.since, sorted(plan.people)
         )
-        await target.insert("exposed", rows)
+        await target.insert("exposed", _noting_flags(rows, plan))
+
+
+def _noting_flags(rows: CopiedRows, plan: Plan) -> CopiedRows:
+    """The exposures as they are; whose flags they are is noted as they pass."""
+    place = rows.columns.index("definition_id")
+
+    async def passing() -> AsyncGenerator[bytes, None]:
+        async with aclosing(rows.chunks) as chunks:
+            async for chunk in chunks:
+                flags = {bytes(line.split(b"\t", place + 1)[place]) for line in chunk.splitlines()}
+                plan.noted |= {("flag", flag.decode()) for flag in flags}
+                yield chunk
+
+    return CopiedRows(rows.columns, passing())
 
 
 async def _move(target: Target, plan: Plan) -> None:

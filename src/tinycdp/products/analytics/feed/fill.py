@@ -18,7 +18,7 @@ from tinycdp.engine.catalog import Catalog
 from tinycdp.products.analytics.feed.apply import live_segments
 from tinycdp.products.analytics.store import source
 from tinycdp.products.analytics.store.source import CopiedRows, Reader
-from tinycdp.products.analytics.store.target import Target
+from tinycdp.products.analytics.store.target import EVERYBODY, Target
 from tinycdp.runtime import outbox
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.environment import Environment
@@ -91,7 +91,7 @@ async def fill(target: Target, environment: Environment, catalogs: Catalogs) -> 
     await outbox.unregister(environment, CONSUMER)
     await target.take(beside)
     await target.reload_who()
-    await target.insert_values("touched", ("name", "day", "version"), [("", "1970-01-01", position)])
+    await target.note([EVERYBODY], position)
     await target.insert_values("watermarks", ("position", "at"), [(position, environment.now())])
     async with transaction(environment.pool) as connection:
         await source.rename_cursor(connection, environment.id, FILLING, CONSUMER)

@@ -17,7 +17,7 @@ from tinycdp.model import Instant
 from tinycdp.products.analytics.feed.fill import CONSUMER
 from tinycdp.products.analytics.store import source
 from tinycdp.products.analytics.store.clickhouse import ClickHouse
-from tinycdp.products.analytics.store.target import Target
+from tinycdp.products.analytics.store.target import EVERYBODY, Target
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.outbox import MOST_COUNTED
 from tinycdp.store.database.pool import acquired
@@ -74,16 +74,16 @@ async def newest_touch(
     names: Collection[str] | None,
     days: tuple[date, date],
     *,
-    people: bool = False,
+    noted: Collection[tuple[str, str]] = (),
 ) -> int:
     """The newest position that changed what an answer read; 0 for none.
 
     names   of its events, None for any
     days    the first and the last local day of its events
-    people  whether it read profiles, what they said, or segments"""
+    noted   what it read of people"""
     target = Target(clickhouse, environment_id)
     newest = await target.newest_touch(names, days)
-    return max(newest, await target.newest_person()) if people else newest
+    return max(newest, await target.newest_note([*noted, EVERYBODY])) if noted else newest
 
 
 def _filling() -> Unavailable:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from tinycdp.engine import outbox
 from tinycdp.model import Instant
+from tinycdp.products.analytics.store.target import EVERYBODY
 from tinycdp.runtime.outbox import Batch
 
 Runs = list[tuple[int, int]]
@@ -30,6 +31,7 @@ class Plan:
     histories   profiles whose transitions to copy, as far as they were recorded since `since`
     anew        profiles whose transitions to copy from the beginning
     exposures   runs of ids to copy
+    noted       what of people changed, but for what the rows of the batch say: see Reads in compile/world.py
     rejoined    profiles whose exposures may belong to another person now
     overrides   identifier id → (profile id, position)
     erased_profiles, erased_identifiers, erased_exposures  to be deleted everywhere"""
@@ -43,6 +45,7 @@ class Plan:
     anew: set[int] = field(default_factory=set)
     exposures: Runs = field(default_factory=list)
     rejoined: set[int] = field(default_factory=set)
+    noted: set[tuple[str, str]] = field(default_factory=set)
     overrides: dict[int, tuple[int, int]] = field(default_factory=dict)
     erased_profiles: set[int] = field(default_factory=set)
     erased_identifiers: set[int] = field(default_factory=set)
@@ -66,6 +69,7 @@ def plan_of(batch: Batch) -> Plan:
 
 def _add(plan: Plan, change: outbox.Change, position: int, *, erased: bool) -> None:
     """Add a change. erased: of a row with an erasure, so that it says what was kept of the erased profiles."""
+    plan.noted |= _noted(change)
     match change:
         case outbox.StoredEvents():
             restored = position if erased else 0
@@ -98,6 +102,21 @@ def _add(plan: Plan, change: outbox.Change, position: int, *, erased: bool) -> N
             plan.people.update(change.profiles)
         case outbox.RecordedExposures():
             plan.exposures += change.ids
+
+
+def _noted(change: outbox.Change) -> set[tuple[str, str]]:
+    """What of people a change changes. Properties and flags are in the rows that are copied."""
+    match change:
+        case outbox.StoredEvents():
+            return {("seen", "")}
+        case outbox.Transitions(rows=crossings):
+            return {("segment", str(one.segment_id)) for one in crossings}
+        case outbox.Written():
+            return {("group", "")}
+        case outbox.RecordedExposures():
+            return set()
+        case _:  # profiles exchanged what they have, or lost it
+            return {EVERYBODY}
 
 
 def _rejoin(plan: Plan, profiles: set[int]) -> None:

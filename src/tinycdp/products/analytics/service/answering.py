@@ -81,8 +81,8 @@ class Analytics:
             question=question,
             approximate=_APPROXIMATE if question.approximate else msgspec.UNSET,
         )
-        if compiled.holds_until > world.as_of:
-            await self._cache.put(key, Entry(answer, compiled.reads, place.position, compiled.holds_until))
+        if (holds_until := compiled.held_until(rows)) > world.as_of:
+            await self._cache.put(key, Entry(answer, compiled.reads, place.position, holds_until))
         return answer
 
     async def world(self, environment: Environment, question: Question) -> World:
@@ -155,8 +155,7 @@ class Analytics:
     async def newest(self, environment: Environment, reads: Reads, world: World) -> int:
         """The newest position that changed anything of these reads."""
         days = days_of(reads.since, reads.until, world.zone)
-        people = reads.people or bool(reads.segments)
-        return await newest_touch(self.clickhouse, environment.id, reads.names, days, people=people)
+        return await newest_touch(self.clickhouse, environment.id, reads.names, days, noted=reads.noted)
 
     async def lag(self, environment: Environment) -> CopyLag | None:
         """How far the copy is behind; None while the first one is made."""

@@ -35,6 +35,18 @@ FROM events e
 WHERE e.environment_id = $1::integer AND e.id = ANY ($2::bigint[])
   AND e.received_at BETWEEN $3::timestamptz AND $4::timestamptz AND e.name <> '';
 
+-- name: noted_of_batch
+-- Which profile properties its messages set, and whether one joins a group.
+-- args: environment_id integer, ids bigint[], from timestamptz, to timestamptz, version bigint
+-- index: events_pkey
+SELECT DISTINCT e.environment_id, n.what, n.name, $5::bigint AS version
+FROM events e CROSS JOIN LATERAL (
+    SELECT 'property' AS what, p.name FROM jsonb_object_keys(e.properties) AS p (name) WHERE e.kind = 'identify'
+    UNION ALL
+    SELECT 'group', '' WHERE e.kind = 'group') AS n
+WHERE e.environment_id = $1::integer AND e.id = ANY ($2::bigint[])
+  AND e.received_at BETWEEN $3::timestamptz AND $4::timestamptz AND e.kind IN ('identify', 'group');
+
 -- name: touched_by_moves
 -- The local days of all events of identifiers that moved.
 -- args: environment_id integer, identifier_ids bigint[], zone text, version bigint

@@ -16,7 +16,9 @@ from tinycdp.products.analytics.store.clickhouse import ClickHouse
 from tinycdp.products.analytics.store.source import CopiedRows
 
 #: Every table with rows of an environment; the watermark is the last one to be written.
-TABLES = ("events", "said", "people", "moved", "exposed", "overrides", "touched", "watermarks")
+TABLES = ("events", "said", "people", "moved", "exposed", "overrides", "touched", "noted", "watermarks")
+#: What is noted when any person may have changed in any way: it concerns every answer that reads people.
+EVERYBODY = ("everybody", "")
 #: Ids in the text of one statement.
 _IDS = 10_000
 #: A block of another size, or of parts that were parsed side by side, would have another token.
@@ -59,6 +61,12 @@ class Target:
         lines = ["\t".join(map(str, (self.environment_id, *row))) + "\n" for row in rows]
         if lines:
             await self.insert(table, CopiedRows(("environment_id", *columns), _once("".join(lines).encode())))
+
+    async def note(self, noted: Iterable[tuple[str, object]], version: int) -> None:
+        """Note that these things of people changed. Names are numbers, or empty."""
+        await self.insert_values(
+            "noted", ("what", "name", "version"), [(what, name, version) for what, name in sorted(noted, key=str)]
+        )
 
     # Erasure
 
@@ -157,17 +165,22 @@ class Target:
         """The newest position that changed events with one of these names, or any, on these days; 0 for none."""
         named = "" if names is None else " AND name IN {names:Array(String)}"
         [(version,)] = await self._clickhouse.query(
-            "SELECT max(version) FROM touched WHERE environment_id = {e:UInt32} AND name <> ''"
+            "SELECT max(version) FROM touched WHERE environment_id = {e:UInt32}"
             " AND day BETWEEN {first:Date32} AND {last:Date32}" + named,
             {"e": self.environment_id, "names": list(names or ()), "first": days[0], "last": days[1]},
         )
         return int(version)
 
-    async def newest_person(self) -> int:
-        """The newest position that changed a profile, or a membership; 0 for none."""
+    async def newest_note(self, noted: Collection[tuple[str, str]]) -> int:
+        """The newest position that changed any of these things of people; 0 for none."""
         [(version,)] = await self._clickhouse.query(
-            "SELECT max(version) FROM touched WHERE environment_id = {e:UInt32} AND name = ''",
-            {"e": self.environment_id},
+            "SELECT max(version) FROM noted WHERE environment_id = {e:UInt32}"
+            " AND what IN {whats:Array(String)} AND concat(what, ' ', name) IN {noted:Array(String)}",
+            {
+                "e": self.environment_id,
+                "whats": sorted({what for what, _ in noted}),
+                "noted": sorted(f"{what} {name}" for what, name in noted),
+            },
         )
         return int(version)
 

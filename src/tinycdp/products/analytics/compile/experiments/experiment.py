@@ -10,11 +10,14 @@ Source  docs/reference/analytics-meanings.md "Experiment"
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from tinycdp.dsl.values.numbers import SCALE, divide, nanos, number
+from tinycdp.model import NEVER, Instant
 from tinycdp.products.analytics.answers.scaling import MILLION
 from tinycdp.products.analytics.answers.schemas import (
     ExperimentAnswer,
@@ -94,7 +97,7 @@ class Trial:
         )
 
     def measured(self, n: int) -> tuple[str, Scan]:
-        """A table with a row per unit that did not cross: key, person, variant, open, and x, the metric of it."""
+        """A table with a row per unit that did not cross: key, person, variant, ends, open, and x, the metric of it."""
         metric, path, world = self.metrics[n], f"metrics[{n}]", self.world
         within = duration_of(metric.within, f"{path}.within")
         scan = Scan.of(self.question, world, TimeRange(self.span.since, self.span.until + within))
@@ -109,7 +112,7 @@ class Trial:
             x = f"toDecimal256(countIf({inside}), 9)"
         table = (
             "SELECT one.key AS key, any(one.person) AS person, any(one.given.1) AS variant,\n"
-            f"  any(one.first_at) + {window} > {parameters.whole(world.as_of)} AS open, {x} AS x\n"
+            f"  any(one.first_at) + {window} AS ends, ends > {parameters.whole(world.as_of)} AS open, {x} AS x\n"
             f"FROM (\n  {indented(self.exposed(parameters))}\n) AS one\n"
             f"LEFT JOIN {scan.source()} AS done ON done.person = one.person AND one.person != 0\n"
             "WHERE NOT one.crossed\nGROUP BY one.person = 0, one.key"
@@ -144,8 +147,13 @@ def compile_experiment(question: ExperimentQuestion, world: World) -> Compiled[E
             warnings=tuple(notice for scan in scans for notice in scan.notices),
         )
 
-    # It says how many units are open, which changes all the time: the answer holds for no longer than its instant.
-    return Compiled(tuple(statements), read, scans[0].reads())
+    def holds_until(rows: Rows) -> Instant:
+        """When the time of the next unit is over."""
+        return min((int(row[-1]) for found in rows[1:] for row in found if row[1]), default=NEVER)
+
+    reads = reduce(or_, (scan.reads() for scan in scans))
+    reads = replace(reads, noted=reads.noted | {("flag", str(flag.definition_id))})
+    return Compiled(tuple(statements), read, reads, holds_until)
 
 
 def _resolved(metric: ExperimentMetric, world: World, path: str) -> ExperimentMetric:
@@ -172,7 +180,7 @@ def _counting(trial: Trial) -> Statement:
 def _measuring(trial: Trial, n: int) -> tuple[Statement, Scan]:
     table, scan = trial.measured(n)
     sql = (
-        "SELECT variant, open, count(), sum(x), sum(toFloat64(x) * toFloat64(x)), countIf(x > 0)\n"
+        "SELECT variant, open, count(), sum(x), sum(toFloat64(x) * toFloat64(x)), countIf(x > 0), min(ends)\n"
         f"FROM (\n  {indented(table)}\n)\nGROUP BY variant, open"
     )
     return Statement(sql, scan.parameters.values), scan
@@ -225,7 +233,7 @@ def _result(
 ) -> MetricResult:
     units = {variant: (0, Decimal(0), 0.0, 0) for variant in variants}
     opened: dict[str, int] = {}
-    for variant, is_open, n, total, squares, positive in rows:
+    for variant, is_open, n, total, squares, positive, _ in rows:
         if is_open:
             opened[variant] = int(n)
         else:

@@ -16,6 +16,7 @@ from math import exp, factorial
 from typing import Any
 
 from tinycdp.dsl.values.numbers import SCALE, divide, nanos, number
+from tinycdp.model import NEVER, Instant
 from tinycdp.products.analytics.answers.schemas import ImpactAnswer, ImpactSide, Number
 from tinycdp.products.analytics.compile.calendar import BEGINNING, TimeRange, duration_of, invalid, span_of
 from tinycdp.products.analytics.compile.scan import EVERY, Scan
@@ -88,7 +89,7 @@ def compile_impact(question: ImpactQuestion, world: World) -> Compiled[ImpactAns
     sql = (
         "SELECT side, open, count(), sum(before), sum(after),\n"
         "  sumForEach(weights) AS counts,\n"
-        "  sumForEach(arrayMap(w -> w * toFloat64(after - before), weights)) AS changes\n"
+        "  sumForEach(arrayMap(w -> w * toFloat64(after - before), weights)) AS changes, min(zero)\n"
         f"FROM (SELECT *, if(open, [], {weights}) AS weights FROM (\n  {indented(table)}\n))\nGROUP BY side, open"
     )
 
@@ -110,7 +111,13 @@ def compile_impact(question: ImpactQuestion, world: World) -> Compiled[ImpactAns
             warnings=scan.notices,
         )
 
-    return Compiled((Statement(sql, scan.parameters.values),), read, scan.reads())
+    within = duration_of(question.within, "within", most_days=LONGEST_DAYS)
+
+    def holds_until(rows: Rows) -> Instant:
+        """When the time after of the next person is over."""
+        return min((int(row[-1]) + within for row in rows[0] if row[1]), default=NEVER)
+
+    return Compiled((Statement(sql, scan.parameters.values),), read, scan.reads(), holds_until)
 
 
 def _mean(total: Decimal, people: int) -> int | None:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from tinycdp.dsl.values.numbers import SCALE, divide, number
+from tinycdp.model import NEVER, Instant
 from tinycdp.products.analytics.answers.schemas import (
     FunnelAnswer,
     FunnelGroup,
@@ -46,7 +47,7 @@ def compile_funnel(question: FunnelQuestion, world: World) -> Compiled[FunnelAns
     names = [step.name or _name(step.event) for step in question.steps]
 
     def read(rows: Rows) -> FunnelAnswer:
-        found = {(tuple(row[0]), int(row[1])): _Counts.of(row[2:]) for row in rows[0]}
+        found = {(tuple(row[0]), int(row[1])): _Counts.of(row[2:-1]) for row in rows[0]}
         cells: list[Cell] = [()]
         if plan.breakdowns:
             cells = sorted({cell for cell, _ in found}, key=plan.breakdowns.place)
@@ -65,7 +66,12 @@ def compile_funnel(question: FunnelQuestion, world: World) -> Compiled[FunnelAns
             trend = tuple(FunnelTrend(span, groups(bucket)) for bucket, span in spans)
         return FunnelAnswer(groups=groups(_WHOLE_RANGE), trend=trend, warnings=plan.scan.notices)
 
-    return Compiled((statement,), read, plan.scan.reads())
+    def holds_until(rows: Rows) -> Instant:
+        """When the next person is no longer in progress, or a bucket begins or is complete."""
+        ends = [int(row[-1]) + plan.before for row in rows[0] if row[-1]]
+        return min([*ends, NEVER if plan.buckets is None else plan.buckets.holds_until])
+
+    return Compiled((statement,), read, plan.scan.reads(), holds_until)
 
 
 def _name(event: Event) -> str:

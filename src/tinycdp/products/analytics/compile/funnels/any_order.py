@@ -155,6 +155,7 @@ def _first_there(plan: FunnelPlan, table: str) -> str:
         table,
         "arrayFirstIndex(most -> most = depth, most) AS there",
         f"({going}) AS going",
+        f"if(going, begun[-1] + {within}, 0) AS goes_until",
         f"{excluded} AS excluded",
     )
 

@@ -71,15 +71,18 @@ def _best(plan: FunnelPlan, table: str) -> str:
         "bucket",
         f"argMin(tuple({', '.join(best)}), tuple(-toInt16(depth), last_entry, {held})) AS best",
         "max(going) AS is_going",
+        "max(goes_until) AS end",
         "groupArrayIf(depth, excluded) AS excluded_at",
     ]
     table = f"SELECT {listed(columns)}\nFROM (\n{table}\n)\nGROUP BY person, bucket"
     names = [f"best.{n} AS {name}" for n, name in enumerate(best, start=1)]
-    return layered(table, *names, "is_going AS going", "has(excluded_at, best.1) AS excluded")
+    return layered(table, *names, "is_going AS going", "end AS goes_until", "has(excluded_at, best.1) AS excluded")
 
 
 def counted(plan: FunnelPlan) -> str:
-    """A row per group and bucket: g, bucket, statuses, medians, times, and the whole's median."""
+    """A row per group and bucket: g, bucket, statuses, medians, times, the whole's median, and an instant.
+
+    That is when the next person is no longer in progress; 0 for never."""
     edges = plan.parameters.wholes(EDGES)
     table = layered(
         people(plan),
@@ -96,5 +99,6 @@ def counted(plan: FunnelPlan) -> str:
         ("quantileExactLowForEach", "(0.5)", "steps_ms"),
         ("sumMap", "", f"{placed}, arrayMap(n -> toUInt64(1), {placed})"),
         ("quantileExactLowIf", "(0.5)", "whole_ms, converted"),
+        ("minIf", "", f"goes_until, status = {IN_PROGRESS}"),
     ]
     return ranked(plan.breakdowns, table, "bucket", "count()", aggregates)

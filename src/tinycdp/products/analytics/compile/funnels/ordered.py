@@ -26,7 +26,7 @@ def ordered(plan: FunnelPlan, table: str) -> str:
         if number == count or copies > _STEPS_AT_ONCE or number % _STEPS_AT_ONCE == 0:
             table, columns, copies = layered(table, *columns), [], 1
     reached = " + ".join(f"(start{number}[-1] != 0)" for number in range(1, count + 1))
-    ends = [f"{_going(plan)} AS going", f"{_excluded(plan)} AS excluded"]
+    ends = [f"{_going(plan)} AS going", f"{_goes_until(plan)} AS goes_until", f"{_excluded(plan)} AS excluded"]
     return _chain(plan, layered(table, f"toUInt8({reached}) AS depth", *ends))
 
 
@@ -114,7 +114,7 @@ def of_chain(plan: FunnelPlan, table: str, indexes: list[str]) -> str:
     def along(array: str) -> str:
         return f"arraySlice([{', '.join(f'{array}[{index}]' for index in indexes)}], 1, depth)"
 
-    columns = ["person", "bucket", *plan.hold, "depth", "going", "excluded", f"{along('t')} AS times"]
+    columns = ["person", "bucket", *plan.hold, "depth", "going", "goes_until", "excluded", f"{along('t')} AS times"]
     columns += [f"{along(f'value{n}')} AS chain{n}" for n in range(1, len(plan.breakdowns.columns) + 1)]
     if plan.hold:
         columns.append(f"entries[[{', '.join(indexes)}][depth]] AS last_entry")
@@ -126,6 +126,18 @@ def _going(plan: FunnelPlan) -> str:
     now = plan.parameters.whole(plan.world.as_of - plan.before)
     numbers = range(1, len(plan.steps))
     return " OR ".join(f"({_alive(plan, number, now, '[-1]')})" for number in numbers) or "false"
+
+
+def _goes_until(plan: FunnelPlan) -> str:
+    """The first instant at which no attempt could take a step any more, if some could at the answer's; else 0."""
+    now = plan.parameters.whole(plan.world.as_of - plan.before)
+    ends = []
+    for number in range(1, len(plan.steps)):
+        end = f"start{number}[-1] + {plan.parameters.whole(plan.within)}"
+        if within := plan.steps[number].within:
+            end = f"least({end}, {_last(number)}[-1] + {plan.parameters.whole(within)})"
+        ends.append(f"if({_alive(plan, number, now, '[-1]')}, {end}, 0)")
+    return f"arrayMax([{', '.join(ends)}])" if ends else "toInt64(0)"
 
 
 def _excluded(plan: FunnelPlan) -> str:

@@ -7,7 +7,9 @@ Errors  InvalidInput INVALID_QUESTION, with the path of the field
 Source  docs/reference/analytics-meanings.md "Retention"
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 from tinycdp.model import DAY_MS, Instant
 from tinycdp.products.analytics.answers.schemas import Notice
@@ -116,17 +118,7 @@ class RetentionPlan:
 
     def reads(self) -> Reads:
         """What the answer depends on."""
-        found = self.scans[0].reads()
-        for scan in self.scans[1:]:
-            other = scan.reads()
-            found = replace(
-                found,
-                names=None if found.names is None or other.names is None else found.names | other.names,
-                until=max(found.until, other.until),
-                people=found.people or other.people,
-                segments=found.segments | other.segments,
-            )
-        return found
+        return reduce(or_, (scan.reads() for scan in self.scans))
 
 
 def _periods(question: RetentionQuestion) -> tuple[tuple[int, int], ...]:
