@@ -47,6 +47,11 @@ def test_every_resolver_finds_its_files_and_types(built: Package) -> None:
     built.run("attw", "--pack", ".", "--profile", "node16")
 
 
+def test_everything_public_is_described(sdk: Package) -> None:
+    """TypeDoc's warnings are errors: what has no comment, and links that lead nowhere."""
+    sdk.run("typedoc", "--emit", "none")
+
+
 def test_no_entry_point_is_larger_than_promised(built: Package) -> None:
     print(built.script("sizes.ts"))
 
