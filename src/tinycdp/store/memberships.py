@@ -231,9 +231,28 @@ async def stage_identifiers(
     )
 
 
-async def list_staged(connection: Connection, environment_id: int, edit_id: int, segment_id: int, now: int) -> None:
+@dataclass(frozen=True, slots=True)
+class StagedList:
+    """The list of a new segment. staged: how many identifiers its edit had."""
+
+    edit_id: int
+    segment_id: int
+    staged: int
+
+
+async def list_staged(
+    connection: Connection, environment_id: int, edit_id: int, segment_id: int, now: int
+) -> StagedList:
     """Make the identifiers of an edit the list of a new segment."""
+    staged = await connection.fetchval(_SQL["count_staged"], environment_id, edit_id)
     await connection.execute(_SQL["list_staged"], environment_id, edit_id, segment_id, now, timeout=600)
+    return StagedList(edit_id, segment_id, staged)
+
+
+async def unlist_erased(connection: Connection, environment_id: int, one: StagedList) -> None:
+    """Take off the list what an erasure took out of the edit since."""
+    if await connection.fetchval(_SQL["count_staged"], environment_id, one.edit_id) != one.staged:
+        await connection.execute(_SQL["unlist_unstaged"], environment_id, one.edit_id, one.segment_id)
 
 
 async def stage_members(

@@ -93,6 +93,47 @@ async def test_people_active_on_so_many_days_are_a_live_segment(shop: Analysed, 
             assert await members(shop, f"people_{n}_{live}".lower()) == people, (question, cell, live)
 
 
+async def test_who_is_erased_while_a_list_is_saved_is_not_on_it(
+    shop: Analysed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.track(purchase("ada", NOON - 1000, 5), purchase("bob", NOON - 1000, 6))
+    whole = memberships.list_staged
+
+    async def and_erased(*given: Any) -> memberships.StagedList:
+        listed = await whole(*given)
+        erased = await shop.app.admin.delete("/v1/admin/profiles/ada")
+        assert erased.status_code == 200, erased.text
+        return listed
+
+    monkeypatch.setattr(memberships, "list_staged", and_erased)
+    await save(shop, key="big")
+    page = (await shop.app.admin.get("/v1/admin/segments/big/list")).json()
+    assert [one["value"] for one in page["identifiers"]] == ["bob"]
+    assert await members(shop, "big") == {"bob"}
+
+
+async def test_a_list_of_a_publish_that_was_overtaken_is_saved_once(
+    shop: Analysed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.track(purchase("ada", NOON - 1000, 5))
+    rule = {"key": "pro", "rule": "profile.plan == 'pro'"}
+    assert (await shop.app.admin.post("/v1/admin/segments", json=rule)).status_code == 201
+    whole, tries = memberships.list_staged, []
+
+    async def overtaken(*given: Any) -> memberships.StagedList:
+        listed = await whole(*given)
+        tries.append(listed)
+        await shop.app.backfill()  # the first time, another revision goes live
+        return listed
+
+    monkeypatch.setattr(memberships, "list_staged", overtaken)
+    await save(shop, key="big")
+    assert len(tries) == 2
+    assert await members(shop, "big") == {"ada"}
+    async with shop.app.service.pool.acquire() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM listed_identifiers") == 1
+
+
 async def test_people_with_a_variant_are_a_segment(shop: Analysed) -> None:
     await shop.app.define("flag", key="price", rules=[{"id": "all", "when": "true", "serve": "on"}])
     for user in ("ada", "bob"):

@@ -208,43 +208,91 @@ async def publish_moves(
     if len(edit.note) > LONGEST_NOTE:
         raise InvalidInput("INVALID_REQUEST", f"A note has at most {LONGEST_NOTE:,} characters.")
     for patience in reversed(range(_TRIES + 1)):
-        async with transaction(environment.pool) as connection:
-            if not edit.dry_run:
-                for product in product_kinds():
-                    await product.begin(connection, environment.id)
-            if not patience and not edit.dry_run:  # the last try keeps other publishes out
-                await store.begin_publish(connection, environment.id)
-            head = await read_head(connection, environment.id)
-            moves = await moves_of(connection, head)
-            steps = tuple(step_of(before, after) for before, after in moves)
-            named = [after for _, after in moves if after is not None]
-            if all(step.action == "keep" for step in steps):
-                workspace = await _workspace(connection, head, None, edit) if named or of_products or prune else None
-                drafts = (
-                    await _drafts(connection, workspace, moves, of_products, edit, prune=prune) if workspace else []
+        try:
+            async with transaction(environment.pool) as connection:
+                return await _attempt(
+                    connection,
+                    environment,
+                    moves_of,
+                    edit,
+                    of_products,
+                    lists or {},
+                    prune=prune,
+                    keeps_others_out=not patience,
                 )
-                warnings = await _warnings(workspace, named, drafts)
-                if not edit.dry_run:
-                    await _save_drafts(connection, drafts)
-                return PublishPlan(_with_drafts(steps, drafts), head.revision, warnings=warnings)
-            # Compiling checks everything: it raises with every diagnostic before anything is written.
-            wanted = next_definitions(head, moves)
-            catalog = await compile_catalog(
-                environment.id, head.zone, head.serving, wanted, head.live, head.revision + 1
-            )
-            workspace = await _workspace(connection, head, catalog, edit)
-            drafts = await _drafts(connection, workspace, moves, of_products, edit, prune=prune)
-            warnings = await _warnings(workspace, named, drafts)
-            if edit.dry_run:
-                return PublishPlan(_with_drafts(steps, drafts), head.revision, catalog.must_backfill, warnings)
-            abandoned = await _begun_fingerprints(head) if not catalog.must_backfill else set()
-            await store.begin_publish(connection, environment.id)
-            row = await store.find_environment(connection, environment.id)
-            if (row.live_revision, row.head_revision) == (head.live, head.revision):
-                backfilling = await _save(connection, head, moves, catalog, abandoned, edit, lists or {})
-                await _save_drafts(connection, drafts)
-                return PublishPlan(_with_drafts(steps, drafts), head.revision + 1, backfilling, warnings)
+        except _Overtaken:
+            continue
     raise AssertionError("the last try holds the lock from the beginning")
+
+
+class _Overtaken(Exception):
+    """Another publish came first."""
+
+
+async def _attempt(
+    connection: Connection,
+    environment: Environment,
+    moves_of: Callable[[Connection, Head], Awaitable[Sequence[Move]]],
+    edit: Edit,
+    of_products: Sequence[Change],
+    lists: StagedLists,
+    *,
+    prune: bool,
+    keeps_others_out: bool,
+) -> PublishPlan:
+    """Save the moves, unless another publish comes first. keeps_others_out: it holds the lock from its beginning."""
+    if not edit.dry_run:
+        for product in product_kinds():
+            await product.begin(connection, environment.id)
+    if keeps_others_out and not edit.dry_run:
+        await store.begin_publish(connection, environment.id)
+    head = await read_head(connection, environment.id)
+    moves = await moves_of(connection, head)
+    steps = tuple(step_of(before, after) for before, after in moves)
+    named = [after for _, after in moves if after is not None]
+    if all(step.action == "keep" for step in steps):
+        workspace = await _workspace(connection, head, None, edit) if named or of_products or prune else None
+        drafts = await _drafts(connection, workspace, moves, of_products, edit, prune=prune) if workspace else []
+        warnings = await _warnings(workspace, named, drafts)
+        if not edit.dry_run:
+            await _save_drafts(connection, drafts)
+        return PublishPlan(_with_drafts(steps, drafts), head.revision, warnings=warnings)
+    # Compiling checks everything: it raises with every diagnostic before anything is written.
+    wanted = next_definitions(head, moves)
+    catalog = await compile_catalog(environment.id, head.zone, head.serving, wanted, head.live, head.revision + 1)
+    workspace = await _workspace(connection, head, catalog, edit)
+    drafts = await _drafts(connection, workspace, moves, of_products, edit, prune=prune)
+    warnings = await _warnings(workspace, named, drafts)
+    if edit.dry_run:
+        return PublishPlan(_with_drafts(steps, drafts), head.revision, catalog.must_backfill, warnings)
+    abandoned = await _begun_fingerprints(head) if not catalog.must_backfill else set()
+    # Before the lock: a long list must not make messages wait.
+    moves, listed = await _list_ahead(connection, environment.id, moves, lists, edit.now)
+    await store.begin_publish(connection, environment.id)
+    row = await store.find_environment(connection, environment.id)
+    if (row.live_revision, row.head_revision) != (head.live, head.revision):
+        raise _Overtaken
+    for one in listed:
+        await membership_store.unlist_erased(connection, environment.id, one)
+    backfilling = await _save(connection, head, moves, catalog, abandoned, edit)
+    await _save_drafts(connection, drafts)
+    return PublishPlan(_with_drafts(steps, drafts), head.revision + 1, backfilling, warnings)
+
+
+async def _list_ahead(
+    connection: Connection, environment_id: int, moves: Sequence[Move], lists: StagedLists, now: Instant
+) -> tuple[Sequence[Move], list[membership_store.StagedList]]:
+    """The moves with the ids of the new segments that have a list, and these lists, which are stored."""
+    found: list[Move] = []
+    listed = []
+    for before, after in moves:
+        if after is not None and after.id <= 0 and (edit_id := lists.get(after.name)) is not None:
+            id = await store.create_definition(connection, environment_id, after.kind, now)
+            listed.append(await membership_store.list_staged(connection, environment_id, edit_id, id, now))
+            found.append((before, msgspec.structs.replace(after, id=id)))
+        else:
+            found.append((before, after))
+    return found, listed
 
 
 async def _warnings(
@@ -311,14 +359,13 @@ async def _save(
     catalog: Catalog,
     abandoned: Collection[int],
     edit: Edit,
-    lists: StagedLists,
 ) -> bool:
     """Save the next revision, live unless it must backfill. Returns whether it backfills."""
     environment_id, revision, now = head.environment_id, head.revision + 1, edit.now
     await store.append_revision(connection, environment_id, revision, edit.author, edit.note, now)
     for before, after in moves:
         if before is not after:
-            await _save_version(connection, environment_id, revision, before, after, now, lists)
+            await _save_version(connection, environment_id, revision, before, after, now)
     backfilling = False
     if catalog.must_backfill:
         backfilling = await store.start_backfill(connection, environment_id, revision, now) > 0
@@ -337,21 +384,15 @@ async def _save_version(
     before: Definition | None,
     after: Definition | None,
     now: Instant,
-    lists: StagedLists,
 ) -> None:
     if before is not None:
         await store.close_version(connection, environment_id, before.id, revision)
     if after is None:
         return
-    if is_new := after.id <= 0:
-        id = await store.create_definition(connection, environment_id, after.kind, now)
-    else:
-        id = after.id
+    id = after.id if after.id > 0 else await store.create_definition(connection, environment_id, after.kind, now)
     await store.append_version(
         connection, environment_id, id, after.version, after.meaning, after.key, document_of(after), revision
     )
-    if is_new and (edit_id := lists.get(after.name)) is not None:
-        await membership_store.list_staged(connection, environment_id, edit_id, id, now)
 
 
 async def finish_backfilling(connection: Connection, catalog: Catalog, now: Instant) -> None:

@@ -208,10 +208,24 @@ WHERE e.environment_id = $1 AND e.edit_id = $2;
 -- The list of a segment that this transaction creates. Its profiles get it by the backfill.
 -- args: environment_id integer, edit_id bigint, segment_id integer, now timestamptz
 -- index: list_edits_pkey
--- locks: under the exclusive lock of begin_publish: an erasure has left the edit before, or comes later
 INSERT INTO listed_identifiers (environment_id, segment_id, kind, value, listed_at)
 SELECT DISTINCT $1::integer, $3::integer, kind, value, $4::timestamptz FROM list_edits
 WHERE environment_id = $1 AND edit_id = $2 AND adds;
+
+-- name: count_staged
+-- args: environment_id integer, edit_id bigint
+-- index: list_edits_pkey
+SELECT count(*) FROM list_edits WHERE environment_id = $1 AND edit_id = $2;
+
+-- name: unlist_unstaged
+-- An erasure does not see a list that is not committed, but it sees the edit. Under the exclusive lock of begin_publish
+-- none is under way.
+-- args: environment_id integer, edit_id bigint, segment_id integer
+-- index: listed_now, list_edits_pkey
+DELETE FROM listed_identifiers l
+WHERE l.environment_id = $1 AND l.segment_id = $3 AND l.unlisted_at IS NULL AND NOT EXISTS (
+    SELECT 1 FROM list_edits e
+    WHERE e.environment_id = $1 AND e.edit_id = $2 AND e.kind = l.kind AND e.value = l.value);
 
 -- name: add_to_list
 -- A part of an edit: the identifiers that were not listed. One that was unlisted at this instant goes on.
