@@ -12,6 +12,7 @@ Source  dsl/SNAPSHOT.md
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import compress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -169,7 +170,10 @@ class _LocalSnapshot:
         values = self._values(evaluate, end)
         if len(values) == 1 and values[0][1] >= NEVER:
             return literal(values[0][0])
-        return ("known", *((literal(value), _or_none(until)) for value, until in values))
+        first, *later = ((literal(value), _or_none(until)) for value, until in values)
+        # The first ends where it does for the server now; those after it last as long as they stay the same.
+        ends = [n + 1 == len(later) or value != later[n + 1][0] for n, (value, _) in enumerate(later)]
+        return ("known", first, *compress(later, ends))
 
     def flag(self, key: str, evaluate: Evaluator, type_: ir.Type) -> Tree:
         literal = partial(literal_of, type_=type_)
