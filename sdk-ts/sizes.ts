@@ -12,6 +12,7 @@ const KB = 1024
 const LIMITS: [string, string, number][] = [
   ["@tinycdp/sdk/track", "dist/browser/track.js", 3 * KB],
   ["@tinycdp/sdk", "dist/browser/index.js", 4.5 * KB],
+  ["@tinycdp/sdk/local", "dist/local.js", 3 * KB],
   ["@tinycdp/sdk/react", "dist/react.js", 0.6 * KB],
   ["@tinycdp/sdk/openfeature", "dist/openfeature.js", 1.2 * KB],
   ["@tinycdp/sdk/auto", "dist/auto.js", 0.6 * KB],
