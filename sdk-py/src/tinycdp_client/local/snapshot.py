@@ -14,6 +14,10 @@ from typing import Any, Final
 from .evaluate import NEVER, Ends, Evaluation
 
 
+#: From here on an instant is never, for the server too.
+_LATEST = 2**62
+
+
 class UnknownFormat(Exception):
     """A snapshot of a later format than this client reads."""
 
@@ -92,7 +96,7 @@ class Snapshot:
             "STALE" if self.stale else served.reason,
             value if isinstance(value, bool) else served.variant != entry["off"],
             served.rule,
-            None if served.until == NEVER else int(served.until),
+            None if served.until >= _LATEST else int(served.until),
             entry.get("metadata") or {},
             served.needs_identifier,
         )
