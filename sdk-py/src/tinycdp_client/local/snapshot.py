@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from .evaluate import NEVER, Ends, Evaluation
 
-
 #: From here on an instant is never, for the server too.
 _LATEST = 2**62
 
