@@ -3,7 +3,8 @@
 Shape   put(body) → how many were dropped for it · first(count, size) → the oldest messages · forget(position)
         newest(), oldest() → positions · turn() → whether the caller may send now
         open_queue(where, …) → a queue in memory, or in a folder with memory behind it
-Laws    a queue is bounded in messages and bytes; if it is full the oldest go, and put says how many
+Laws    a queue is bounded in messages and bytes; if it is full the oldest go that are not being sent, and put says how
+        many
         of all processes on one folder one sends at a time, so that none sends what another is sending
         what put returned for is on disk: it survives kill -9 of the process, though not always a power cut
         after a fork the child's queue in memory is empty, because its parent sends what was there
@@ -62,6 +63,7 @@ class MemoryQueue:
         self._lock = threading.Lock()
         self._waiting: deque[Waiting] = deque()
         self._size, self._last = 0, first - 1
+        self._in_flight = 0  # of the oldest, those that were given out last
 
     def put(self, body: bytes) -> int:
         dropped = 0
@@ -69,17 +71,23 @@ class MemoryQueue:
             self._last += 1
             self._waiting.append(Waiting(self._last, body))
             self._size += len(body)
-            while len(self._waiting) > self._most or (self._size > self._most_size and len(self._waiting) > 1):
-                self._size -= len(self._waiting.popleft().body)
+            while len(self._waiting) > self._in_flight + 1 and (
+                len(self._waiting) > self._most or self._size > self._most_size
+            ):
+                self._size -= len(self._waiting[self._in_flight].body)
+                del self._waiting[self._in_flight]
                 dropped += 1
             return dropped
 
     def first(self, count: int, size: int) -> list[Waiting]:
         with self._lock:
-            return _fitting(self._waiting, count, size)
+            found = _fitting(self._waiting, count, size)
+            self._in_flight = len(found)
+            return found
 
     def forget(self, position: int) -> None:
         with self._lock:
+            self._in_flight = 0
             while self._waiting and self._waiting[0].position <= position:
                 self._size -= len(self._waiting.popleft().body)
 
@@ -103,7 +111,7 @@ class MemoryQueue:
     def forked(self) -> None:
         self._lock = threading.Lock()
         self._waiting.clear()
-        self._size = 0
+        self._size = self._in_flight = 0
 
     def close(self) -> None:
         """Nothing is open."""
@@ -142,6 +150,7 @@ class DiskQueue:
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
         self._turn: int | None = None
+        self._in_flight = 0  # the position up to which messages were given out last
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # messages are about people
         with self._open():
             pass
@@ -151,9 +160,14 @@ class DiskQueue:
             database.execute("INSERT INTO messages (body) VALUES (?)", (body,))
             dropped = 0
             while self._is_over(database):
-                dropped += database.execute(
-                    "DELETE FROM messages WHERE position = (SELECT min(position) FROM messages)"
+                gone = database.execute(
+                    "DELETE FROM messages WHERE position = (SELECT min(position) FROM messages WHERE position > ?"
+                    " AND position < (SELECT max(position) FROM messages))",
+                    (self._in_flight,),
                 ).rowcount
+                if not gone:
+                    break
+                dropped += gone
             return dropped
 
     def _is_over(self, database: sqlite3.Connection) -> bool:
@@ -163,11 +177,14 @@ class DiskQueue:
     def first(self, count: int, size: int) -> list[Waiting]:
         with self._open() as database:
             rows = database.execute("SELECT position, body FROM messages ORDER BY position LIMIT ?", (count,))
-            return _fitting(map(Waiting._make, rows), count, size)
+            found = _fitting(map(Waiting._make, rows), count, size)
+            self._in_flight = found[-1].position if found else 0
+            return found
 
     def forget(self, position: int) -> None:
         with self._open() as database:
             database.execute("DELETE FROM messages WHERE position <= ?", (position,))
+            self._in_flight = 0
 
     def newest(self) -> int:
         with self._open() as database:
@@ -201,6 +218,7 @@ class DiskQueue:
 
     def forked(self) -> None:
         self._lock = threading.Lock()
+        self._in_flight = 0
         if self._turn is not None:
             os.close(self._turn)  # the parent is sending: the lock is its own
             self._turn = None

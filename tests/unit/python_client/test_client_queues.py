@@ -61,6 +61,19 @@ def test_a_full_queue_drops_the_oldest_and_says_how_many(make: Maker) -> None:
     assert _bodies(small) == [b"90", b"1234567"]
 
 
+def test_what_is_being_sent_is_not_dropped(make: Maker) -> None:
+    """It would be counted as lost, and arrive all the same."""
+    queue = make(3)
+    for body in (b"a", b"b", b"c"):
+        queue.put(body)
+    sending = queue.first(2, 1000)
+    assert queue.put(b"d") == 1 and _bodies(queue, 2) == [b"a", b"b"]
+    queue.forget(sending[-1].position)
+    assert [waiting.body for waiting in queue.first(1, 1000)] == [b"d"]
+    assert [queue.put(body) for body in (b"e", b"f", b"g", b"h")] == [0, 0, 1, 1]
+    assert _bodies(queue) == [b"d", b"g", b"h"]
+
+
 def test_positions_only_grow(make: Maker) -> None:
     """A flush waits for a position: one that is given again would let it return too early."""
     queue = make()
