@@ -11,9 +11,11 @@ import pytest
 
 from tinycdp_client.local import ASK, Answer, Snapshot, UnknownFormat, read_context
 from tinycdp_client.local.evaluate import Ends, Evaluation
+from tinycdp_client.local.snapshot import bucket
 from tinycdp_client.local.values import Json, read_number
 
-SPECIFICATION = (Path(__file__).parents[2] / "dsl" / "SNAPSHOT.md").read_text()
+ROOT = Path(__file__).parents[2]
+SPECIFICATION = (ROOT / "dsl" / "SNAPSHOT.md").read_text()
 EXAMPLE = json.loads(re.findall(r"```json\n(.*?)```", SPECIFICATION, re.DOTALL)[0])
 ROWS = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \|$", SPECIFICATION, re.MULTILINE)[:7]
 NOON = EXAMPLE["asOf"]
@@ -39,6 +41,14 @@ def test_the_example_of_the_specification(flag: str, context: str, at: str, expe
         assert json.dumps(found.value) == quoted[0]
         assert (found.variant, found.reason, found.rule) == (quoted[1], quoted[2], (*quoted, None)[3])
         assert found.valid_until == (_instant(until[1]) if until else None)
+
+
+BUCKETS = json.loads((ROOT / "dsl" / "vectors" / "hash" / "buckets.json").read_text())["cases"]
+
+
+@pytest.mark.parametrize("case", BUCKETS, ids=lambda case: case["id"])
+def test_units_fall_where_the_vectors_say(case: dict[str, Any]) -> None:
+    assert bucket(**case["hash"]) == case["bucket"]
 
 
 def test_the_rows_of_the_specification_are_found() -> None:

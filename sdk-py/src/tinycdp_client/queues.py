@@ -11,7 +11,6 @@ Laws    a queue is bounded in messages and bytes; if it is full the oldest go th
 """
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import threading
@@ -19,6 +18,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
+
+try:
+    import fcntl
+except ImportError:  # Windows: there the queue is in memory
+    fcntl = None  # type: ignore[assignment]
 
 _MB = 1024 * 1024
 #: No position on disk gets here.
@@ -145,6 +149,8 @@ class DiskQueue:
     shared = True
 
     def __init__(self, folder: Path, messages: int | None = None, size: int | None = None) -> None:
+        if fcntl is None:
+            raise OSError("this system has no locks of files that processes could share")
         self._most, self._most_size = messages or 100_000, size or 256 * _MB
         self._folder = folder
         self._lock = threading.Lock()

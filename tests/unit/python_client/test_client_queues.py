@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tinycdp_client import queues
 from tinycdp_client.queues import DiskQueue, MemoryQueue, Queue, QueueWithSpare, open_queue
 
 Maker = Callable[..., Queue]
@@ -144,6 +145,12 @@ def test_memory_takes_what_the_disk_does_not(tmp_path: Path) -> None:
     assert _bodies(queue) == [b"b"] and isinstance(trouble[0], OSError | sqlite3.Error)
     queue.forget(queue.newest())
     assert queue.oldest() is None
+
+
+def test_a_system_without_locks_has_a_queue_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queues, "fcntl", None)
+    trouble: list[Exception] = []
+    assert isinstance(open_queue(tmp_path, None, None, trouble.append), MemoryQueue) and len(trouble) == 1
 
 
 def test_a_folder_that_cannot_be_used_is_reported(tmp_path: Path) -> None:
