@@ -10,7 +10,7 @@ import { lead } from "./alone"
 import { ADDRESS, byKey, question } from "./ask"
 import { attempt, type Core } from "./core"
 import { failed, retryDelay } from "./retry"
-import type { Decision, Decisions, FlagOptions, Flags } from "./types"
+import type { DecideOptions, Decision, Decisions, FlagOptions, Flags } from "./types"
 
 /** What the server answered last, and for whom. `pushed` if other tabs should ask for themselves, too. */
 interface News {
@@ -118,7 +118,7 @@ export function pageFlags(
         question(
           options.readKey,
           { ...about(), sessionId: core.sessionId() },
-          known.who === asked ? `${known.etag}` : "",
+          known.who === asked ? (known.etag as string) : "",
         ),
       )
       const { headers } = response
@@ -162,8 +162,8 @@ export function pageFlags(
   }
 
   /** Answers that include what this client sent. */
-  async function upToDate(version = 0): Promise<void> {
-    wanted = Math.max(wanted, version)
+  async function upToDate({ minVersion = 0 }: DecideOptions = {}): Promise<void> {
+    wanted = Math.max(wanted, minVersion)
     await flush()
     await (fresh && !wanted ? current : refresh())
   }
@@ -222,13 +222,13 @@ export function pageFlags(
       return (fallback != null && typeof value !== typeof fallback ? fallback : value) as never
     },
     peek: (key) => shown[key],
-    async decide(key, { minVersion } = {}) {
-      await upToDate(minVersion)
+    async decide(key, asked) {
+      await upToDate(asked)
       use(shown[key])
       return shown[key] ?? { key, reason: "ERROR", errorCode: fresh ? "FLAG_NOT_FOUND" : "PROVIDER_NOT_READY" }
     },
-    async decideAll({ minVersion } = {}) {
-      await upToDate(minVersion)
+    async decideAll(asked) {
+      await upToDate(asked)
       return shown
     },
     onChange(listener) {

@@ -22,11 +22,14 @@ export function failed(
   core: Core,
   address: string,
   status: number,
-  { code, message = `${address} answered ${status}` }: { code?: string; message?: string },
+  { code, message }: { code?: string; message?: string },
 ): boolean {
   const final = /^4(?!08|29)/.test(`${status}`)
-  if (final) core.report(code ?? `HTTP_${status}`, message)
-  else if (status) core.report(status < 400 ? "WRONG_ENDPOINT" : "SERVER", message, address)
-  else core.report("NETWORK", `${address} is away or blocked`, address)
+  const passing = status ? (status < 400 ? "WRONG_ENDPOINT" : "SERVER") : "NETWORK"
+  core.report(
+    final ? (code ?? `HTTP_${status}`) : passing,
+    message ?? `${address} ${status ? `answered ${status}` : "is away or blocked"}`,
+    final ? undefined : address,
+  )
   return !final
 }

@@ -77,7 +77,7 @@ export function trackerOf(options: TrackOptions, core: Core, delivered: (version
     core.on(
       document,
       "visibilitychange",
-      each((sender) => document.hidden && sender.leave()),
+      each((sender) => (document.hidden ? sender.leave() : sender.drain())),
     )
     core.on(
       window,

@@ -108,6 +108,17 @@ test("shutdown ends in time and says what is lost", async () => {
   expect(told.codes).toEqual(["NETWORK", "NOT_SENT"])
 })
 
+test("events are sent when enough of them wait, and at the latest after the interval", async () => {
+  const client = start({ flushAt: 3, flushIntervalMs: 5000 })
+  for (let n = 0; n < 4; n++) client.track(`e${n}`, {}, { userId: "ada" })
+  await pass(1)
+  expect(server.events.slice(0, 3)).toEqual(["e0", "e1", "e2"])
+  client.track("e4", {}, { userId: "ada" })
+  await pass(5000)
+  expect(new Set(server.events)).toEqual(new Set(["e0", "e1", "e2", "e3", "e4"]))
+  expect(server.events).toHaveLength(5)
+})
+
 test("a server keeps more than a page: 10,000 messages", () => {
   const client = start({ flushAt: 1e9 })
   for (let n = 0; n < 1500; n++) client.track(`e${n}`, {}, { userId: "ada" })

@@ -334,6 +334,23 @@ describe("leaving the page", () => {
     expect(server.got[1]?.body.batch[0]).toEqual(first)
   })
 
+  test("a tab that is seen again sends what a closed one left", async () => {
+    const closed = start()
+    const other = start()
+    server.answer = () => new Promise(() => {})
+    closed.track("left behind")
+    window.dispatchEvent(new Event("pagehide"))
+    const repeated = () => server.got.filter(({ body }) => body.batch[0].event === "left behind")
+    server.answer = () => ok()
+    document.dispatchEvent(new Event("visibilitychange"))
+    await pass(9000)
+    expect(repeated()).toHaveLength(1)
+    await pass(1100)
+    expect(repeated()).toHaveLength(2)
+    expect(stored()).toHaveLength(0)
+    void other
+  })
+
   test("during a pause nothing is sent: it is stored for the next page", async () => {
     server.answer = () => ({ status: 503 })
     const tracker = start()
