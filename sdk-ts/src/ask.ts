@@ -5,7 +5,7 @@ import type { Decision, Decisions, Properties } from "./types"
 export const ADDRESS = "/ofrep/v1/evaluate/flags"
 
 /** The request that asks what the context says. */
-export const question = (key: string, context: Properties, etag = ""): RequestInit => ({
+export const question = (key: string, context: Properties, etag: string): RequestInit => ({
   method: "POST",
   headers: { "x-api-key": key, "if-none-match": etag },
   body: JSON.stringify({ context }),

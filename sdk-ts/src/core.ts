@@ -157,7 +157,7 @@ export function createCore(options: CoreOptions): Core {
       return id
     },
     forget() {
-      erase(["a", "u", "g", "s"])
+      erase(["a", "u", "g", "s", "f", "x"])
       core.changed()
     },
     report(code, message, cause = code) {

@@ -14,5 +14,6 @@ export type * from "./types"
 /** Start answering flags. Exposures are recorded when the answers are fetched. */
 export function createFlags(options: FlagOptions & { readKey: string }): Flags {
   const core = createCore(options)
-  return inBrowser ? pageFlags(options, core, async () => {}, undefined) : serverFlags(options, core)
+  const flags = inBrowser ? pageFlags(options, core, async () => {}, undefined) : serverFlags(options, core)
+  return { ...flags, shutdown: async () => core.ending.abort() }
 }

@@ -21,8 +21,8 @@ export function initTinyCDP(options: TinyCDPOptions): TinyCDP {
   /** A flag and variant counts once a day and person: what was sent is kept beside the queue. */
   const expose: Expose = (flag, variant, rule) => {
     const day = `${new Date().toISOString().slice(0, 10)} ${core.userId() ?? core.anonymousId()}`
-    const known = store.get("x") ?? ""
-    const sent = known.startsWith(day) ? known : day
+    let sent = store.get("x")
+    if (!sent?.startsWith(day)) sent = day
     const mark = `\n${JSON.stringify([flag, variant, rule])}`
     if (sent.includes(mark)) return
     store.set("x", sent + mark)

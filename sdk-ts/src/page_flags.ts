@@ -22,7 +22,7 @@ interface News {
 }
 
 /** Flags, and how the rest of the SDK tells them what it wrote. */
-export interface InnerFlags extends Flags {
+export interface InnerFlags extends Omit<Flags, "shutdown"> {
   wrote(version: number): void
 }
 
@@ -55,6 +55,9 @@ export function pageFlags(
   let opened: string | undefined
   let wanted = 0
   let failures = 0
+  let refusals = 0
+  /** The ETag that a stream told of: the next answers are at least as new. */
+  let hint = ""
   let timer: ReturnType<typeof setTimeout> | undefined
   let current: Promise<unknown> = Promise.resolve()
   let next: Promise<void> | undefined
@@ -85,27 +88,31 @@ export function pageFlags(
   /** Keep the stream of this browser at the address that came with the answers. */
   function listen(): void {
     const { stream } = known
-    if (!leads || !stream || opened === stream) return
+    // One stream lasts as long as it is about the same visitor, though each answer has an address of its own.
+    if (!leads || !stream || opened === known.who) return
     source?.close()
     source = new EventSource(stream)
-    opened = stream
+    opened = known.who
     source.onmessage = ({ data }) => {
-      failures = 0
-      refresh(JSON.parse(data).etag)
+      refusals = 0
+      hint = attempt(() => JSON.parse(data).etag)
+      refresh()
     }
     source.onerror = () => {
       // A dropped connection comes back by itself; a refused one needs a new address.
       if (source?.readyState !== 2) return
       opened = known.etag = ""
-      again(retryDelay(++failures))
+      again(retryDelay(++refusals))
     }
   }
 
-  /** Ask the server for everything. `hint` is the ETag that a stream told of. */
-  async function load(hint: string): Promise<void> {
+  /** Ask the server for everything. */
+  async function load(): Promise<void> {
     const asked = who()
-    const version = wanted
+    const query = `minVersion=${wanted}&flagConfigEtag=${encodeURIComponent(hint)}`
+    const pushed = hint
     wanted = 0
+    hint = ""
     let status = 0
     let after: unknown
     // biome-ignore lint/suspicious/noExplicitAny: whatever the server answers
@@ -114,7 +121,7 @@ export function pageFlags(
     if (!options.readKey) return
     try {
       const response = await (options.fetch ?? fetch)(
-        `${address}?${expose ? "exposure=false&assign=true&" : ""}minVersion=${version}&flagConfigEtag=${encodeURIComponent(hint)}`,
+        `${address}?${expose ? "exposure=false&assign=true&" : ""}${query}`,
         question(
           options.readKey,
           { ...about(), sessionId: core.sessionId() },
@@ -129,12 +136,13 @@ export function pageFlags(
         if (who() !== asked) return void refresh()
         const uri = answer.eventStreams?.[0]?.endpoint.requestUri
         core.recovered(address)
+        failures = 0
         learn(
           status === 304
             ? known
             : { who: asked, answers: byKey(answer.flags), etag: headers.get("etag"), stream: uri && base + uri },
         )
-        if (hint || status !== 304) channel.postMessage({ ...known, pushed: hint })
+        channel.postMessage({ ...known, pushed })
         if (leads || !streaming) again(+(headers.get("x-valid-for") ?? LONGEST_TIMER_MS))
         return
       }
@@ -144,14 +152,14 @@ export function pageFlags(
 
   function again(ms: number): void {
     clearTimeout(timer)
-    if (!ending.signal.aborted) timer = setTimeout(refresh, Math.min(ms, LONGEST_TIMER_MS), "")
+    if (!ending.signal.aborted) timer = setTimeout(refresh, Math.min(ms, LONGEST_TIMER_MS))
   }
 
   /** Load once more, after the load that runs; calls until then share it. */
-  function refresh(hint = ""): Promise<void> {
+  function refresh(): Promise<void> {
     next ??= current.then(() => {
       next = undefined
-      return load(hint)
+      return load()
     })
     current = next
     return next
@@ -196,7 +204,7 @@ export function pageFlags(
   core.on(window, "pagehide", () => leading.abort())
   core.on(window, "pageshow", () => leading.signal.aborted && start())
   // Timers and streams may have stood still.
-  core.on(window, "online", () => refresh())
+  core.on(window, "online", refresh)
   core.on(document, "visibilitychange", () => document.hidden || refresh())
   ending.signal.onabort = () => {
     leading.abort()
@@ -242,9 +250,6 @@ export function pageFlags(
     },
     hydrate(decisions) {
       if (!fresh) shown = decisions
-    },
-    async shutdown() {
-      ending.abort()
     },
     wrote(version) {
       wanted = Math.max(wanted, version)

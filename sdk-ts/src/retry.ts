@@ -28,7 +28,7 @@ export function failed(
   const passing = status ? (status < 400 ? "WRONG_ENDPOINT" : "SERVER") : "NETWORK"
   core.report(
     final ? (code ?? `HTTP_${status}`) : passing,
-    message ?? `${address} ${status ? `answered ${status}` : "is away or blocked"}`,
+    message ?? `${address}: ${status || "unreachable"}`,
     final ? undefined : address,
   )
   return !final

@@ -59,6 +59,7 @@ export function createSender(
   let most = MOST_AT_ONCE
   let room = ROOM
   let pushed = 0
+  let gone = false
   let running: Promise<void> | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
 
@@ -103,8 +104,10 @@ export function createSender(
       after = response.headers.get("retry-after")
       answer = Object(await response.json())
     } catch {}
-    core.log(address, status, texts, answer)
+    core.log(address, status, answer)
     room += bytes
+    // A page that is left sees its requests fail, though they may arrive: that is no reason for the next page to wait.
+    if (gone && !status) return false
     if (record("l")[1] === end) store.remove(`${tail}l`)
 
     if (status === 200 && answer.success) {
@@ -134,6 +137,7 @@ export function createSender(
   function drain(): Promise<void> {
     clearTimeout(timer)
     timer = undefined
+    gone = false
     running ??= exclusively(core.prefix + tail, async () => {
       while (await deliver());
       running = undefined
@@ -161,7 +165,10 @@ export function createSender(
       if (pause() || (inBrowser ? ids.length < flushAt : pushed % flushAt)) arm(pause() || flushIntervalMs)
       else drain()
     },
-    leave: deliver,
+    leave() {
+      gone = true
+      deliver()
+    },
     online() {
       store.remove(retry)
       drain()

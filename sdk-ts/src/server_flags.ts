@@ -23,7 +23,7 @@ export function serverFlags(options: FlagOptions, core: Core): InnerFlags {
     try {
       const address = `${base}${ADDRESS}${path}?minVersion=${minVersion}${query}`
       const about = { ...context, ...asked.context, userId, anonymousId }
-      const response = await (options.fetch ?? fetch)(address, question(options.readKey, about))
+      const response = await (options.fetch ?? fetch)(address, question(options.readKey, about, ""))
       status = response.status
       answer = Object(await response.json())
       // What is wrong with one flag is its answer; only errors of the request have a code.
@@ -53,7 +53,6 @@ export function serverFlags(options: FlagOptions, core: Core): InnerFlags {
       context = given
     },
     hydrate() {},
-    async shutdown() {},
     wrote(version) {
       written = Math.max(written, version)
     },

@@ -58,8 +58,7 @@ export function trackerOf(options: TrackOptions, core: Core, delivered: (version
       if (inBrowser) store.set("g", groupId)
       send("group", { groupId, traits }, call)
     },
-    alias: (userId, previousId = core.userId() ?? core.anonymousId(), call) =>
-      send("alias", { userId, previousId }, call),
+    alias: (userId, previousId = core.anonymousId(), call) => send("alias", { userId, previousId }, call),
     flush: () => Promise.all(senders.map((sender) => sender.drain())) as Promise<unknown> as Promise<void>,
     reset: core.forget,
     setConsent: core.setConsent,

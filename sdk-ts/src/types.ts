@@ -122,7 +122,7 @@ export interface Tracker {
   screen(name?: string, properties?: Properties, options?: CallOptions): void
   /** The account that the user belongs to, and its traits. */
   group(groupId: string, traits?: Properties, options?: CallOptions): void
-  /** Two ids are one person. Default of the second: the visitor's present id. */
+  /** Two ids are one person. Default of the second, in a page: the visitor's id. */
   alias(userId: string, previousId?: string, options?: CallOptions): void
   /** Send what waits. Resolves when everything is stored on the server, or a request has failed. */
   flush(): Promise<void>

@@ -337,6 +337,41 @@ describe("streams", () => {
     expect(tabs.slice(1).map((tab) => tab.peek("premium")?.value)).toEqual(Array(7).fill(false))
   })
 
+  test("one lasts through all changes, and ends with the visitor whom it is about", async () => {
+    const client = start()
+    await pass(10)
+    for (let n = 2; n < 6; n++) {
+      answer(n % 2 === 0, `"${n}"`)
+      Stream.open[0]?.say(etag)
+      await pass(10)
+      expect(client.peek("premium")?.value).toBe(n % 2 === 0)
+    }
+    expect(Stream.opened).toBe(1)
+    etag = '"6"'
+    client.reset()
+    await pass(10)
+    expect([Stream.opened, Stream.open.length]).toEqual([2, 1])
+  })
+
+  test("what a stream says while answers are on their way is asked for behind them", async () => {
+    const client = start()
+    await pass(10)
+    let release: (answer: Answer) => void = () => {}
+    server.answer = (request) =>
+      request.url.includes("/ofrep/") ? new Promise((resolve) => (release = resolve)) : ok()
+    void client.setContext({ a: 1 })
+    await pass(10)
+    const slow = bulk(asked().at(-1) as Got)
+    document.dispatchEvent(new Event("visibilitychange"))
+    answer(true, '"2"')
+    Stream.open[0]?.say('"2"')
+    server.answer = (request) => (request.url.includes("/ofrep/") ? bulk(request) : ok())
+    release(slow)
+    await pass(10)
+    expect(asked().at(-1)?.url).toContain(`flagConfigEtag=${encodeURIComponent('"2"')}`)
+    expect(client.peek("premium")?.value).toBe(true)
+  })
+
   test("a tab in another context asks for itself when something changed", async () => {
     start()
     await pass(10)
@@ -412,6 +447,23 @@ describe("trouble", () => {
     window.dispatchEvent(new Event("online"))
     await pass(1)
     expect(client.peek("price")?.reason).toBe("SPLIT")
+  })
+
+  test("an outage does not lengthen the pauses of the next one", async () => {
+    const client = start({ writeKey: undefined as never })
+    await client.ready()
+    for (let n = 0; n < 3; n++) {
+      server.answer = () => "away"
+      document.dispatchEvent(new Event("visibilitychange"))
+      await pass(200_000)
+      server.answer = bulk
+      await pass(300_000)
+    }
+    server.answer = () => "away"
+    const before = asked().length
+    document.dispatchEvent(new Event("visibilitychange"))
+    await pass(5001)
+    expect(asked()).toHaveLength(before + 2)
   })
 
   test.each([

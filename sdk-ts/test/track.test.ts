@@ -334,6 +334,37 @@ describe("leaving the page", () => {
     expect(server.got[1]?.body.batch[0]).toEqual(first)
   })
 
+  test("requests that are cut off with their page are no reason for the next page to wait", async () => {
+    let cut: (answer: "away") => void = () => {}
+    server.answer = () => new Promise((resolve) => (cut = resolve))
+    const tracker = start()
+    tracker.track("cut off")
+    void tracker.flush()
+    await pass(1)
+    window.dispatchEvent(new Event("pagehide"))
+    cut("away")
+    await pass(1)
+    expect(told.codes).toEqual([])
+    server.answer = () => ok()
+    const next = start()
+    next.track("bounce")
+    hide()
+    expect(server.got.at(-1)?.body.batch[0].event).toBe("bounce")
+    await pass(11_000)
+    expect(new Set(server.events)).toEqual(new Set(["cut off", "bounce"]))
+  })
+
+  test("a tab that is hidden still waits after failures", async () => {
+    server.answer = () => "away"
+    const tracker = start({ flushAt: 1 })
+    hide()
+    for (let n = 0; n < 30; n++) {
+      tracker.track(`e${n}`)
+      await pass(1000)
+    }
+    expect(server.got.length).toBeLessThanOrEqual(5)
+  })
+
   test("a tab that is seen again sends what a closed one left", async () => {
     const closed = start()
     const other = start()
