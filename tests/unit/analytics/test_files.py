@@ -12,10 +12,12 @@ import msgspec
 import pytest
 
 from analytics_answers import ANSWERS, FORMULA, LONG
-from tinycdp.products.analytics.answers.schemas import Answer
+from tinycdp.errors import InvalidInput
+from tinycdp.products.analytics.answers.schemas import Answer, ExperimentAnswer, RetentionAnswer, RetentionCell
 from tinycdp.products.analytics.files.charts import chart_of
-from tinycdp.products.analytics.files.tables import Table, table_of
+from tinycdp.products.analytics.files.tables import Column, Table, TableRows, table_of
 from tinycdp.products.analytics.files.writers import MOST_EXCEL_ROWS, csv_parts, excel, file_parts
+from tinycdp.products.analytics.service import files
 
 _SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _each = pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: type(answer).__name__)
@@ -108,6 +110,45 @@ def test_every_chart_is_plain_json_and_says_as_of_when(answer: Answer) -> None:
     spec = msgspec.json.decode(msgspec.json.encode(chart_of(answer)))
     assert answer.as_of in spec["title"]["subtitle"]
     assert spec["data"]["values"]
+
+
+def _of(kind: type) -> Any:
+    return next(answer for answer in ANSWERS if isinstance(answer, kind))
+
+
+def test_a_chart_shows_no_zero_for_a_period_that_has_not_begun() -> None:
+    answer = _of(RetentionAnswer)
+    (group, *others), share = answer.groups, Decimal(0)
+    cohort = msgspec.structs.replace(
+        group.cohorts[0], cells=(RetentionCell(10, Decimal(1), True), RetentionCell(0, share, False))
+    )
+    answer = msgspec.structs.replace(answer, groups=(msgspec.structs.replace(group, cohorts=(cohort,)), *others))
+    assert [value["share"] for value in chart_of(answer)["data"]["values"]] == [1]
+
+
+def test_an_experiment_without_a_comparison_is_a_table() -> None:
+    answer = _of(ExperimentAnswer)
+    metrics = tuple(
+        msgspec.structs.replace(
+            metric,
+            variants=tuple(
+                msgspec.structs.replace(one, difference=None, interval=None, always_valid=None, p=None)
+                for one in metric.variants
+            ),
+        )
+        for metric in answer.metrics
+    )
+    texts = {value["text"] for value in chart_of(msgspec.structs.replace(answer, metrics=metrics))["data"]["values"]}
+    assert "variant" in texts
+    assert "difference" not in texts, "a column without a value is left out"
+
+
+def test_an_answer_that_is_too_long_for_parquet_says_how_long_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_MOST_PARQUET_BYTES", 2**20)
+    long = Table((Column("text"),), TableRows(lambda: (("x" * 1000,) for _ in range(1_100))))
+    with pytest.raises(InvalidInput, match=r"more than 1 MB.* CSV") as raised:
+        files._as_statement(long, "UTC")
+    assert raised.value.code == "QUESTION_TOO_LARGE"
 
 
 def test_a_table_knows_how_many_rows_it_has() -> None:

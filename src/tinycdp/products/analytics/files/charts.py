@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import singledispatch
+from itertools import accumulate
 from typing import Any
 
 from tinycdp.products.analytics.answers.scaling import about
@@ -35,7 +36,11 @@ Spec = dict[str, Any]
 _WIDTH, _HEIGHT = 640, 320
 _MOST_LINES = 20
 _MOST_ROWS = 30
+#: From this part of the greatest share on, a cell of a retention is so dark that its text is white.
+_DARK = 0.6
 _MOST_LETTERS = 24
+#: The width of a letter of a table, in pixels.
+_LETTER = 7
 _PALETTE = ["#2f6fde", "#e07a1f", "#2a9d6f", "#a44fbf", "#c9453b", "#6b7280", "#b08b1e", "#1f9fb5"]
 _CONFIG = {
     "font": "DejaVu Sans, Helvetica, Arial, sans-serif",
@@ -80,23 +85,30 @@ _TITLES: dict[type, str] = {
 @singledispatch
 def _drawn(answer: Answer) -> Spec:
     """A table of the first rows."""
+    return _table(answer)
+
+
+def _table(answer: Answer) -> Spec:
     table = table_of(answer)
-    names = [column.name for column in table.columns]
-    values = []
+    lines = [[column.name for column in table.columns]]
     total = 0
     for total, row in enumerate(table.rows, 1):
         if total <= _MOST_ROWS:
-            values += [{"row": total, "column": n, "text": _short(cell)} for n, cell in enumerate(row)]
-    values += [{"row": 0, "column": n, "text": name} for n, name in enumerate(names)]
+            lines.append([_short(cell) for cell in row])
+    # A column without a value says nothing.
+    lines = [list(line) for line in zip(*(c for c in zip(*lines, strict=True) if any(c[1:])), strict=True)] or lines
+    widths = [_LETTER * (2 + max(map(len, column))) for column in zip(*lines, strict=True)]
+    edges = list(accumulate(widths, initial=0))
+    values = [{"row": n, "x": edges[m], "text": text} for n, line in enumerate(lines) for m, text in enumerate(line)]
     if total > _MOST_ROWS:
-        values.append({"row": _MOST_ROWS + 1, "column": 0, "text": f"and {total - _MOST_ROWS:,} more rows"})
+        values.append({"row": _MOST_ROWS + 1, "x": 0, "text": f"and {total - _MOST_ROWS:,} more rows"})
     return {
         "data": {"values": values},
-        "width": 110 * len(names),
+        "width": edges[-1],
         "height": 20 * (min(total, _MOST_ROWS) + 2),
         "mark": {"type": "text", "align": "left"},
         "encoding": {
-            "x": {"field": "column", "type": "ordinal", "axis": None},
+            "x": {"field": "x", "type": "quantitative", "axis": None, "scale": {"domain": [0, edges[-1]]}},
             "y": {"field": "row", "type": "ordinal", "axis": None},
             "text": {"field": "text"},
             "color": {"condition": {"test": "datum.row == 0", "value": "#777777"}, "value": "#222222"},
@@ -136,7 +148,8 @@ def _adoption(answer: AdoptionAnswer) -> Spec:
 
 @_drawn.register
 def _stickiness(answer: StickinessAnswer) -> Spec:
-    return _bars([(str(row.buckets), row.exactly) for row in answer.rows], "buckets", "people")
+    filled = max((n for n, row in enumerate(answer.rows, 1) if row.exactly), default=1)
+    return _bars([(str(row.buckets), row.exactly) for row in answer.rows[:filled]], "buckets", "people")
 
 
 @_drawn.register
@@ -155,7 +168,7 @@ def _funnel(answer: FunnelAnswer) -> Spec:
                     "step": f"{n}. {step.name}",
                     "people": step.reached,
                     "group": _name("", group.group) or "all",
-                    "label": f"{step.reached:,}  {share}",
+                    "label": " · ".join(filter(None, (f"{step.reached:,}", share))),
                 }
             )
     grouped = len(answer.groups) > 1
@@ -174,15 +187,16 @@ def _funnel(answer: FunnelAnswer) -> Spec:
 
 @_drawn.register
 def _retention(answer: RetentionAnswer) -> Spec:
-    values = []
+    values: list[Spec] = []
     for group in answer.groups[:1]:
         for cohort in group.cohorts[:60]:
             for (first, last), cell in zip(answer.periods, cohort.cells, strict=False):
-                if cell.share is not None:
+                # A period that has not begun is no zero.
+                if cell.share is not None and (cell.complete or cell.people):
                     values.append(
                         {
                             "cohort": f"{cohort.bucket.start[:10]}  ({cohort.people:,})",
-                            "period": str(first) if first == last else f"{first}-{last}",
+                            "period": _bounds(first, last),
                             "share": float(cell.share),
                             "complete": cell.complete,
                         }
@@ -192,14 +206,17 @@ def _retention(answer: RetentionAnswer) -> Spec:
         "y": {"field": "cohort", "type": "ordinal", "sort": None, "title": None},
     }
     color = {"field": "share", "type": "quantitative", "scale": {"scheme": "blues", "domainMin": 0}, "legend": None}
+    most = max((value["share"] for value in values), default=0)
     shade = {"mark": "rect", "encoding": {"color": color}}
     text = {
         "mark": {"type": "text", "fontSize": 10},
         "encoding": {
             "text": {"field": "share", "type": "quantitative", "format": ".0%"},
-            "opacity": {"condition": {"test": "datum.complete", "value": 1}, "value": 0.45},
+            "opacity": {"condition": {"test": "datum.complete", "value": 1}, "value": 0.6},
+            "color": {"condition": {"test": f"datum.share > {_DARK * most}", "value": "white"}, "value": "#222222"},
         },
     }
+    encoding["x"]["scale"] = {"domain": [_bounds(first, last) for first, last in answer.periods]}
     height = 22 * max(1, len({value["cohort"] for value in values}))
     return {"data": {"values": values}, "encoding": encoding, "layer": [shade, text], "height": height}
 
@@ -211,16 +228,27 @@ def _lifecycle(answer: LifecycleAnswer) -> Spec:
         for n, name in enumerate(("new", "returning", "resurrecting", "dormant")):
             if (people := getattr(row, name)) is not None:
                 values.append(
-                    {"start": bucket.start[:16], "people": -people if name == "dormant" else people, "kind": name,
-                     "order": n}
+                    {"start": _label(bucket.start), "people": -people if name == "dormant" else people, "kind": name,
+                     "order": n, "complete": bucket.complete}
                 )  # fmt: skip
     return {
         "data": {"values": values},
         "mark": "bar",
         "encoding": {
-            "x": {"field": "start", "type": "ordinal", "title": None, "axis": {"labelAngle": -40}},
-            "y": {"field": "people", "type": "quantitative", "title": "people"},
-            "color": {"field": "kind", "type": "nominal", "sort": ["new", "returning", "resurrecting", "dormant"]},
+            "x": {"field": "start", "type": "ordinal", "sort": None, "title": None, "axis": {"labelAngle": -40}},
+            "y": {
+                "field": "people",
+                "type": "quantitative",
+                "title": "people",
+                "axis": {"labelExpr": "format(abs(datum.value), ',')"},
+            },
+            "color": {
+                "field": "kind",
+                "type": "nominal",
+                "sort": ["new", "returning", "resurrecting", "dormant"],
+                "legend": {"columns": 4},
+            },
+            "opacity": {"condition": {"test": "datum.complete", "value": 1}, "value": 0.5},
             "order": {"field": "order"},
         },
     }
@@ -235,6 +263,8 @@ def _experiment(answer: ExperimentAnswer) -> Spec:
                 least, most = (float(end) if end is not None else None for end in one.interval)
                 row = f"{metric.name}: {one.variant}"
                 values.append({"row": row, "difference": float(one.difference), "least": least, "most": most})
+    if not values:  # nothing can be compared yet
+        return _table(answer)
     return {
         "data": {"values": values},
         "height": 36 * max(1, len(values)),
@@ -261,7 +291,9 @@ def _points(buckets: Sequence[BucketSpan], values: Sequence[Any], name: str) -> 
 
 
 def _lines(buckets: Sequence[BucketSpan], values: list[Spec]) -> Spec:
-    x = {"field": "start", "type": "temporal", "title": None, "axis": {"labelAngle": 0, "tickCount": 8}}
+    days = all(value["start"].endswith("T00:00:00") for value in values)
+    axis = {"labelAngle": 0, "tickCount": 8, "format": "%b %-d" if days else "%b %-d %H:%M"}
+    x = {"field": "start", "type": "temporal", "title": None, "axis": axis}
     y = {"field": "value", "type": "quantitative", "title": None, "scale": {"zero": True}}
     names = list(dict.fromkeys(value["name"] for value in values))
     color: Spec = {"field": "name", "type": "nominal", "sort": names}
@@ -281,7 +313,7 @@ def _lines(buckets: Sequence[BucketSpan], values: list[Spec]) -> Spec:
         "data": {"values": values},
         "encoding": encoding,
         "layer": [
-            {"mark": {"type": "line", "strokeWidth": 2}},
+            {"mark": {"type": "line", "strokeWidth": 2, "strokeJoin": "round"}},
             {"mark": {"type": "point", "filled": True, "size": 28}, "encoding": {"opacity": opacity}},
         ],
     }
@@ -292,7 +324,13 @@ def _bars(rows: Iterable[tuple[str, int]], x: str, y: str) -> Spec:
         "data": {"values": [{"x": label, "y": value} for label, value in rows]},
         "mark": {"type": "bar", "color": _PALETTE[0]},
         "encoding": {
-            "x": {"field": "x", "type": "ordinal", "sort": None, "title": x, "axis": {"labelAngle": 0}},
+            "x": {
+                "field": "x",
+                "type": "ordinal",
+                "sort": None,
+                "title": x,
+                "axis": {"labelAngle": 0, "labelOverlap": "parity"},
+            },
             "y": {"field": "y", "type": "quantitative", "title": y},
         },
     }
@@ -318,6 +356,12 @@ def _bounds(least: int, most: int | None) -> str:
 def _wall(instant: str) -> str:
     """The local time of an instant, as a chart shows it."""
     return datetime.fromisoformat(instant).replace(tzinfo=None).isoformat()
+
+
+def _label(instant: str) -> str:
+    """The local day of an instant; with its time if that is not midnight."""
+    wall = _wall(instant)
+    return wall[:10] if wall.endswith("T00:00:00") else wall[:16].replace("T", " ")
 
 
 def _short(cell: Any) -> str:

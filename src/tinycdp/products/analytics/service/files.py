@@ -116,7 +116,9 @@ def _as_statement(table: Table, zone: str) -> Statement:
         size += len(lines[-1])
         if size > _MOST_PARQUET_BYTES:
             raise InvalidInput(
-                "QUESTION_TOO_LARGE", "The answer is too long for Parquet. Ask for fewer groups, or for CSV."
+                "QUESTION_TOO_LARGE",
+                f"The rows of the answer have more than {_MOST_PARQUET_BYTES // 2**20} MB, the most of an answer as "
+                "Parquet. Ask for fewer groups or wider buckets, or for CSV or Excel, which have no limit.",
             )
     columns = ", ".join(
         f"parseDateTime64BestEffortOrNull({name}, 3, {_literal(zone)}) AS {name}" if column.kind == "time" else name
