@@ -100,6 +100,7 @@ def _value(node: Any, now: int = NOON, **context: Any) -> Any:
         (["==", ["units", ["ms", "-1"], 1000], ["number", "-1"]], True),
         (["datetime", "2026-06-01T12:00:00+02:00"], NOON - 2 * 3_600_000),
         (["datetime", "2026-06-01T12:00:00"], None),
+        (["datetime", "2026-06-01T12:00:00+02:75"], None),
         (["known", ["x", NOON - 1], ["y", NOON + 1]], "y"),
     ],
 )
