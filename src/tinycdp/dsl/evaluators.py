@@ -32,6 +32,8 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 LOOK_AHEAD = 256
 #: How many changes nested comparisons look ahead together. Without it the work would be exponential in their depth.
 _LOOK_AHEAD_TOGETHER = 1_024
+#: How many values of a timeline may be those before them.
+_MOST_UNCHANGED = 2
 
 
 class Activation:
@@ -125,12 +127,15 @@ class Activation:
     def timeline(self, evaluate: Evaluator, now: Instant, most: int, end: Instant = NEVER) -> list[Result]:
         """The value at `now` and those that follow it if nothing arrives, each with its `until`.
 
-        At most so many, and none that begins at `end` or later."""
+        At most so many, and none that begins at `end` or later. A value that comes back unchanged was not looked ahead
+        to its end, which takes long: after a few of them the search is over."""
         found = [evaluate(self, now)]
+        unchanged = 0
         try:
-            while (until := found[-1][1]) < end and len(found) < most:
+            while (until := found[-1][1]) < end and len(found) < most and unchanged < _MOST_UNCHANGED:
                 self._ahead, self._later = _LOOK_AHEAD_TOGETHER, self._later or {}
                 found.append(evaluate(self, until))
+                unchanged += found[-1][0] == found[-2][0]
         finally:
             self._later = None
         return found

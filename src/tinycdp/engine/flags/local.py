@@ -21,7 +21,7 @@ from msgspec import UNSET, UnsetType
 from tinycdp.dsl import ir
 from tinycdp.dsl.compile import Compiler
 from tinycdp.dsl.evaluators import Activation, Evaluator, Result
-from tinycdp.engine.flags.decide import Decision, FlagActivation, Program, as_operand, decide, is_for
+from tinycdp.engine.flags.decide import FlagActivation, Program, as_operand, decide, is_for
 from tinycdp.engine.flags.local_parts import LocalParts, MustAsk, Part, Tree, Why, literal_of, negated, reads_context
 from tinycdp.engine.flags.trail import DecisionReason
 from tinycdp.model import NEVER, Instant
@@ -155,6 +155,7 @@ class _LocalSnapshot:
         self._activation = activation
         self._now = now
         self._end = NEVER
+        self._listed: dict[tuple[Evaluator, Instant], list[Result]] = {}
 
     def add(self, key: str, local: LocalProgram) -> None:
         """Add a flag. Those that it reads are here already."""
@@ -202,7 +203,10 @@ class _LocalSnapshot:
         return self._programs[key].program.at(self._now)
 
     def _values(self, evaluate: Evaluator, end: Instant) -> list[Result]:
-        values = self._activation.timeline(evaluate, self._now, MOST_VALUES, end)
+        values = self._listed.get((evaluate, end))
+        if values is None:
+            values = self._activation.timeline(evaluate, self._now, MOST_VALUES, end)
+            self._listed[evaluate, end] = values
         self._end = min(self._end, values[-1][1])
         return values
 
@@ -234,9 +238,13 @@ class _LocalSnapshot:
 
         def evaluate(activation: Activation, now: Instant) -> Result:
             decision = decide(stage, activation, now)  # type: ignore[arg-type]
-            return decision, decision.until
+            rule = decision.rule if decision.rule is not None else UNSET
+            return (decision.variant, decision.reason, rule), decision.until
 
-        steps = [_step_of(decision, until) for decision, until in self._values(evaluate, stage.until)]
+        steps = [
+            KnownStep(variant, reason, _or_none(until), rule)
+            for (variant, reason, rule), until in self._values(evaluate, stage.until)
+        ]
         return _local_flag(stage, [step.variant for step in steps], steps=tuple(steps))
 
     def _clauses(self, local: LocalProgram, stage: Program) -> list[Clause]:
@@ -297,11 +305,6 @@ def _local_flag(stage: Program, variants: Iterable[str], **form: Any) -> LocalFl
         metadata=flag.metadata or UNSET,
         **form,
     )
-
-
-def _step_of(decision: Decision, until: Instant) -> KnownStep:
-    rule = decision.rule if decision.rule is not None else UNSET
-    return KnownStep(decision.variant, decision.reason, _or_none(until), rule)
 
 
 def _or_none(instant: Instant) -> Instant | None:

@@ -55,11 +55,12 @@ class LocalParts:
 
     def __init__(self, compiler: Compiler) -> None:
         self._compiler = compiler
+        self._references: dict[tuple[str, str, Type], Evaluator] = {}
 
     def part(self, node: ir.Node) -> Part:
         """What makes the tree of a node."""
         if not self._is_open(node):
-            evaluate, literal = self._compiler.compile(node), partial(literal_of, type_=node.type)
+            evaluate, literal = self._evaluator(node), partial(literal_of, type_=node.type)
             return lambda residue: residue.known(evaluate, literal)
         match node:
             case ir.Context():
@@ -106,6 +107,15 @@ class LocalParts:
             case ir.Call():
                 return self._node(_FUNCTIONS.get(node.function, node.function), node.arguments)
         raise AssertionError(f"no part for {type(node).__name__}")
+
+    def _evaluator(self, node: ir.Node) -> Evaluator:
+        """The node's evaluator: one and the same for all that read a definition, whose values are listed once."""
+        if not isinstance(node, ir.Reference):
+            return self._compiler.compile(node)
+        name = (node.kind, node.key, node.type)
+        if name not in self._references:
+            self._references[name] = self._compiler.compile(node)
+        return self._references[name]
 
     def _node(self, name: str, operands: tuple[ir.Node, ...], more: tuple[Tree, ...] = ()) -> Part:
         parts = [self.part(operand) for operand in operands]
