@@ -328,7 +328,8 @@ def create_litestar(settings: Settings, now: Clock = clock.now) -> "Litestar":
     The parts use `state.settings` and the clock `state.now` as they are when the application starts."""
     from tinycdp.api.application import litestar  # noqa: PLC0415 - only where HTTP is served
     from tinycdp.api.ingest.adapters.history import PARSE  # noqa: PLC0415
-    from tinycdp.products.analytics import routes  # noqa: PLC0415
+    from tinycdp.products.analytics import routes as analytics  # noqa: PLC0415
+    from tinycdp.products.demo_shop import routes as demo_shop  # noqa: PLC0415
 
     @asynccontextmanager
     async def serving(app: Any) -> AsyncIterator[None]:
@@ -342,7 +343,14 @@ def create_litestar(settings: Settings, now: Clock = clock.now) -> "Litestar":
             finally:
                 await parts.stop()
 
-    application = litestar(serving, routes.GUARDED, routes.PARTS)
+    demo = settings.demo_key is not None
+    application = litestar(
+        serving,
+        analytics.GUARDED,
+        (*analytics.PARTS, *demo_shop.PARTS),
+        open_routes=demo_shop.OPEN if demo else [],
+        pages=demo_shop.PAGES if demo else [],
+    )
     application.state.settings, application.state.now = settings, now
     return application
 

@@ -1,12 +1,16 @@
-"""The data folders shipped with the code: `migrations` and `dsl`.
+"""The data folders shipped with the code: `migrations`, `dsl`, and the built pages.
 
-Shape   in a checkout they are beside src/; in a wheel, inside the package under _data/
+Shape   in a checkout the first two are beside src/; in a wheel, inside the package under _data/. The pages are built
+        into the package
 """
 
 from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
+
+#: The pages that `make console` builds from src/console. Absent in a checkout where nothing was built.
+PAGES = _PACKAGE / "static" / "console"
 
 
 def folder(name: str) -> Path:

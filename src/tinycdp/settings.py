@@ -29,7 +29,14 @@ PLAIN_NAMES = {
     "clickhouse_cluster": "CLICKHOUSE_CLUSTER",
 }
 _ADDRESSES = {"database_url", "redis_url", "clickhouse_url"}
-_SECRETS = _ADDRESSES | {"bootstrap_admin_key", "bootstrap_write_key", "bootstrap_read_key", "key", "source_key"}
+_SECRETS = _ADDRESSES | {
+    "bootstrap_admin_key",
+    "bootstrap_write_key",
+    "bootstrap_read_key",
+    "demo_key",
+    "key",
+    "source_key",
+}
 
 Key = Annotated[str, Meta(min_length=16)]
 ClusterName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]+$")]
@@ -76,6 +83,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     bootstrap_admin_key: Annotated[Key | None, Meta(description="first admin key of an empty database")] = None
     bootstrap_write_key: Annotated[Key | None, Meta(description="first write key of an empty database")] = None
     bootstrap_read_key: Annotated[Key | None, Meta(description="first read key of an empty database")] = None
+    demo_key: Annotated[
+        Key | None, Meta(description="key of the demo shop's page, with the scopes write and decide; it opens /demo")
+    ] = None
     database_pool: Annotated[int, Meta(ge=2, le=100, description="Postgres connections per process")] = 8
     ingest_batch: Annotated[int, Meta(ge=1, le=10_000, description="most messages in one transaction")] = 1_000
     ingest_queue: Annotated[int, Meta(ge=1, description="messages waiting per process before answering 429")] = 10_000

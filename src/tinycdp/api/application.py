@@ -35,7 +35,7 @@ from tinycdp.api.http.requests import ExactRequest, with_encoded_slashes
 from tinycdp.api.http.responses import ExactResponse
 from tinycdp.api.ofrep import routes as ofrep
 from tinycdp.api.operations.routes import STARTED, count_request
-from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED, GUARDED, OPEN
+from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED, GUARDED, OPEN, PAGES
 from tinycdp.errors import TinyCDPError
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.processes import report_to_parent
@@ -122,10 +122,13 @@ def litestar(
     lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]],
     product_routes: Sequence[BaseRouteHandler] = (),
     product_parts: Sequence[str] = (),
+    open_routes: Sequence[BaseRouteHandler] = (),
+    pages: Sequence[BaseRouteHandler] = (),
 ) -> Litestar:
     """The application; its lifespan keeps the parts of its handlers in `state.parts`.
 
-    product_routes, product_parts  guarded routes of products, and the names of the parts that they use"""
+    product_routes, product_parts  guarded routes of products, and the names of the parts that they use
+    open_routes, pages  routes of products that need no key, and their pages"""
 
     def provider(name: str) -> Callable[[], Any]:
         return lambda: getattr(application.state.parts, name)
@@ -136,9 +139,9 @@ def litestar(
 
     application = _Application(
         [
-            Router("/", route_handlers=FOREIGN),
+            Router("/", route_handlers=[*FOREIGN, *PAGES, *pages]),
             Router("/", route_handlers=FOREIGN_GUARDED, guards=[_admit]),
-            Router("/", route_handlers=OPEN, guards=[_check]),
+            Router("/", route_handlers=[*OPEN, *open_routes], guards=[_check]),
             Router("/", route_handlers=[*GUARDED, *product_routes], guards=[_admit_and_check]),
         ],
         lifespan=[lifespan],

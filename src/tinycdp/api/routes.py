@@ -1,7 +1,7 @@
-"""All routes, in four lists by what their requests need.
+"""All routes, in five lists by what their requests need.
 
 Laws    a route in GUARDED or FOREIGN_GUARDED names the scope that its key needs in `scope=`.
-        Only FOREIGN and FOREIGN_GUARDED accept unknown fields and parameters
+        Only FOREIGN, FOREIGN_GUARDED and PAGES accept unknown fields and parameters
 """
 
 from tinycdp.api.access import environments
@@ -19,6 +19,7 @@ from tinycdp.api.ingest import routes as ingest
 from tinycdp.api.ofrep import routes as ofrep
 from tinycdp.api.operations import figures, home
 from tinycdp.api.operations import routes as operations
+from tinycdp.api.pages import routes as pages
 from tinycdp.api.policies import routes as policies
 from tinycdp.api.privacy import routes as privacy
 from tinycdp.api.profiles import groups, segment_history
@@ -40,6 +41,9 @@ FOREIGN = [
 
 #: OpenFeature's protocol: its providers may send fields that later versions of it define.
 FOREIGN_GUARDED = ofrep.ROUTES
+
+#: What browsers open and load, with whatever parameters a link has.
+PAGES = pages.ROUTES
 
 OPEN = [
     *home.ROUTES,

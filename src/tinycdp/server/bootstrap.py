@@ -4,12 +4,13 @@ import logging
 from typing import NamedTuple
 
 from tinycdp.model import Instant
-from tinycdp.runtime.access.keys import Keyring, bootstrap, environment_named
+from tinycdp.runtime.access.keys import Keyring, bootstrap, environment_named, store_key
+from tinycdp.runtime.notifications import announce_keys
 from tinycdp.settings import Settings
 from tinycdp.store import definitions
 from tinycdp.store.database.figures import count
 from tinycdp.store.database.migrations import migrate, open_migrated
-from tinycdp.store.database.pool import acquired
+from tinycdp.store.database.pool import acquired, transaction
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,17 @@ async def prepare(settings: Settings, now: Instant) -> Prepared:
     async with await open_migrated(settings.database_url, 1) as pool:
         created = await bootstrap(pool, settings, now)
     return Prepared(applied, created)
+
+
+async def prepare_page(settings: Settings, now: Instant) -> None:
+    """Create the key of the demo shop's page, unless it was created before; one that was revoked stays so."""
+    assert settings.database_url and settings.demo_key
+    async with await open_migrated(settings.database_url, 1) as pool:
+        environment_id = await environment_named(pool, settings.environment)
+        async with transaction(pool) as connection:
+            # The same text again adds nothing.
+            await store_key(connection, environment_id, settings.demo_key, ["write", "decide"], "demo shop's page", now)
+            await announce_keys(connection)
 
 
 def check_files(settings: Settings) -> None:

@@ -7,6 +7,7 @@ Laws    events are generated from the instant in the file, and their message ids
 """
 
 import os
+import secrets
 from collections.abc import Collection
 from pathlib import Path
 
@@ -19,9 +20,13 @@ from tinycdp.settings import Settings
 
 
 class Demo(FirstKeys, frozen=True, kw_only=True):
-    """The content of demo.json. done: the events are in the database."""
+    """The content of demo.json.
+
+    page_key  of the page at /demo: it may write and decide; empty in a file of an older release
+    done      the events are in the database"""
 
     seeded_at: Instant
+    page_key: str = ""
     done: bool = False
 
     @classmethod
@@ -29,8 +34,12 @@ class Demo(FirstKeys, frozen=True, kw_only=True):
         """The demo of a data folder, created with new keys if absent."""
         path = _path(data_dir)
         if path.exists():
-            return msgspec.json.decode(path.read_bytes(), type=cls)
-        demo = cls(**msgspec.structs.asdict(FirstKeys.random()), seeded_at=now)
+            demo = msgspec.json.decode(path.read_bytes(), type=cls)
+            if demo.page_key:
+                return demo
+        else:
+            demo = cls(**msgspec.structs.asdict(FirstKeys.random()), seeded_at=now)
+        demo = msgspec.structs.replace(demo, page_key=f"page_{secrets.token_urlsafe(24)}")
         demo._save(data_dir)
         return demo
 
@@ -38,6 +47,11 @@ class Demo(FirstKeys, frozen=True, kw_only=True):
     def is_in(data_dir: Path) -> bool:
         """Whether a data folder has the demo."""
         return _path(data_dir).exists()
+
+    def given_to(self, settings: Settings) -> Settings:
+        """Settings with these keys, except those that are set already."""
+        given = super().given_to(settings)
+        return msgspec.structs.replace(given, demo_key=settings.demo_key or self.page_key)
 
     def discard(self, data_dir: Path) -> None:
         """Undo `of`."""
@@ -73,6 +87,8 @@ class Demo(FirstKeys, frozen=True, kw_only=True):
         write, read = (keys[scope] if keys[scope] in usable else f"${scope.upper()}_KEY" for scope in ("write", "read"))
         return f"""
 TinyCDP {__version__} serves {url}, with an example shop
+
+  Open {url}/demo: a shop whose prices fall while you look around, and what the server knows of you
 
 {listed}
 

@@ -54,7 +54,7 @@ from tinycdp.runtime.processes import (
     stop_on_signals,
 )
 from tinycdp.runtime.stopping import StopRequested, StopSignals
-from tinycdp.server.bootstrap import check, check_files, is_empty, prepare, usable_keys
+from tinycdp.server.bootstrap import check, check_files, is_empty, prepare, prepare_page, usable_keys
 from tinycdp.server.demo import Demo
 from tinycdp.server.embedded_postgres import EmbeddedPostgres, reachable
 from tinycdp.server.first_keys import FirstKeys, has_keys, welcome
@@ -109,6 +109,8 @@ def serve(settings: Settings, signals: StopSignals, role: Role = "all", *, demo:
             example.discard(settings.data_dir)
             message = "The example shop is not added to a project that has data; choose another --data-dir."
             raise Conflict("DEMO_REFUSED", message)
+        if example:
+            asyncio.run(signals.unless_stopped(prepare_page(settings, clock.now())))
         return _supervise(settings, server, example, keys if prepared.created_keys else None, signals)
     return 0
 

@@ -1,0 +1,1 @@
+"""The built pages: HTML with a policy, and the files that it names."""
