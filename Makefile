@@ -14,13 +14,17 @@ define install
 	if [ -e $(VENV)/.failed ]; then rm $(VENV)/.failed; false; fi
 endef
 
+# The pages stand here when they are built; the last file of a build is as new as all of them.
+PAGE    := src/tinycdp/static/console/demo.html
+SOURCES := $(shell find src/console sdk-ts/src \( -name node_modules -o -name test \) -prune -o -type f -print)
+
 # Tests run in parallel, three at once on two cores, eight at most; PYTEST_WORKERS says otherwise, 0 is none.
 PYTEST_WORKERS ?= auto
 PARALLEL := -n $(PYTEST_WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run serve test test-fast test-deep lint format bench bench-engine bench-analytics schema lock clean
+.PHONY: help setup run serve console test test-fast test-deep lint format bench bench-engine bench-analytics schema lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -31,10 +35,13 @@ setup: $(VENV)/.runtime ## Prepare the environment in .venv, without serving
 SETTINGS := TINYCDP_PORT="$${PORT:-$$TINYCDP_PORT}" TINYCDP_DATA_DIR="$${DATA_DIR:-$$TINYCDP_DATA_DIR}"
 
 run: $(VENV)/.runtime ## Serve the example shop, to try it (PORT=8000 DATA_DIR=.data); Ctrl-C stops
+	@$(MAKE) --no-print-directory console || echo "The pages cannot be built here; everything else works" >&2
 	@$(SETTINGS) exec $(BIN)/tinycdp serve --demo
 
 serve: $(VENV)/.runtime ## Serve a project of your own, empty at first (PORT=8000 DATA_DIR=.data); Ctrl-C stops
 	@$(SETTINGS) exec $(BIN)/tinycdp serve
+
+console: $(PAGE) ## Build the pages that the server shows, such as the demo shop
 
 test: $(VENV)/.dev ## Run every test but the slow ones (PYTEST="-k name" narrows, PYTEST_WORKERS=0: one by one)
 	@$(BIN)/pytest $(PARALLEL) $(PYTEST)
@@ -48,18 +55,21 @@ test-deep: $(VENV)/.dev ## Run every test, the SQL oracle at length, then what n
 	@TEST_POSTGRES=system $(BIN)/pytest $(PARALLEL) tests/integration tests/conformance/test_vectors_in_sql.py \
 		tests/property/test_sql_oracle.py $(PYTEST)
 
-lint: $(VENV)/.dev sdk-ts/node_modules/.package-lock.json ## Check style, types and the direction of imports
+lint: $(VENV)/.dev sdk-ts/node_modules/.package-lock.json src/console/node_modules/.installed-lock.json ## Check style, types and the direction of imports
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(NPM) --prefix sdk-ts run --silent lint
 	@$(NPM) --prefix sdk-ts run --silent types
+	@$(NPM) --prefix src/console run --silent lint
+	@$(NPM) --prefix src/console run --silent types
 
-format: $(VENV)/.dev sdk-ts/node_modules/.package-lock.json ## Rewrite the code in the project's style
+format: $(VENV)/.dev sdk-ts/node_modules/.package-lock.json src/console/node_modules/.installed-lock.json ## Rewrite the code in the project's style
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format --quiet
 	@$(NPM) --prefix sdk-ts run --silent format
+	@$(NPM) --prefix src/console run --silent format
 
 bench: $(VENV)/.dev ## Measure, and compare with the numbers the project promises
 	@$(BIN)/python -m loadtests
@@ -84,7 +94,7 @@ lock: $(VENV)/.dev ## Resolve dependencies anew into the three lock files
 
 clean: ## Remove the environment and everything generated; data folders stay
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	rm -rf sdk-ts/node_modules sdk-ts/dist
+	rm -rf sdk-ts/node_modules sdk-ts/dist src/console/node_modules src/tinycdp/static/console
 	find src tests loadtests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment is made in two steps, so that `make run` need not wait for the tests' tools. Each step leaves a stamp,
@@ -119,3 +129,19 @@ sdk-ts/node_modules/.package-lock.json: $(VENV)/.node sdk-ts/package-lock.json
 	@echo "Installing the tools of the TypeScript SDK"
 	@$(NPM) ci --prefix sdk-ts --silent
 	@touch $@
+
+# What builds the pages needs none of the tools that test them. With those installed, nothing is left to install.
+src/console/node_modules/.builders: $(VENV)/.node src/console/package-lock.json
+	@cmp -s src/console/package-lock.json src/console/node_modules/.installed-lock.json || \
+		{ echo "Installing the tools that build the pages" && $(NPM) ci --prefix src/console --omit=dev --silent; }
+	@touch $@
+
+# Tests look at the same stamp: tests/javascript.py.
+src/console/node_modules/.installed-lock.json: $(VENV)/.node src/console/package-lock.json
+	@echo "Installing the tools of the pages"
+	@$(NPM) ci --prefix src/console --silent
+	@cp src/console/package-lock.json $@
+
+$(PAGE): src/console/node_modules/.builders $(SOURCES)
+	@echo "Building the pages"
+	@$(NPM) --prefix src/console run --silent build

@@ -87,13 +87,19 @@ class Package:
 
     def run(self, tool: str, *arguments: str, folder: Path | None = None) -> str:
         """What a tool of the package printed; its failure fails the test."""
-        command = [str(self.folder / "node_modules" / ".bin" / tool), *arguments]
+        return self._run([str(self.folder / "node_modules" / ".bin" / tool), *arguments], folder)
+
+    def node(self, script: str) -> str:
+        """What a script of the package printed."""
+        return self._run([_program("node"), script], None)
+
+    def _run(self, command: list[str], folder: Path | None) -> str:
         environment = os.environ | {"PATH": PATH, "CI": "true", "NO_COLOR": "1"}
         environment.pop("FORCE_COLOR", None)
         done = subprocess.run(
             command, cwd=folder or self.folder, env=environment, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 0, f"{tool} failed:\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"{Path(command[0]).name} {command[1:2]} failed:\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
     def script(self, file: str, *arguments: str, folder: Path | None = None) -> str:
@@ -120,6 +126,14 @@ class Package:
                 self.run("tsdown")
                 stamp.write_text(wanted)
         return dist
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """While the block runs, no other test run does the same in this folder."""
+    with (folder / "package-lock.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class JavaScript:

@@ -29,7 +29,7 @@ _SHELL = {"sh", "bash"}
 
 #: What begins a command that does not run here, and what does run it.
 ELSEWHERE = {
-    r"make (run|serve)": "test_quickstart.py",
+    r"make (run|serve|console)": "test_quickstart.py",
     r"(pg_dump|pg_restore) ": "test_deploy.py",
     r"(sudo|podman|python3 -m (pip|venv)|/opt/) ?": "changes the machine; test_wheel.py installs a wheel",
     r"tinycdp (serve|work|migrate)": "test_serve.py",
