@@ -35,6 +35,11 @@ def test_the_first_five_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert "DE" in json.dumps(profile) and "power_user" in json.dumps(profile)
         assert tracked["success"] is True and tracked["accepted"] == 1
 
+        assert f"Open {server.url}/demo" in printed
+        page = server.http.get("/demo")
+        assert page.status_code == 200 and "Kestrel Coffee" in page.text, "make run built it"
+        assert server.http.get("/demo/config").json().keys() == {"key"}
+
         keys = dict(re.findall(r"^  (admin|write|read) key +(\S+)$", printed, re.MULTILINE))
         assert not members_area(server, keys["read"])
         client = Client(keys["write"], host=server.url)
@@ -46,11 +51,12 @@ def test_the_first_five_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         stop(server)
     assert data.is_dir() and not any(clone.glob(".data*")), "the data is where it was asked for"
 
-    installed = (clone / ".venv" / ".runtime").stat().st_mtime_ns
+    made = (clone / ".venv" / ".runtime", clone / "src/tinycdp/static/console/demo.html")
+    before = [file.stat().st_mtime_ns for file in made]
     server = make_run(clone, data, port, tmp_path / "second.log")
     try:
         until(lambda: running(server) and PRINTED in server.log.read_text(), said=server.said)
-        assert (clone / ".venv" / ".runtime").stat().st_mtime_ns == installed, "nothing is installed again"
+        assert [file.stat().st_mtime_ns for file in made] == before, "nothing is installed or built again"
         again = dict(re.findall(r"^  (admin|write|read) key +(\S+)$", server.log.read_text(), re.MULTILINE))
         assert again == keys
         assert members_area(server, keys["read"]), "the data stayed"

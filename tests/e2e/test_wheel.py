@@ -1,14 +1,19 @@
 """The wheel in an empty virtual environment serves and decides; nothing of the checkout is needed."""
 
 import os
+import shutil
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from console import built_console
+from javascript import Missing
 from serving import KEYS, PATIENCE_SECONDS, Server, free_port
+from tinycdp import resources
 
 ROOT = Path(__file__).parents[2]
 #: Installing may download a hundred megabytes.
@@ -24,11 +29,18 @@ def _run(
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`tinycdp` of a wheel that was built from this checkout."""
+    try:
+        built_console()
+    except Missing as missing:
+        pytest.skip(str(missing))
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     built = _run(*build, "--wheel-dir", folder, ROOT, seconds=_INSTALL_SECONDS)
     assert built.returncode == 0, built.stderr
     (wheel,) = folder.glob("tinycdp-*.whl")
+    with zipfile.ZipFile(wheel) as opened:
+        pages = {name for name in opened.namelist() if name.startswith("tinycdp/static/console/")}
+    assert pages == {f"tinycdp/static/console/{name}" for name in files_in(resources.PAGES)}
     venv.create(folder / "venv", with_pip=True)
     install = [folder / "venv/bin/pip", "install", "--quiet", "-c", ROOT / "requirements.lock"]
     installed = _run(*install, wheel, seconds=_INSTALL_SECONDS)
@@ -36,6 +48,10 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"the package index cannot be reached: {installed.stderr[-300:]}")
     assert installed.returncode == 0, installed.stderr
     return folder / "venv/bin/tinycdp"
+
+
+def files_in(folder: Path) -> list[str]:
+    return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
 
 
 @pytest.fixture
@@ -66,5 +82,22 @@ def test_it_serves_and_decides(program: Path, elsewhere: Path) -> None:
         assert server.track({"userId": "mia", "event": "purchase", "properties": {"amount": 25}}).status_code == 200
         assert server.holds("paywall", "mia")
         assert server.http.get("/docs").status_code == 200
+        (script,) = resources.PAGES.glob("assets/demo-*.js")
+        assert server.http.get(f"/assets/{script.name}").content == script.read_bytes()
     finally:
         server.stop()
+
+
+def test_a_wheel_without_pages_is_refused_but_not_an_editable_install(tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "src" / "tinycdp", tmp_path / "src" / "tinycdp", ignore=shutil.ignore_patterns("static"))
+    for folder in ("dsl", "migrations"):
+        (tmp_path / folder).mkdir()
+    builds = "from hatchling.build import {0}; {0}('dist')"
+    for kind, refused in (("build_wheel", True), ("build_editable", False)):
+        built = subprocess.run(
+            [sys.executable, "-c", builds.format(kind)], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert (built.returncode != 0) is refused, built.stderr
+        assert ("`make console`" in built.stderr) is refused

@@ -148,10 +148,10 @@ function entryOf(event: SentEvent): Entry {
   }
 }
 
-/** The properties of an event on one line. */
+/** The properties of an event on one line, without those that the server added, as `_browser`. */
 export function detailOf(properties: Record<string, unknown>): string {
   return Object.entries(properties)
-    .filter(([, value]) => typeof value !== "object")
+    .filter(([key, value]) => typeof value !== "object" && !key.startsWith("_"))
     .map(([key, value]) => `${key} ${shown(value)}`)
     .join(" · ")
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { continued, type Entry, LONGEST_JOURNAL, movesBetween, nextChange, type Visitor } from "../demo/knowledge.ts"
+import { continued, detailOf, type Entry, LONGEST_JOURNAL, movesBetween, nextChange, type Visitor } from "../demo/knowledge.ts"
 
 const NOW = Date.parse("2026-11-28T12:00:00.000Z")
 const at = (seconds: number) => new Date(NOW + seconds * 1000).toISOString()
@@ -69,6 +69,10 @@ describe("the next change", () => {
   it("is never, if nothing changes by itself", () => {
     expect(nextChange(visitor())).toBeUndefined()
   })
+})
+
+it("an event shows what was sent, and not what the server added", () => {
+  expect(detailOf({ sku: "cup", price: 16.2, _browser: "Firefox", nested: { a: 1 } })).toBe("sku cup · price 16.2")
 })
 
 describe("the journal", () => {

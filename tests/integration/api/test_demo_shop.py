@@ -1,4 +1,4 @@
-"""The data of the demo shop: its key, what one visitor is shown, and what nobody is shown."""
+"""The data of the demo shop: its key, what one visitor is shown, and what is never shown."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -98,7 +98,7 @@ async def test_an_order_opens_the_members_corner(app: Application) -> None:
 @pytest.mark.parametrize(
     "id", ["", "ada", "demo_", "demo_short", "demo_" + "x" * 65, "demo_0123456789 12345678901", "%00"]
 )
-async def test_only_an_id_that_nobody_guesses_is_looked_up(app: Application, id: str) -> None:
+async def test_only_an_id_that_cannot_be_guessed_is_looked_up(app: Application, id: str) -> None:
     answer = await app.keyless.get("/demo/me", params={"id": id})
     assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_REQUEST")
 
@@ -110,7 +110,7 @@ async def test_an_unknown_id_says_nothing_of_the_others(app: Application) -> Non
     assert answer.json()["events"] == []
 
 
-async def test_linking_an_id_of_the_shop_to_somebody_shows_nothing_of_them(app: Application) -> None:
+async def test_linking_an_id_of_the_shop_to_a_profile_shows_nothing_of_it(app: Application) -> None:
     """Everybody who has the page's key may send an identify."""
     await app.track({"userId": "ada", "event": "purchase", "properties": {"amount": 900}})
     await views(app, "cup")

@@ -5,8 +5,8 @@ Laws    a page may load scripts, styles and data of this server, and nothing els
         nonce of this one answer. It is asked for anew each time; its files have their digest in their name, and are
         kept for ever.
         Files were compressed when they were built: nothing is compressed on request
-Errors  503 with how to build, as a page, if there is none · 404 NOT_FOUND for a file that no page names
-Source  docs/decisions/0040-pages.md
+Errors  503 with how to build, as a page, if nothing was built · 404 NOT_FOUND for a file that no page names
+Source  docs/decisions/0043-pages.md
 """
 
 import mimetypes

@@ -1,1 +1,1 @@
-"""The coffee shop at /demo: a page that uses the SDK, and shows what the server knows of its visitor."""
+"""The coffee shop at /demo: a page that shows what the server knows of its visitor."""

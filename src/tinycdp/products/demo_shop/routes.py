@@ -1,7 +1,8 @@
-"""The routes of the demo shop, which a server has only with `serve --demo`. None of them needs a key.
+"""The routes of the demo shop, which a server has only with `serve --demo`.
 
 Shape   PAGES → the page itself · OPEN → its data: the key that it uses, and what is known of its visitor
-Laws    the page gets no key that reads a profile; what it shows of its own visitor comes by the visitor's id
+Laws    none of them needs a key. The page gets no key that reads a profile; what it shows of its own visitor comes by
+        the visitor's id
 Source  docs/reference/demo-shop.md
 """
 
