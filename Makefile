@@ -35,7 +35,8 @@ setup: $(VENV)/.runtime ## Prepare the environment in .venv, without serving
 SETTINGS := TINYCDP_PORT="$${PORT:-$$TINYCDP_PORT}" TINYCDP_DATA_DIR="$${DATA_DIR:-$$TINYCDP_DATA_DIR}"
 
 run: $(VENV)/.runtime ## Serve the example shop, to try it (PORT=8000 DATA_DIR=.data); Ctrl-C stops
-	@$(MAKE) --no-print-directory console || echo "The pages cannot be built here; everything else works" >&2
+	@$(MAKE) --no-print-directory console 2>$(VENV)/console.log || \
+		echo "The pages cannot be built, see $(VENV)/console.log; everything else works" >&2
 	@$(SETTINGS) exec $(BIN)/tinycdp serve --demo
 
 serve: $(VENV)/.runtime ## Serve a project of your own, empty at first (PORT=8000 DATA_DIR=.data); Ctrl-C stops

@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest"
-import { continued, detailOf, type Entry, LONGEST_JOURNAL, movesBetween, nextChange, type Visitor } from "../demo/knowledge.ts"
+import {
+  continued,
+  detailOf,
+  type Entry,
+  LONGEST_JOURNAL,
+  movesBetween,
+  nextChange,
+  type Visitor,
+} from "../demo/knowledge.ts"
 
 const NOW = Date.parse("2026-11-28T12:00:00.000Z")
 const at = (seconds: number) => new Date(NOW + seconds * 1000).toISOString()
