@@ -23,6 +23,7 @@ FIRST_SECONDS = 1_000.0
 @pytest.mark.timeout(1_500)
 def test_the_first_five_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)  # make makes its own
+    monkeypatch.delenv("PYTHONPATH", raising=False)  # which holds this code, and no other
     clone, data, port = tmp_path / "tinycdp", tmp_path / "data", free_port()
     copy_checkout(clone)
 

@@ -125,7 +125,7 @@ export class Shop {
     const { client } = this.state
     if (call === "track") client.track(name, properties, { messageId: id })
     else if (call === "page") client.page("Shop", properties, { messageId: id })
-    else client.identify(properties, { messageId: id })
+    else client.identify(undefined, properties, { messageId: id })
     void this.sent()
   }
 
