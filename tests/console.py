@@ -18,5 +18,5 @@ def built_console() -> Path:
     """The folder of the built pages."""
     package = Package(FOLDER)
     with alone(FOLDER):
-        package.node("build/build.ts")
+        package.node("tools/build.ts")
     return resources.PAGES
