@@ -37,6 +37,7 @@ from tinycdp.products.analytics.questions.schemas import PerPerson, Series, Tren
 
 MEASURES = ("count", "people", "per_person", *OF_PROPERTY)
 _WITHOUT_PROPERTY = frozenset({"count", "people", "per_person"})
+_SHOWN = "shown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +92,7 @@ def statement(
     wanted = set(range(len(series))) if breakdowns else set(chosen)
     asked = [_Asked.over(scan, question, one, n) for n, one in enumerate(series) if n in wanted]
     mine = [one for one in asked if one.number in chosen]
-    group, top = "[]", ""
-    if breakdowns:
-        key = breakdowns.key
-        top = f"WITH shown AS (\n  {indented(_top(scan, breakdowns, asked[0], main))}\n)\n"
-        group = breakdowns.shown(key, "shown")
+    group = breakdowns.number(_SHOWN) if breakdowns else ""
     bucket = "0"
     if buckets is not None:
         bucket = f"roundDown(at, {parameters.wholes(buckets.starts)})"
@@ -106,7 +103,13 @@ def statement(
     else:
         body = _plain(scan, mine, group, bucket, buckets, total)
     columns = SeriesColumns(tuple((chr(ord("A") + one.number), one.outer) for one in mine))
-    return Statement(top + body, parameters.values), columns
+    cell, shown = "[]", ""
+    if breakdowns:
+        cell = breakdowns.cell("g", _SHOWN)
+        shown = f"WITH {breakdowns.listed(_top(scan, breakdowns, asked[0], main))} AS {_SHOWN}\n"
+    aggregates = [f"a{n}" for n in range(sum(len(one.outer.columns) for one in mine))]
+    sql = f"{shown}SELECT {cell} AS cell, bucket, is_total, {', '.join(aggregates)}\nFROM (\n  {indented(body)}\n)"
+    return Statement(sql, parameters.values), columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,17 +235,24 @@ def _bounded(sql: str) -> str:
 
 
 def _rows(scan: Scan, group: str, bucket: str) -> str:
-    return f"SELECT *, {group} AS g, {bucket} AS bucket\nFROM {scan.source()}"
+    grouped = [f"{group} AS g"] if group else []
+    return f"SELECT {', '.join(['*', *grouped, f'{bucket} AS bucket'])}\nFROM {scan.source()}"
+
+
+def _keys(group: str, *keys: str) -> list[str]:
+    return ["g", *keys] if group else [*keys]
 
 
 def _plain(scan: Scan, asked: Sequence[_Asked], group: str, bucket: str, buckets: Buckets | None, total: bool) -> str:
-    keys = "ROLLUP(g, bucket)" if buckets is not None and total else "g, bucket"
-    is_total = "grouping(bucket) = 1" if buckets is not None and total else ("false" if buckets is not None else "true")
+    rolled = buckets is not None and total
+    keys = ", ".join(_keys(group, "bucket"))
+    is_total = "grouping(bucket) = 1" if rolled else ("false" if buckets is not None else "true")
     columns = [f"{column.sql()} AS a{n}" for n, column in enumerate(c for one in asked for c in one.outer.columns)]
-    having = "\nHAVING grouping(g) = 0" if keys.startswith("ROLLUP") else ""
+    having = "\nHAVING grouping(g) = 0" if rolled and group else ""
     return (
-        f"SELECT {listed(['g', 'bucket', f'{is_total} AS is_total', *columns])}\n"
-        f"FROM (\n  {indented(_rows(scan, group, bucket))}\n)\nGROUP BY {keys}{having}"
+        f"SELECT {listed([*_keys(group, 'bucket'), f'{is_total} AS is_total', *columns])}\n"
+        f"FROM (\n  {indented(_rows(scan, group, bucket))}\n)\n"
+        f"GROUP BY {f'ROLLUP({keys})' if rolled else keys}{having}"
     )
 
 
@@ -250,11 +260,13 @@ def _running(scan: Scan, asked: Sequence[_Asked], group: str, bucket: str) -> st
     aggregates: list[AggregateCall] = [column for one in asked for column in one.outer.columns]
     states = [f"{column.sql('State')} AS s{n}" for n, column in enumerate(aggregates)]
     merged = [f"{column.merge(f's{n}')} OVER since AS a{n}" for n, column in enumerate(aggregates)]
+    keys = _keys(group, "bucket")
+    each = "PARTITION BY g " if group else ""
     return (
-        f"SELECT {listed(['g', 'bucket', 'false AS is_total', *merged])}\nFROM (\n"
-        f"  SELECT {indented(listed(['g', 'bucket', *states]))}\n"
-        f"  FROM (\n    {indented(_rows(scan, group, bucket), 4)}\n  )\n  GROUP BY g, bucket\n)\n"
-        "WINDOW since AS (PARTITION BY g ORDER BY bucket ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
+        f"SELECT {listed([*keys, 'false AS is_total', *merged])}\nFROM (\n"
+        f"  SELECT {indented(listed([*keys, *states]))}\n"
+        f"  FROM (\n    {indented(_rows(scan, group, bucket), 4)}\n  )\n  GROUP BY {', '.join(keys)}\n)\n"
+        f"WINDOW since AS ({each}ORDER BY bucket ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
     )
 
 
@@ -265,32 +277,33 @@ def _nested(
         starts = scan.parameters.wholes(buckets.starts)
         bucket = f"arrayJoin(arrayFilter(edge -> edge >= {bucket}, {starts}))"
         total = False
-    sets = ["(g, unit, bucket)"]
-    sets += ["(g, unit)"] if total and buckets is not None else []
+    keys = _keys(group, "bucket")
+    sets = [f"({', '.join(_keys(group, 'unit', 'bucket'))})"]
+    sets += [f"({', '.join(_keys(group, 'unit'))})"] if total and buckets is not None else []
     is_total = "grouping(bucket) = 1" if buckets is not None else "true"
     columns = [f"{column.sql()} AS a{n}" for n, column in enumerate(asked.outer.columns)]
+    inner = [*keys, f"{is_total} AS is_total", f"{asked.unit} AS unit", f"{asked.inner} AS x"]
     return (
-        f"SELECT {listed(['g', 'bucket', 'is_total', *columns])}\nFROM (\n"
-        f"  SELECT g, bucket, {is_total} AS is_total, {asked.unit} AS unit, {asked.inner} AS x\n"
+        f"SELECT {listed([*keys, 'is_total', *columns])}\nFROM (\n"
+        f"  SELECT {', '.join(inner)}\n"
         f"  FROM (\n    {indented(_rows(scan, group, bucket), 4)}\n  )\n  WHERE {asked.condition}\n"
         f"  GROUP BY GROUPING SETS ({', '.join(sets)})\n)\n"
-        "GROUP BY g, bucket, is_total"
+        f"GROUP BY {', '.join([*keys, 'is_total'])}"
     )
 
 
 def _top(scan: Scan, breakdowns: Breakdowns, first: _Asked, main: TimeRange) -> str:
-    """The groups that are shown."""
-    rows = f"SELECT *, {breakdowns.key} AS k\nFROM {scan.source(main)}"
-    value = first.total()
+    """The groups that are shown: key, and k, an array of scalars."""
+    rows = f"SELECT *, {breakdowns.key} AS key\nFROM {scan.source(main)}"
+    known = f"(\n  {indented(rows)}\n)\nWHERE key != ''"
+    value, k = first.total(), breakdowns.scalars("key")
     if first.then:
-        known = f"(\n  {indented(rows)}\n)\nWHERE notEmpty(k)"
         # A group without such events is there, and comes last.
         number = f"if(countIf({first.condition}) = 0, NULL, {first.inner})"
-        source = f"(\n  {indented(f'SELECT k, {first.unit} AS unit, {number} AS x FROM {known} GROUP BY k, unit')}\n)"
-    else:
-        source = f"(\n  {indented(rows)}\n) WHERE notEmpty(k)"
+        of_unit = f"SELECT key, {k} AS of_unit, {first.unit} AS unit, {number} AS x\nFROM {known}\nGROUP BY key, unit"
+        known, k = f"(\n  {indented(of_unit)}\n)", "any(of_unit)"
     return (
-        f"SELECT k FROM {source} GROUP BY k\n"
+        f"SELECT key, {k} AS k\nFROM {known}\nGROUP BY key\n"
         f"ORDER BY {value} DESC NULLS LAST, {breakdowns.order('k')} LIMIT {breakdowns.top}"
     )
 
@@ -304,7 +317,9 @@ def counting_one(
     main: TimeRange,
     counted: TimeRange,
 ) -> tuple[str, str, Breakdowns]:
-    """The events that one series counts in a span: a statement with person and k; and the table of groups shown."""
+    """The events that one series counts in a span: a statement with person and k; and the table of groups shown.
+
+    k is the group of the event: an array of its scalars; empty if one of them is unknown."""
     scan = Scan.of(question, world, main, parameters)
     scan.in_sessions = question.unit == "session"
     breakdowns = Breakdowns.over(scan, question.breakdown, question.top)
@@ -318,7 +333,8 @@ def counting_one(
         names = names_of(one.property, f"{path}.property")
         known = scan.scalar(scan.event_property(names)) if measure == "distinct" else scan.number(one.property, path)
         condition += f" AND isNotNull({known})"
-    key = breakdowns.key if breakdowns else "[]"
-    events = f"SELECT person, {key} AS k\nFROM {scan.source(counted)}\nWHERE {condition}"
-    shown = f"(\n{_top(scan, breakdowns, first, main)}\n)" if breakdowns else ""
+    known = [f"assumeNotNull({column})" for column in breakdowns.columns]
+    k = f"if({breakdowns.key} = '', [], [{', '.join(known)}])" if breakdowns else "[]"
+    events = f"SELECT person, {k} AS k\nFROM {scan.source(counted)}\nWHERE {condition}"
+    shown = f"(SELECT k FROM (\n{_top(scan, breakdowns, first, main)}\n))" if breakdowns else ""
     return events, shown, breakdowns
