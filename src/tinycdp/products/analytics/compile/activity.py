@@ -4,7 +4,7 @@ Shape   compile_active, compile_stickiness, compile_frequency. Each has a table 
         counts and behind.py lists: ActiveDays.of, by_buckets, by_times
 Laws    a person active on some days is active in a window of n days from each of them on, for n days: windows that meet
         are one run. A run adds one where it begins and takes one away where it ends, so a running sum over days counts
-        people. There is no row per day and window
+        people. There is no row per day and window. A change is one number, twice its day and one more for a begin
 Source  docs/reference/analytics-meanings.md "Active", "Stickiness", "Frequency"
 """
 
@@ -46,7 +46,7 @@ class ActiveDays:
 
     ends   of each bucket, the number of the day that its windows end with
     count  how many days there are
-    table  person, days: their numbers, in order"""
+    table  person, days: their numbers, in order; one for each event"""
 
     buckets: Buckets
     ends: tuple[int, ...]
@@ -70,7 +70,7 @@ class ActiveDays:
         scan = Scan.of(question, world, TimeRange(starts[0], span.until))
         scan.match(question.event, question.where, "")
         place = place_in(starts, scan.parameters)
-        table = f"SELECT person, arraySort(groupUniqArray({place})) AS days\nFROM {scan.source()}\nGROUP BY person"
+        table = f"SELECT person, arraySort(groupArray(toInt16({place}))) AS days\nFROM {scan.source()}\nGROUP BY person"
         return cls(buckets, tuple(end - first for end in ends), len(starts), scan, table)
 
 
@@ -79,22 +79,24 @@ def compile_active(question: ActiveQuestion, world: World) -> Compiled[ActiveAns
     active = ActiveDays.of(question, world)
     buckets, parameters = active.buckets, active.scan.parameters
     windows = parameters.wholes(sorted(set(question.days)))
-    begins = (
-        "arrayFilter((day, before) -> before < 0 OR day - before > n, days, arrayPushFront(arrayPopBack(days), -1))"
-    )
-    ends_sql = "arrayFilter((day, after) -> after < 0 OR after - day > n, days, arrayPushBack(arrayPopFront(days), -1))"
+    # A pause is a day and the days since the one before it; a day that is there twice begins none.
+    pauses = "arrayFilter((day, gap) -> gap > n, days, gaps) AS began, arrayFilter(gap -> gap > n, gaps) AS pauses"
     sql = (
-        "SELECT n, change.1 AS day, sum(change.2) AS by\nFROM (\n"
-        f"  SELECT arrayJoin({windows}) AS n, arrayJoin(arrayConcat(\n"
-        f"    arrayMap(day -> (day, 1), {begins}),\n"
-        f"    arrayMap(day -> (day + n, -1), {ends_sql})\n"
-        f"  )) AS change\n  FROM (\n    {indented(active.table, 4)}\n  )\n)\nGROUP BY n, day"
+        "SELECT n, change, count()\nFROM (\n"
+        "  SELECT n, arrayJoin(arrayConcat(\n"
+        "    [days[1] * 2 + 1, (days[-1] + n) * 2],\n"
+        "    arrayMap(day -> day * 2 + 1, began),\n"
+        "    arrayMap((day, gap) -> (day - gap + n) * 2, began, pauses)\n"
+        f"  )) AS change\n  FROM (\n    SELECT n, days, {pauses}\n    FROM (\n"
+        f"      SELECT days, arrayDifference(days) AS gaps, arrayJoin({windows}) AS n\n"
+        f"      FROM (\n        {indented(active.table, 8)}\n      )\n    )\n  )\n)\nGROUP BY n, change"
     )
 
     def read(rows: Rows) -> ActiveAnswer:
         changes: dict[int, dict[int, int]] = {n: {} for n in question.days}
-        for n, day, by in rows[0]:
-            changes[int(n)][int(day)] = int(by)
+        for n, change, people in rows[0]:
+            day, begins = divmod(int(change), 2)
+            changes[int(n)][day] = changes[int(n)].get(day, 0) + (int(people) if begins else -int(people))
         lines = []
         for n in question.days:
             counts = list(accumulate(changes[n].get(day, 0) for day in range(active.count)))

@@ -31,7 +31,7 @@ def by_stage(question: LifecycleQuestion, world: World) -> tuple[str, Buckets, S
     since = parameters.whole(extended.edges[0])
     place = place_in(extended.starts, parameters)
     of_person = (
-        f"SELECT person, arraySort(groupUniqArrayIf({place}, at >= {since})) AS places,\n"
+        f"SELECT person, arrayCompact(arraySort(groupArrayIf(toInt16({place}), at >= {since}))) AS places,\n"
         f"  if(min(at) < {since}, -1, {place_in(extended.starts, parameters, 'min(at)')}) AS first\n"
         f"FROM {scan.source()}\nGROUP BY person\nHAVING notEmpty(places)"
     )

@@ -18,28 +18,32 @@ WHOLE_RANGE = 0
 
 def people(plan: RetentionPlan) -> str:
     """A row per person and cohort."""
-    table = _by_person(plan)
-    if plan.question.cohort == "first_time":
-        # The first start ever; bucket 0 is before the range.
-        bucket = f"if(x.2 < {plan.parameters.whole(plan.span.since)}, {WHOLE_RANGE}, {_bucket(plan, 'x.2')})"
-        first = f"arrayMap(x -> ({bucket}, x.2, x.3), [arraySort(x -> x.2, began)[1]])"
-        table = narrowed(table, "person", "back", f"arrayFilter(x -> x.1 > 0, {first}) AS began")
+    first_time = plan.question.cohort == "first_time"
+    table = _first_of_person(plan) if first_time else _starts_of_person(plan)
     of_range = (
         "[(0, 0, [])]" if not plan.breakdowns else "arrayMap(k -> (0, 0, k), arrayDistinct(arrayMap(x -> x.3, began)))"
     )
-    cohorts = f"arrayJoin(arrayConcat(began, if(empty(began), [], {of_range})))"
+    if first_time:  # one cohort, which is the whole range, too
+        of_range = "[(0, 0, began[1].3)]"
+    cohorts = f"arrayJoin(arrayConcat(began, {of_range}))"
     table = narrowed(table, "person", "back", f"{cohorts} AS cohort")
     table = narrowed(table, "person", "back", "cohort.1 AS bucket", "cohort.2 AS first", "cohort.3 AS k")
-    table = narrowed(table, "person", "bucket", "k", f"if(bucket = {WHOLE_RANGE}, [], {_offsets(plan)}) AS offsets")
+    offsets = _offsets(plan, by_instant=first_time)
+    table = narrowed(table, "person", "bucket", "k", f"if(bucket = {WHOLE_RANGE}, [], {offsets}) AS offsets")
     return narrowed(table, "person", "bucket", "k", f"{_cells(plan)} AS cells")
 
 
-def _by_person(plan: RetentionPlan) -> str:
-    """Of each person the starts, (bucket, instant, k), and when they came back."""
-    here = f"if(at < {plan.parameters.whole(plan.span.since)}, {WHOLE_RANGE}, {_bucket(plan, 'at')})"
-    if len(plan.scans) > 1:
-        here = f"if(starts, {WHOLE_RANGE}, {here})"  # a person has one start, whose bucket is found then
-    table = layered(plan.events(), f"{here} AS bucket")
+def _first_of_person(plan: RetentionPlan) -> str:
+    """Of each person whose first start ever is in the range: that start, (bucket, instant, k), and all returns."""
+    columns = ["person", "minIf(at, starts) AS first", "groupArrayIf(at, returns) AS back", f"{_group(plan)} AS k"]
+    began = f"countIf(starts) > 0 AND first >= {plan.parameters.whole(plan.span.since)}"
+    table = f"SELECT {listed(columns)}\nFROM (\n{plan.events()}\n)\nGROUP BY person\nHAVING {began}"
+    return narrowed(table, "person", "back", f"[({_bucket(plan, 'first')}, first, k)] AS began")
+
+
+def _starts_of_person(plan: RetentionPlan) -> str:
+    """Of each person the first start of each bucket, (bucket, instant, k), and when they came back."""
+    table = layered(plan.events(), f"{_bucket(plan, 'at')} AS bucket")
     back = "groupUniqArrayIf(at, returns)"
     if plan.question.window == "calendar":
         back = "if(countIf(returns) = 0, [], [(bucket, maxIf(at, returns))])"
@@ -69,13 +73,16 @@ def _group(plan: RetentionPlan) -> str:
     return f"argMinIf(if({unknown}, [], [{', '.join(scalars)}]), tuple(at, {order}), starts)"
 
 
-def _offsets(plan: RetentionPlan) -> str:
-    """The periods in which the person came back."""
-    if plan.question.window == "calendar":
-        later = "x -> x.1 > bucket OR (x.1 = bucket AND x.2 > first)"
-        return f"arrayMap(x -> x.1 - bucket, arrayFilter({later}, back))"
-    unit = plan.parameters.whole(plan.unit_ms)
-    return f"arrayDistinct(arrayMap(at -> intDiv(at - first, {unit}), arrayFilter(at -> at > first, back)))"
+def _offsets(plan: RetentionPlan, *, by_instant: bool) -> str:
+    """The periods in which the person came back. by_instant: of a calendar, `back` are instants, too."""
+    if plan.question.window == "elapsed":
+        unit = plan.parameters.whole(plan.unit_ms)
+        return f"arrayDistinct(arrayMap(at -> intDiv(at - first, {unit}), arrayFilter(at -> at > first, back)))"
+    if by_instant:
+        place = f"toInt64({_bucket(plan, 'at')}) - bucket"
+        return f"arrayDistinct(arrayMap(at -> {place}, arrayFilter(at -> at > first, back)))"
+    later = "x -> x.1 > bucket OR (x.1 = bucket AND x.2 > first)"
+    return f"arrayMap(x -> x.1 - bucket, arrayFilter({later}, back))"
 
 
 def _cells(plan: RetentionPlan) -> str:
