@@ -120,6 +120,12 @@ PAIRS = (
         _BY_CATEGORY,
         1.3,
     ),
+    Pair(
+        "trend: events a day by amount",
+        _trend() | {"breakdown": {"property": "amount"}},
+        _BY_CATEGORY.replace("category", "amount"),
+        1.3,
+    ),
     Pair("people a day", _trend(measure="people"), _PEOPLE_PER_DAY, 1.3),
     Pair("people a day, some of whom merged", _trend(measure="people"), _PEOPLE_PER_DAY, 1.8, merged=True),
     Pair(
@@ -166,6 +172,30 @@ PAIRS = (
     Pair(
         "funnel, in any order",
         {"kind": "funnel", "steps": [{"event": "app_open"}, _VIEWS, _ORDERS], "order": "any", **_RANGE},
+        _FUNNEL.format(second="product_viewed", where=_IN_RANGE),
+        5.0,
+    ),
+    Pair(
+        "funnel, by category",
+        {
+            "kind": "funnel",
+            "steps": [{"event": "app_open"}, _VIEWS, _ORDERS],
+            "within": "7d",
+            "breakdown": {"property": "category"},
+            **_RANGE,
+        },
+        _FUNNEL.format(second="product_viewed", where=_IN_RANGE),
+        5.0,
+    ),
+    Pair(
+        "funnel, by amount",
+        {
+            "kind": "funnel",
+            "steps": [{"event": "app_open"}, _VIEWS, _ORDERS],
+            "within": "7d",
+            "breakdown": {"property": "amount"},
+            **_RANGE,
+        },
         _FUNNEL.format(second="product_viewed", where=_IN_RANGE),
         5.0,
     ),

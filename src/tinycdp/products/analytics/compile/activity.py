@@ -78,7 +78,9 @@ def compile_active(question: ActiveQuestion, world: World) -> Compiled[ActiveAns
     """People active in the days before each bucket's end."""
     active = ActiveDays.of(question, world)
     buckets, parameters = active.buckets, active.scan.parameters
-    windows = parameters.wholes(sorted(set(question.days)))
+    lengths = sorted(set(question.days))
+    # The days of a person are copied for each window but a single one.
+    window = parameters.whole(lengths[0]) if len(lengths) == 1 else f"arrayJoin({parameters.wholes(lengths)})"
     # A pause is a day and the days since the one before it; a day that is there twice begins none.
     pauses = "arrayFilter((day, gap) -> gap > n, days, gaps) AS began, arrayFilter(gap -> gap > n, gaps) AS pauses"
     sql = (
@@ -88,7 +90,7 @@ def compile_active(question: ActiveQuestion, world: World) -> Compiled[ActiveAns
         "    arrayMap(day -> day * 2 + 1, began),\n"
         "    arrayMap((day, gap) -> (day - gap + n) * 2, began, pauses)\n"
         f"  )) AS change\n  FROM (\n    SELECT n, days, {pauses}\n    FROM (\n"
-        f"      SELECT days, arrayDifference(days) AS gaps, arrayJoin({windows}) AS n\n"
+        f"      SELECT days, arrayDifference(days) AS gaps, {window} AS n\n"
         f"      FROM (\n        {indented(active.table, 8)}\n      )\n    )\n  )\n)\nGROUP BY n, change"
     )
 
