@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import pytest
 
 from analytics_app import Analysed, analysing
@@ -77,6 +78,32 @@ async def test_an_answer_that_nothing_changed_comes_from_the_cache(shop: Analyse
     assert (await shop.ask(PURCHASES))["computedAt"] == first["computedAt"]
     await shop.track(purchase("bob"))
     assert values(await shop.ask(PURCHASES))["A"] == ([2, None], 2)
+
+
+async def test_a_cached_answer_takes_one_statement_of_each_database(
+    shop: Analysed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one with people, whose changes it depends on, no more."""
+    said: list[str] = []
+    asked, prepare = ClickHouse.query, asyncpg.Connection._get_statement
+
+    async def query(self: ClickHouse, sql: str, *args: Any, **kwargs: Any) -> Any:
+        said.append(f"clickhouse: {sql}")
+        return await asked(self, sql, *args, **kwargs)
+
+    async def statement(self: Any, sql: str, *args: Any, **kwargs: Any) -> Any:
+        said.append(f"postgres: {sql}")
+        return await prepare(self, sql, *args, **kwargs)
+
+    await shop.track(purchase("ada"))
+    for question in (PURCHASES, {**PURCHASES, "people": 'profile.plan != "pro"'}):
+        first = await shop.ask(question)
+        with monkeypatch.context() as patch:
+            patch.setattr(ClickHouse, "query", query)
+            patch.setattr(asyncpg.Connection, "_get_statement", statement)
+            said.clear()
+            assert (await shop.ask(question))["computedAt"] == first["computedAt"]
+        assert [one.partition(":")[0] for one in said] == ["postgres", "clickhouse"], said
 
 
 async def test_time_alone_can_change_an_answer(shop: Analysed, clock: ManualClock) -> None:

@@ -196,15 +196,22 @@ class EventNames:
 
 async def read_workspace(environment: Environment, catalogs: Catalogs, event_names: EventNames) -> Workspace:
     """The definitions of the head revision, as they are in the database now."""
-    now = environment.now()
     async with acquired(environment.pool) as connection:
         catalog = await catalogs.current_in(connection, environment.id)
-        known = await event_names.known(connection, environment.id, now)
-        new, backfill = frozenset[Name](), None
-        if catalog.candidate is not None:
-            rows = await store.definitions_at(connection, environment.id, catalog.revision)
-            new = frozenset(catalog.candidate.definitions.keys() - {(row.kind, row.key) for row in rows})
-            backfill = await store.find_backfill(connection, environment.id, catalog.head)
+        return await workspace_of(connection, environment, catalog, event_names)
+
+
+async def workspace_of(
+    connection: Connection, environment: Environment, catalog: Catalog, event_names: EventNames
+) -> Workspace:
+    """The definitions of a catalog's head revision. Names that are some seconds old are not read again."""
+    now = environment.now()
+    known = await event_names.known(connection, environment.id, now)
+    new, backfill = frozenset[Name](), None
+    if catalog.candidate is not None:
+        rows = await store.definitions_at(connection, environment.id, catalog.revision)
+        new = frozenset(catalog.candidate.definitions.keys() - {(row.kind, row.key) for row in rows})
+        backfill = await store.find_backfill(connection, environment.id, catalog.head)
     compiled_set = catalog.candidate or catalog.live
     progress = progress_of(backfill, now) if backfill is not None else None
     declared = event_names.declared(environment.id)

@@ -1,6 +1,7 @@
 """How far an environment's copy is, and what changed in it since.
 
-Shape   watermark(environment) → Watermark · lag(environment) → CopyLag
+Shape   watermark(environment) → Watermark · standing(…) → the same with what else a question begins with
+        lag(environment) → CopyLag
         newest_touch(…) → whether a cached answer still holds
 Laws    all that was acknowledged before a watermark's `at` is in the copy. Read it before the answer it is stated with
         a cached answer made at position p holds, as of a watermark read now, if nothing it read was touched after p.
@@ -17,10 +18,11 @@ from tinycdp.model import Instant
 from tinycdp.products.analytics.feed.fill import CONSUMER
 from tinycdp.products.analytics.store import source
 from tinycdp.products.analytics.store.clickhouse import ClickHouse
+from tinycdp.products.analytics.store.source import StandingRow
 from tinycdp.products.analytics.store.target import EVERYBODY, Target
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.outbox import MOST_COUNTED
-from tinycdp.store.database.pool import acquired
+from tinycdp.store.database.pool import Connection, acquired
 
 _RETRY_SECONDS = 10
 
@@ -58,6 +60,14 @@ async def watermark(environment: Environment) -> Watermark:
     return Watermark(found.position, found.at)
 
 
+async def standing(connection: Connection, environment: Environment) -> StandingRow:
+    """The watermark, the revisions of the definitions and the newest save, in one statement."""
+    now = environment.now()  # as above
+    if (found := await source.standing(connection, environment.id, CONSUMER, now)) is None:
+        raise _filling()
+    return found
+
+
 async def lag(environment: Environment) -> CopyLag:
     """How far the copy is behind."""
     async with acquired(environment.pool) as connection:
@@ -81,9 +91,8 @@ async def newest_touch(
     names   of its events, None for any
     days    the first and the last local day of its events
     noted   what it read of people"""
-    target = Target(clickhouse, environment_id)
-    newest = await target.newest_touch(names, days)
-    return max(newest, await target.newest_note([*noted, EVERYBODY])) if noted else newest
+    everything = [*noted, EVERYBODY] if noted else []
+    return await Target(clickhouse, environment_id).newest_change(names, days, everything)
 
 
 def _filling() -> Unavailable:

@@ -22,12 +22,12 @@ from tinycdp.products.analytics.answers.schemas import Answer
 from tinycdp.products.analytics.compile.calendar import days_of, resolved
 from tinycdp.products.analytics.compile.questions import compile_question
 from tinycdp.products.analytics.compile.sql import Statement
-from tinycdp.products.analytics.compile.world import Reads, World
+from tinycdp.products.analytics.compile.world import World
 from tinycdp.products.analytics.feed.lag import CopyLag, lag, newest_touch
 from tinycdp.products.analytics.questions.schemas import ExperimentQuestion, Question
 from tinycdp.products.analytics.service.cache import AnswerCache, Entry, key_of
 from tinycdp.products.analytics.service.turns import Turns
-from tinycdp.products.analytics.service.worlds import PositionedWorld, Worlds
+from tinycdp.products.analytics.service.worlds import Standpoint, Worlds
 from tinycdp.products.analytics.store.clickhouse import ClickHouse
 from tinycdp.products.analytics.store.errors import AnalyticsAway
 from tinycdp.runtime.environment import Environment
@@ -64,13 +64,13 @@ class Analytics:
 
     async def answer(self, environment: Environment, question: Question, id: str = "") -> Answer:
         """The answer, from the cache if it is still true."""
-        place = await self._place(environment, question)
-        world, now = place.world, environment.now()
-        question = resolved(question, world.zone, world.as_of)
-        key = key_of(place.secret.hex(), environment.id, world.zone, place.revision, place.saved, question)
+        place, now = await self.worlds.place(environment), environment.now()
+        question = resolved(question, place.zone, place.as_of)
+        key = key_of(place.secret.hex(), environment.id, place.zone, place.revision, place.saved.version, question)
         entry = await self._cache.get(key)
-        if entry is not None and await self._still_true(environment, entry, world):
-            return msgspec.structs.replace(entry.answer, as_of=iso(world.as_of))
+        if entry is not None and await self._still_true(environment, entry, place):
+            return msgspec.structs.replace(entry.answer, as_of=iso(place.as_of))
+        world = await self.worlds.world(environment, place, flag=_flag_of(question))
         compiled = compile_question(question, world)
         rows = await self.rows(compiled.statements, Running(environment.id, id or secrets.token_hex(8)))
         answer = msgspec.structs.replace(
@@ -87,11 +87,8 @@ class Analytics:
 
     async def world(self, environment: Environment, question: Question) -> World:
         """The world of an environment now, with what a question needs of it."""
-        return (await self._place(environment, question)).world
-
-    async def _place(self, environment: Environment, question: Question) -> PositionedWorld:
-        flag = question.flag if isinstance(question, ExperimentQuestion) else ""
-        return await self.worlds.at(environment, flag=flag)
+        world, _ = await self.worlds.at(environment, flag=_flag_of(question))
+        return world
 
     async def rows(
         self, statements: Sequence[Statement], running: Running, *, seconds: int = LONGEST_SECONDS
@@ -147,15 +144,13 @@ class Analytics:
             "max_bytes_before_external_sort": int(memory * _SPILL),
         }
 
-    async def _still_true(self, environment: Environment, entry: Entry, world: World) -> bool:
-        if world.as_of >= entry.holds_until:
+    async def _still_true(self, environment: Environment, entry: Entry, place: Standpoint) -> bool:
+        if place.as_of >= entry.holds_until:
             return False
-        return await self.newest(environment, entry.reads, world) <= entry.position
-
-    async def newest(self, environment: Environment, reads: Reads, world: World) -> int:
-        """The newest position that changed anything of these reads."""
-        days = days_of(reads.since, reads.until, world.zone)
-        return await newest_touch(self.clickhouse, environment.id, reads.names, days, noted=reads.noted)
+        reads = entry.reads
+        days = days_of(reads.since, reads.until, place.zone)
+        newest = await newest_touch(self.clickhouse, environment.id, reads.names, days, noted=reads.noted)
+        return newest <= entry.position
 
     async def lag(self, environment: Environment) -> CopyLag | None:
         """How far the copy is behind; None while the first one is made."""
@@ -170,3 +165,7 @@ class Analytics:
         """Close the connections to ClickHouse and Redis."""
         await self.clickhouse.close()
         await self._cache.close()
+
+
+def _flag_of(question: Question) -> str:
+    return question.flag if isinstance(question, ExperimentQuestion) else ""

@@ -82,12 +82,12 @@ class Files:
         self, environment: Environment, asked: RawEventsQuestion, format: EventFormat, *, raw: bool = False
     ) -> File:
         """Raw events as a file. raw: do not escape formulas."""
-        place = await self._analytics.worlds.at(environment)
-        found = event_rows(asked, place.world, safe=format == "csv" and not raw)
+        world, _ = await self._analytics.worlds.at(environment)
+        found = event_rows(asked, world, safe=format == "csv" and not raw)
         running = Running(environment.id, secrets.token_hex(8))
         (((rows,),),) = await self._analytics.rows([found.count], running)
         parts = self._analytics.stream(found.rows, running, FORMATS[format], EXACT)
-        return File(f"events.{format}", iso(place.world.as_of), int(rows), parts)
+        return File(f"events.{format}", iso(world.as_of), int(rows), parts)
 
     def _parts(
         self, environment: Environment, answer: Answer, table: Table, format: AnswerFormat, id: str

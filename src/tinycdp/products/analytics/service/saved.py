@@ -1,9 +1,9 @@
 """Saved definitions: for the questions that name them, and for people who edit them.
 
-Shape   Library().of(environment) → Saved: what questions may name, and the number of the newest save
+Shape   Library().of(environment, newest) → Saved: what questions may name, and the number of the newest save
         listed, found, versions_of, saves → definitions with their history
         restored_version, restored_save → the changes that undo
-Laws    never stale: each question reads the number of the newest save, one entry of an index
+Laws    never stale: each question has read the number of the newest save, one entry of an index
 Errors  NotFound
 """
 
@@ -32,12 +32,10 @@ class Library:
     def __init__(self) -> None:
         self._known: dict[int, Saved] = {}
 
-    async def of(self, environment: Environment) -> Saved:
-        """What questions may name now."""
-        async with acquired(environment.pool) as connection:
-            newest = await store.newest_change(connection, environment.id)
+    async def of(self, environment: Environment, newest: int) -> Saved:
+        """What questions may name. newest: the number of the newest save, as it was read now."""
         found = self._known.get(environment.id)
-        if found is not None and found.version == newest:
+        if found is not None and found.version >= newest:
             return found
         async with snapshot(environment.pool) as connection:
             version = await store.newest_change(connection, environment.id)

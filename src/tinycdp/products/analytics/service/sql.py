@@ -84,16 +84,16 @@ class Sql:
         if len(sql) > LONGEST_SQL:
             raise sql_error(f"it is longer than {LONGEST_SQL:,} characters")
         given = {_name(name): _value(name, value) for name, value in parameters.items()}
-        place = await self._analytics.worlds.at(environment, flag=ALL_FLAGS)
-        flags = {key: flag.definition_id for key, flag in place.world.flags.items()}
+        world, place = await self._analytics.worlds.at(environment, flag=ALL_FLAGS)
+        flags = {key: flag.definition_id for key, flag in world.flags.items()}
         made = self._made.get(environment.id)
         if made is None or made[0] != place.revision:
-            database = await make_views(self._analytics.clickhouse, environment.id, place.world.segments, flags)
+            database = await make_views(self._analytics.clickhouse, environment.id, world.segments, flags)
             self._made[environment.id] = made = (place.revision, database)
         text = await self._text("SELECT formatQuerySingleLine({sql:String})", {"sql": sql}, made[1])
         tree = await self._text(f"EXPLAIN AST {text}", given, made[1])
         check(tree, await self._known_functions())
-        return place.world.as_of, Statement(text, given), made[1]
+        return world.as_of, Statement(text, given), made[1]
 
     async def _known_functions(self) -> frozenset[str]:
         """The functions that only compute, in lower case."""

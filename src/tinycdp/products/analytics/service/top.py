@@ -25,7 +25,7 @@ class TopEvents:
 
 async def top_events(environment: Environment, analytics: Analytics, asked: RawEventsQuestion, limit: int) -> TopEvents:
     """The names with the most events of a range, as of now."""
-    world = (await analytics.worlds.at(environment)).world
+    world, _ = await analytics.worlds.at(environment)
     found = top_names(asked, limit, world)
     (rows,) = await analytics.rows([found.statement], Running(environment.id, secrets.token_hex(8)))
     return TopEvents(iso(world.as_of), [(str(name), int(n), int(people)) for name, n, people in rows], found.notices)

@@ -1,7 +1,10 @@
 """The world of a question: an environment's names, and how far its copy is.
 
-Shape   Worlds(...).at(environment) → PositionedWorld
-Laws    the position is read before the definitions and the tables, so nothing acknowledged before as_of is missing
+Shape   Worlds(...).place(environment) → Standpoint: what an answer depends on beside its tables · world(environment, place)
+        at(environment) → both
+Laws    the position is read before the tables, so nothing acknowledged before as_of is missing.
+        A place is one statement of Postgres while nothing was published or saved, and asks ClickHouse nothing:
+        a cached answer needs no more
 Errors  Unavailable ANALYTICS_FILLING while the first copy is made
 """
 
@@ -9,14 +12,16 @@ from dataclasses import dataclass, replace
 
 from tinycdp.engine.catalog import Definition
 from tinycdp.engine.flags.bucketing import BUCKETS
+from tinycdp.model import Instant
 from tinycdp.products.analytics.compile.world import FlagFacts, SplitFacts, World
-from tinycdp.products.analytics.feed.lag import watermark
+from tinycdp.products.analytics.definitions.naming import Saved
+from tinycdp.products.analytics.feed.lag import standing
 from tinycdp.products.analytics.service.saved import Library
 from tinycdp.products.analytics.store.clickhouse import ClickHouse
 from tinycdp.products.analytics.store.target import Target
 from tinycdp.runtime.decisions.exposure_stats import split_samples
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.definitions.workspace import EventNames, Workspace, read_workspace, scope_of
+from tinycdp.runtime.definitions.workspace import EventNames, Workspace, read_workspace, scope_of, workspace_of
 from tinycdp.runtime.environment import Environment
 from tinycdp.store import exposures as exposure_store
 from tinycdp.store import privacy as privacy_store
@@ -24,18 +29,26 @@ from tinycdp.store.database.pool import acquired
 
 
 @dataclass(frozen=True, slots=True)
-class PositionedWorld:
-    """A world, and the position of the copy and the definitions that it stands for.
+class Standpoint:
+    """The position of the copy, and the definitions.
 
-    revision  of traits, segments and flags
-    saved     the number of the newest save of derived events and metrics
-    secret    of the environment: no other installation has it"""
+    position, as_of  everything up to it, and acknowledged before it, is in the tables
+    secret           of the environment: no other installation has it"""
 
-    world: World
     position: int
-    revision: int
-    saved: int
+    as_of: Instant
+    workspace: Workspace
+    saved: Saved
     secret: bytes
+
+    @property
+    def zone(self) -> str:
+        return self.workspace.catalog.zone
+
+    @property
+    def revision(self) -> int:
+        """Of traits, segments and flags."""
+        return self.workspace.catalog.revision
 
 
 class Worlds:
@@ -52,27 +65,37 @@ class Worlds:
         """The definitions and names of an environment; ClickHouse is not asked."""
         return await read_workspace(environment, self._catalogs, self._event_names)
 
-    async def at(self, environment: Environment, *, flag: str = "") -> PositionedWorld:
-        """The world of an environment now. flag: whose splits a question is about."""
-        mark = await watermark(environment)
-        workspace = await read_workspace(environment, self._catalogs, self._event_names)
-        overrides, _ = await Target(self._clickhouse, environment.id).overrides()
-        saved = await self._library.of(environment)
+    async def place(self, environment: Environment) -> Standpoint:
+        """The place of an environment now."""
+        async with acquired(environment.pool) as connection:
+            found = await standing(connection, environment)
+            catalog = await self._catalogs.at(connection, environment.id, found.live_revision, found.head_revision)
+            workspace = await workspace_of(connection, environment, catalog, self._event_names)
+        saved = await self._library.of(environment, found.saved)
+        return Standpoint(found.position, found.at, workspace, saved, await self._secret(environment))
+
+    async def world(self, environment: Environment, place: Standpoint, *, flag: str = "") -> World:
+        """The world at a place. flag: whose splits a question is about."""
+        workspace = place.workspace
         segments = {key: one.id for key, one in _named(workspace, "segment").items()}
-        world = World(
+        overrides, _ = await Target(self._clickhouse, environment.id).overrides()
+        return World(
             environment_id=environment.id,
-            zone=workspace.catalog.zone,
-            as_of=mark.at,
+            zone=place.zone,
+            as_of=place.as_of,
             merged=overrides > 0,
             scope=replace(scope_of(workspace, "segment", None), segments=frozenset(segments)),
             segments=segments,
             flags=await _flags(environment, workspace, flag) if flag else {},
-            derived=saved.derived,
-            metrics=saved.metrics,
-            experiment_metrics=saved.experiment_metrics,
+            derived=place.saved.derived,
+            metrics=place.saved.metrics,
+            experiment_metrics=place.saved.experiment_metrics,
         )
-        secret = await self._secret(environment)
-        return PositionedWorld(world, mark.position, workspace.catalog.revision, saved.version, secret)
+
+    async def at(self, environment: Environment, *, flag: str = "") -> tuple[World, Standpoint]:
+        """The world of an environment now."""
+        place = await self.place(environment)
+        return await self.world(environment, place, flag=flag), place
 
     async def _secret(self, environment: Environment) -> bytes:
         """The environment's secret, which never changes."""

@@ -220,6 +220,18 @@ SELECT c.position, coalesce((
            ORDER BY u.position LIMIT 1), $3::timestamptz) AS at
 FROM outbox_cursors c WHERE c.environment_id = $1 AND c.consumer = $2 AND c.lapsed_at IS NULL;
 
+-- name: standing
+-- The watermark with the revisions of the definitions and the newest save, which questions begin with: one statement.
+-- args: environment_id integer, consumer text, now timestamptz
+-- index: outbox_cursors_pkey, outbox_pkey, environments_pkey, saved_definitions_by_change
+SELECT c.position, coalesce((
+           SELECT least(u.at, $3::timestamptz) FROM outbox u
+           WHERE u.environment_id = c.environment_id AND u.position > c.position
+           ORDER BY u.position LIMIT 1), $3::timestamptz) AS at, e.live_revision, e.head_revision,
+       (SELECT coalesce(max(s.change), 0) FROM saved_definitions s WHERE s.environment_id = c.environment_id) AS saved
+FROM outbox_cursors c JOIN environments e ON e.id = c.environment_id
+WHERE c.environment_id = $1 AND c.consumer = $2 AND c.lapsed_at IS NULL;
+
 -- name: lag
 -- How far behind an environment's feed is; at most $3 of its unread rows are counted.
 -- args: environment_id integer, consumer text, most bigint

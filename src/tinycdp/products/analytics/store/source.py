@@ -43,6 +43,17 @@ class WatermarkRow(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class StandingRow(Row):
+    """A watermark, the revisions of the definitions, and the number of the newest save, of one instant."""
+
+    position: int
+    at: int
+    live_revision: int
+    head_revision: int
+    saved: int
+
+
+@dataclass(frozen=True, slots=True)
 class CopyLagRow(Row):
     """Unread rows, and when the oldest was made."""
 
@@ -124,6 +135,10 @@ async def rename_cursor(connection: Connection, environment_id: int, consumer: s
 
 async def watermark(connection: Connection, environment_id: int, consumer: str, now: Instant) -> WatermarkRow | None:
     return WatermarkRow.maybe(await connection.fetchrow(_SQL["watermark"], environment_id, consumer, now))
+
+
+async def standing(connection: Connection, environment_id: int, consumer: str, now: Instant) -> StandingRow | None:
+    return StandingRow.maybe(await connection.fetchrow(_SQL["standing"], environment_id, consumer, now))
 
 
 async def lag(connection: Connection, environment_id: int, consumer: str, most: int) -> CopyLagRow | None:

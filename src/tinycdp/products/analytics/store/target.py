@@ -11,6 +11,7 @@ Laws    a statement that was interrupted can be repeated, and changes nothing th
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import date
+from typing import Any
 
 from tinycdp.products.analytics.store.clickhouse import ClickHouse
 from tinycdp.products.analytics.store.source import CopiedRows
@@ -161,27 +162,27 @@ class Target:
         )
         return int(found[0][0]) if found else None
 
-    async def newest_touch(self, names: Collection[str] | None, days: tuple[date, date]) -> int:
-        """The newest position that changed events with one of these names, or any, on these days; 0 for none."""
-        named = "" if names is None else " AND name IN {names:Array(String)}"
-        [(version,)] = await self._clickhouse.query(
-            "SELECT max(version) FROM touched WHERE environment_id = {e:UInt32}"
-            " AND day BETWEEN {first:Date32} AND {last:Date32}" + named,
-            {"e": self.environment_id, "names": list(names or ()), "first": days[0], "last": days[1]},
-        )
-        return int(version)
+    async def newest_change(
+        self, names: Collection[str] | None, days: tuple[date, date], noted: Collection[tuple[str, str]]
+    ) -> int:
+        """The newest position that changed events with one of these names, or any, on these days; 0 for none.
 
-    async def newest_note(self, noted: Collection[tuple[str, str]]) -> int:
-        """The newest position that changed any of these things of people; 0 for none."""
-        [(version,)] = await self._clickhouse.query(
-            "SELECT max(version) FROM noted WHERE environment_id = {e:UInt32}"
-            " AND what IN {whats:Array(String)} AND concat(what, ' ', name) IN {noted:Array(String)}",
-            {
-                "e": self.environment_id,
-                "whats": sorted({what for what, _ in noted}),
-                "noted": sorted(f"{what} {name}" for what, name in noted),
-            },
+        noted  things of people; the newest change of any of them counts, too"""
+        named = "" if names is None else " AND name IN {names:Array(String)}"
+        touched = (
+            "SELECT version FROM touched WHERE environment_id = {e:UInt32}"
+            " AND day BETWEEN {first:Date32} AND {last:Date32}" + named
         )
+        also = ""
+        values: dict[str, Any] = {"e": self.environment_id, "names": list(names or ()), "first": days[0], "last": days[1]}
+        if noted:
+            also = (
+                " UNION ALL SELECT version FROM noted WHERE environment_id = {e:UInt32}"
+                " AND what IN {whats:Array(String)} AND concat(what, ' ', name) IN {noted:Array(String)}"
+            )
+            values["whats"] = sorted({what for what, _ in noted})
+            values["noted"] = sorted(f"{what} {name}" for what, name in noted)
+        [(version,)] = await self._clickhouse.query(f"SELECT max(version) FROM ({touched}{also})", values)
         return int(version)
 
     async def counts(self, zone: str) -> dict[tuple[str, ...], int]:

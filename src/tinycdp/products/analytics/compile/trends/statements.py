@@ -333,8 +333,8 @@ def counting_one(
         names = names_of(one.property, f"{path}.property")
         known = scan.scalar(scan.event_property(names)) if measure == "distinct" else scan.number(one.property, path)
         condition += f" AND isNotNull({known})"
-    known = [f"assumeNotNull({column})" for column in breakdowns.columns]
-    k = f"if({breakdowns.key} = '', [], [{', '.join(known)}])" if breakdowns else "[]"
+    scalars = [f"assumeNotNull({column})" for column in breakdowns.columns]
+    k = f"if({breakdowns.key} = '', [], [{', '.join(scalars)}])" if breakdowns else "[]"
     events = f"SELECT person, {k} AS k\nFROM {scan.source(counted)}\nWHERE {condition}"
     shown = f"(SELECT k FROM (\n{_top(scan, breakdowns, first, main)}\n))" if breakdowns else ""
     return events, shown, breakdowns
