@@ -302,16 +302,16 @@ async def _compare(clickhouse: ClickHouse, pid: int, pair: Pair, rounds: int) ->
     compiled = compile_question(question, world)
     ours, theirs = [], []
     for _ in range(rounds):
-        before = servers.cpu_seconds(pid)
+        before = servers.own_cpu_seconds(pid)
         for one in compiled.statements:
             await clickhouse.query(one.sql, one.parameters)
-        between = servers.cpu_seconds(pid)
+        between = servers.own_cpu_seconds(pid)
         await clickhouse.query(pair.sql)
         ours.append(between - before)
-        theirs.append(servers.cpu_seconds(pid) - between)
+        theirs.append(servers.own_cpu_seconds(pid) - between)
     ratio = min(ours) / min(theirs) if min(theirs) else float("nan")
     verdict = "" if ratio <= pair.most else "  MISSED"
-    print(f"{pair.name:52}{min(ours):>8.2f} s{min(theirs):>8.2f} s{ratio:>8.2f}  {pair.most}{verdict}", flush=True)
+    print(f"{pair.name:52}{min(ours):>8.3f} s{min(theirs):>8.3f} s{ratio:>8.2f}  {pair.most}{verdict}", flush=True)
 
 
 def _resident(pid: int, field: str = "VmRSS") -> float:

@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -60,23 +61,35 @@ async def measure(folder: Path, settings: Settings, engine_pid: int, events: int
                         )
                         sent = await closed_loop(server.port, bodies, 8, 3600.0, backfill=0.0)
                         assert not sent.failures, sent.statuses
-                        await _copy(feed, environment, engine_pid, events, "feed")
+                        assert postgres.process is not None
+                        pids = (os.getpid(), engine_pid, postgres.process.pid)
+                        await _copy(feed, environment, pids, events, "feed")
                         await fill.request(environment)
-                        await _copy(feed, environment, engine_pid, events, "rebuild")
+                        await _copy(feed, environment, pids, events, "rebuild")
             finally:
                 for name in _NOWHERE:
                     del os.environ[name]
 
 
-async def _copy(feed: Feed, environment: Environment, engine_pid: int, events: int, name: str) -> None:
-    start, spent = time.perf_counter(), time.process_time() + servers.cpu_seconds(engine_pid)
+async def _copy(feed: Feed, environment: Environment, pids: Sequence[int], events: int, name: str) -> None:
+    """pids: this process, the engine, and Postgres with its backends."""
+    before, start = _spent(pids), time.perf_counter()
     await feed.step(environment)
     while await fill.is_requested(environment) or (await lag.lag(environment)).rows:
         await feed.step(environment)
     seconds = time.perf_counter() - start
-    spent = time.process_time() + servers.cpu_seconds(engine_pid) - spent
-    text = f"{events / seconds:>8,.0f} events/s, {events / spent:,.0f} per second of processor"
+    ours, engine, postgres = (after - then for after, then in zip(_spent(pids), before, strict=True))
+    text = f"{events / seconds:>8,.0f} events/s, {events / (ours + engine):,.0f} per second of processor"
     line(f"{name}, {events:,} events", f"{text}  promised: 60,000")
+    shares = (
+        f"feed {ours / events * 1e6:.1f}, engine {engine / events * 1e6:.1f}, Postgres {postgres / events * 1e6:.1f}"
+    )
+    line("  processor time of an event", f"{shares} µs")
+
+
+def _spent(pids: Sequence[int]) -> tuple[float, ...]:
+    ours, engine, postgres = pids
+    return servers.own_cpu_seconds(ours), servers.own_cpu_seconds(engine), servers.cpu_seconds(postgres)
 
 
 async def beside(folder: Path, seconds: float) -> None:

@@ -38,8 +38,15 @@ def pin(core: int) -> None:
         os.sched_setaffinity(0, {CORES[core % len(CORES)]})
 
 
+def own_cpu_seconds(pid: int) -> float:
+    """Processor time used so far by a process without its descendants, to the nanosecond; Linux only.
+
+    The number is that of clock_getcpuclockid(3), which Python does not have."""
+    return time.clock_gettime(~pid << 3 | 2)
+
+
 def cpu_seconds(root: int) -> float:
-    """Processor time used so far by a process and its descendants; NaN without /proc."""
+    """Processor time used so far by a process and its descendants, in hundredths; NaN without /proc."""
     parents: dict[int, int] = {}
     used: dict[int, float] = {}
     tick = os.sysconf("SC_CLK_TCK")
