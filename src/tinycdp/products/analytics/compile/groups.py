@@ -27,8 +27,6 @@ Cell = tuple[str, ...]
 
 _KINDS = ("property", "profile", "group", "context", "segment")
 
-#: The place of an unknown value: the last.
-NO_RANK = 2**32 - 1
 #: The group of a row that the answer does not show by itself, and of one that has none.
 OTHER, UNKNOWN = "other", "unknown"
 
@@ -97,26 +95,6 @@ class Breakdowns:
     def cell(number: str, listed: str) -> str:
         """The group at a place."""
         return f"multiIf({number} > 0, {listed}.2[{number}], {number} = 0, ['{OTHER}'], ['{UNKNOWN}'])"
-
-    def values(self, source: str) -> str:
-        """The known values of each breakdown in a table with its columns, in their order, as a scalar."""
-        orders = f"arraySort(value -> tuple({scalar_order('value')}), {{}})"
-        found = [
-            orders.format(f"groupUniqArrayIf(assumeNotNull({column}), isNotNull({column}))") for column in self.columns
-        ]
-        return f"(SELECT tuple({', '.join(found)})\nFROM {source})"
-
-    def rank(self, n: int, values: str) -> str:
-        """The place of a row's value of breakdown n, from 1, in what `values` gives: UInt32, NO_RANK if it is unknown.
-
-        Places are kept and sorted for each event of a person, which texts are too slow for."""
-        known = f"{values}.{n}"
-        places = f"arrayMap(place -> toUInt32(place), arrayEnumerate({known}))"
-        # ClickHouse wants a pair at least.
-        return (
-            f"transform(ifNull({self.columns[n - 1]}, ''), arrayPushBack({known}, ''), "
-            f"arrayPushBack({places}, toUInt32({NO_RANK})), toUInt32({NO_RANK}))"
-        )
 
     def group_of(self, cell: Sequence[str]) -> Group:
         """The group that a cell of `shown` says."""

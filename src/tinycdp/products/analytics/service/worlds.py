@@ -1,7 +1,7 @@
 """The world of a question: an environment's names, and how far its copy is.
 
-Shape   Worlds(...).place(environment) → Standpoint: what an answer depends on beside its tables · world(environment, place)
-        at(environment) → both
+Shape   Worlds(...).place(environment) → Standpoint: what an answer depends on beside its tables
+        world(environment, standpoint) · at(environment) → both
 Laws    the position is read before the tables, so nothing acknowledged before as_of is missing.
         A place is one statement of Postgres while nothing was published or saved, and asks ClickHouse nothing:
         a cached answer needs no more

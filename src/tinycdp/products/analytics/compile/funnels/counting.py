@@ -11,10 +11,10 @@ Laws    a person is where the best walk got; of several, the first to get there.
 from tinycdp.dsl.sql.clickhouse import scalar_order
 from tinycdp.model import DAY_MS, HOUR_MS
 from tinycdp.products.analytics.compile.funnels.any_order import any_order
-from tinycdp.products.analytics.compile.funnels.entries import KNOWN, walks
+from tinycdp.products.analytics.compile.funnels.entries import walks
 from tinycdp.products.analytics.compile.funnels.ordered import ordered
 from tinycdp.products.analytics.compile.funnels.plan import FunnelPlan
-from tinycdp.products.analytics.compile.groups import NO_RANK, ranked
+from tinycdp.products.analytics.compile.groups import ranked
 from tinycdp.products.analytics.compile.sql import layered, listed
 
 CONVERTED, IN_PROGRESS, EXCLUDED, DROPPED = 1, 2, 3, 4
@@ -47,21 +47,18 @@ def people(plan: FunnelPlan) -> str:
         scalars = [f"scalar{n}" for n in range(1, len(plan.breakdowns.columns) + 1)]
         unknown = " OR ".join(f"{scalar} = ''" for scalar in scalars)
         columns.append(f"if({unknown}, [], [{', '.join(scalars)}]) AS k")
-    table = layered(table, *columns)
-    return f"WITH {plan.breakdowns.values(plan.scan.source())} AS {KNOWN}\n{table}" if plan.breakdowns else table
+    return layered(table, *columns)
 
 
 def _attributed(plan: FunnelPlan, n: int) -> str:
     """The value of a breakdown that counts; empty if unknown."""
     match plan.attribution:
         case "first":
-            rank = f"arrayFirst(rank -> rank != {NO_RANK}, chain{n})"
+            return f"arrayFirst(value -> value != '', chain{n})"
         case "last":
-            rank = f"arrayLast(rank -> rank != {NO_RANK}, chain{n})"
+            return f"arrayLast(value -> value != '', chain{n})"
         case step:
-            rank = f"chain{n}[{step}]"
-    # No array has the places 0 and NO_RANK.
-    return f"{KNOWN}.{n}[{rank}]"
+            return f"chain{n}[{step}]"
 
 
 def _best(plan: FunnelPlan, table: str) -> str:

@@ -5,8 +5,7 @@ Shape   walks(plan) → SQL with a row per walk: person, bucket, the values held
 Units   t: milliseconds from just before the range; the arrays of numbers have one bit per step
 Laws    entries are sorted by (instant, lowest step they can take, the steps they can take, value), so simultaneous
         events take steps in the order of steps, and the order of arrival means nothing.
-        An entry is one number, [instant | lowest | steps], so sorting is fast; with breakdowns, the ranks of its values
-        follow, each of 32 bits.
+        An entry is one number, [instant | lowest | steps], so sorting is fast; with a breakdown, its value follows.
         An event that ends attempts makes two more entries: at the beginning of its instant, which says who is
         excluded, and at its end. So what happens at a step's very instant is not between.
         bucket 0 is the whole range; others are buckets of entry, each walked on its own
@@ -14,16 +13,14 @@ Laws    entries are sorted by (instant, lowest step they can take, the steps the
 
 from collections.abc import Sequence
 
+from tinycdp.dsl.sql.clickhouse import scalar_order
 from tinycdp.products.analytics.compile.activity import place_in
 from tinycdp.products.analytics.compile.funnels.plan import FunnelPlan
 from tinycdp.products.analytics.compile.sql import layered, listed
 
-#: The name of the known values of the breakdowns, a scalar of the statement.
-KNOWN = "known"
 #: The lowest step of entries that take none: at the beginning of an instant, and at its end.
 _FIRST, _LAST = 0, 31
 _LOWEST_BITS = 5
-_RANK_BITS = 32
 
 
 def walks(plan: FunnelPlan) -> str:
@@ -50,7 +47,7 @@ def _rows(plan: FunnelPlan) -> str:
         "person",
         "at",
         *plan.hold,
-        *(f"{plan.breakdowns.rank(n, KNOWN)} AS rank{n}" for n in range(1, len(plan.breakdowns.columns) + 1)),
+        *(f"ifNull({column}, '') AS scalar{n}" for n, column in enumerate(plan.breakdowns.columns, start=1)),
         f"bitShiftLeft(toUInt64(at - {plan.parameters.whole(plan.before)}), {len(steps) + _LOWEST_BITS}) AS instant",
         f"{bits([(column, number) for number, column in steps])} AS can",
         f"bitShiftLeft(multiIf({lowest}, 0), {len(steps)}) AS lowest",
@@ -94,14 +91,10 @@ def _sorted(plan: FunnelPlan) -> str:
 
 
 def _entry(plan: FunnelPlan, key: str) -> str:
-    """An entry: its key; with breakdowns also the ranks of its values."""
-    count = len(plan.breakdowns.columns)
-    if not count:
-        return key
-    wide = "toUInt128" if count <= 2 else "toUInt256"
-    parts = [key, *(f"rank{n}" for n in range(1, count + 1))]
-    shifted = [f"bitShiftLeft({wide}({part}), {_RANK_BITS * (count - n)})" for n, part in enumerate(parts)]
-    return " + ".join(shifted)
+    """An entry: its key; with a breakdown also the order of its values, and the values."""
+    numbers = range(1, len(plan.breakdowns.columns) + 1)
+    orders = [f"tuple(scalar{n} = '', {scalar_order(f'scalar{n}')})" for n in numbers]
+    return f"tuple({', '.join([key, *orders, *(f'scalar{n}' for n in numbers)])})" if orders else key
 
 
 def _of_each_bucket(plan: FunnelPlan, table: str) -> str:
@@ -117,9 +110,9 @@ def _of_each_bucket(plan: FunnelPlan, table: str) -> str:
         f"if(bucket = 0, {p.whole(since[0])}, {p.wholes(since)}[bucket]) AS since",
         f"if(bucket = 0, {p.whole(until[-1])}, {p.wholes(until)}[bucket]) AS until",
     )
-    shift = len(plan.steps) + _LOWEST_BITS + _RANK_BITS * len(plan.breakdowns.columns)
-    instant = f"toInt64(bitShiftRight(entry, {shift}))"
-    here = f"{instant} >= since AND {instant} < until + {p.whole(plan.within)}"
+    key = "entry.1" if plan.breakdowns else "entry"
+    shift = len(plan.steps) + _LOWEST_BITS
+    here = f"bitShiftRight({key}, {shift}) >= since AND bitShiftRight({key}, {shift}) < until + {p.whole(plan.within)}"
     return (
         "SELECT * REPLACE (if(bucket = 0, entries, arrayFilter(entry -> " + here + f", entries)) AS entries)\n"
         f"FROM (\n{table}\n)"
@@ -129,7 +122,7 @@ def _of_each_bucket(plan: FunnelPlan, table: str) -> str:
 def _apart(plan: FunnelPlan, table: str) -> str:
     """The parts of entries as arrays."""
     shift, count = len(plan.steps), len(plan.breakdowns.columns)
-    keys = f"arrayMap(entry -> toUInt64(bitShiftRight(entry, {_RANK_BITS * count})), entries)" if count else "entries"
+    keys = "tupleElement(entries, 1)" if count else "entries"
     table = layered(table, f"{keys} AS keys")
     steps = f"bitAnd(key, {(1 << shift) - 1})"
     columns = [f"arrayMap(key -> toInt64(bitShiftRight(key, {shift + _LOWEST_BITS})), keys) AS t"]
@@ -142,8 +135,5 @@ def _apart(plan: FunnelPlan, table: str) -> str:
         ]
     else:
         columns.append(f"arrayMap(key -> toUInt32({steps}), keys) AS takes")
-    columns += [
-        f"arrayMap(entry -> toUInt32(bitShiftRight(entry, {_RANK_BITS * (count - n)})), entries) AS value{n}"
-        for n in range(1, count + 1)
-    ]
+    columns += [f"tupleElement(entries, {1 + count + n}) AS value{n}" for n in range(1, count + 1)]
     return layered(table, *columns)
