@@ -23,11 +23,9 @@ from tinycdp.products.analytics import endpoint
 from tinycdp.products.analytics.packages import has_engine
 from tinycdp.products.analytics.store.clickhouse import ClickHouse
 from tinycdp.products.analytics.store.tables import prepare
+from tinycdp.products.analytics.store.target import TABLES
 from tinycdp.runtime import clock
 from tinycdp.settings import Settings, to_environ
-
-#: Those that a test fills; `migrations` stays.
-TABLES = ("events", "said", "people", "moved", "overrides", "exposed", "touched", "watermarks")
 
 
 class Engine:
@@ -129,7 +127,7 @@ async def _tables(engine: Engine) -> AsyncIterator[ClickHouse]:
 @pytest.fixture
 async def clickhouse(_tables: ClickHouse) -> ClickHouse:
     """A client of the shared engine, with empty tables."""
-    for table in TABLES:
+    for table in TABLES:  # `migrations` stays
         await _tables.command(f"TRUNCATE TABLE {table}")
     await _tables.command("SYSTEM RELOAD DICTIONARY who")
     return _tables

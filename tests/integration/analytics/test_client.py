@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from clickhouse_engine import TABLES, Engine, running_engine
+from clickhouse_engine import Engine, running_engine
 from serving import eventually
 from tinycdp.errors import Conflict
 from tinycdp.products.analytics.store.clickhouse import ClickHouse, Site
 from tinycdp.products.analytics.store.errors import AnalyticsAway, OutOfMemory, QuestionFailed, TimedOut
 from tinycdp.products.analytics.store.tables import prepare, statements, templates
+from tinycdp.products.analytics.store.target import TABLES
 from tinycdp.runtime import clock
 from tinycdp.settings import Settings
 

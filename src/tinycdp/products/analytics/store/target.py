@@ -174,7 +174,12 @@ class Target:
             " AND day BETWEEN {first:Date32} AND {last:Date32}" + named
         )
         also = ""
-        values: dict[str, Any] = {"e": self.environment_id, "names": list(names or ()), "first": days[0], "last": days[1]}
+        values: dict[str, Any] = {
+            "e": self.environment_id,
+            "names": list(names or ()),
+            "first": days[0],
+            "last": days[1],
+        }
         if noted:
             also = (
                 " UNION ALL SELECT version FROM noted WHERE environment_id = {e:UInt32}"

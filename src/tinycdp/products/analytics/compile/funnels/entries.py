@@ -1,11 +1,13 @@
 """The events of each person as a sorted array: what the walks of a funnel go through.
 
 Shape   walks(plan) → SQL with a row per walk: person, bucket, the values held, until (an attempt begins before it), and
-        the arrays t, takes, flags, ends and value1 …, one element per entry
+        the arrays t, takes, flags, ends, one element per entry; with breakdowns also places, and given1 … that these
+        are places in
 Units   t: milliseconds from just before the range; the arrays of numbers have one bit per step
 Laws    entries are sorted by (instant, lowest step they can take, the steps they can take, value), so simultaneous
         events take steps in the order of steps, and the order of arrival means nothing.
-        An entry is one number, [instant | lowest | steps], so sorting is fast; with a breakdown, its value follows.
+        An entry is one number, [instant | lowest | steps], so sorting is fast; with breakdowns, the place of its values
+        follows. The values themselves are not moved, and compared only where two entries of a person are alike.
         An event that ends attempts makes two more entries: at the beginning of its instant, which says who is
         excluded, and at its end. So what happens at a step's very instant is not between.
         bucket 0 is the whole range; others are buckets of entry, each walked on its own
@@ -21,6 +23,8 @@ from tinycdp.products.analytics.compile.sql import layered, listed
 #: The lowest step of entries that take none: at the beginning of an instant, and at its end.
 _FIRST, _LAST = 0, 31
 _LOWEST_BITS = 5
+#: Of the place of an entry's values; none without breakdowns.
+_PLACE_BITS = 32
 
 
 def walks(plan: FunnelPlan) -> str:
@@ -73,28 +77,43 @@ def _begins(plan: FunnelPlan) -> str:
 def _sorted(plan: FunnelPlan) -> str:
     """The entries of each person, and of each tuple of held values."""
     shift = len(plan.steps)
-    arrays = [f"groupArrayIf({_entry(plan, 'instant + lowest + can')}, can != 0)"]
+    arrays = ["groupArrayIf(instant + lowest + can, can != 0)" if plan.marked else "groupArray(instant + lowest + can)"]
     if plan.marked:
-        last = _entry(plan, f"instant + {_LAST << shift} + ending")
-        arrays.append(f"groupArrayIf({last}, ending != 0)")
+        arrays.append(f"groupArrayIf(instant + {_LAST << shift} + ending, ending != 0)")
         if plan.exclusions:
-            first = _entry(plan, f"instant + {_FIRST << shift} + excludes")
-            arrays.append(f"groupArrayIf({first}, excludes != 0)")
+            arrays.append(f"groupArrayIf(instant + {_FIRST << shift} + excludes, excludes != 0)")
     gathered = f"arrayConcat({', '.join(arrays)})" if len(arrays) > 1 else arrays[0]
-    if not plan.marked:
-        gathered = f"groupArray({_entry(plan, 'instant + lowest + can')})"
-    columns = ["person", *plan.hold, f"arraySort({gathered}) AS entries"]
+    values = range(1, len(plan.breakdowns.columns) + 1)
+    columns = ["person", *plan.hold, f"{gathered} AS unsorted" if values else f"arraySort({gathered}) AS entries"]
+    # Entries that take no step come last, and have no values.
+    columns += [f"groupArrayIf(scalar{n}, can != 0) AS given{n}" for n in values]
     if plan.buckets is not None:
         columns.append(f"groupUniqArrayIf({place_in(plan.buckets.starts, plan.parameters)} + 1, entry) AS entered")
     keys = ", ".join(["person", *plan.hold])
-    return f"SELECT {listed(columns)}\nFROM (\n{_rows(plan)}\n)\nGROUP BY {keys}\nHAVING max(entry)"
+    table = f"SELECT {listed(columns)}\nFROM (\n{_rows(plan)}\n)\nGROUP BY {keys}\nHAVING max(entry)"
+    return _with_places(table, len(values)) if values else table
 
 
-def _entry(plan: FunnelPlan, key: str) -> str:
-    """An entry: its key; with a breakdown also the order of its values, and the values."""
-    numbers = range(1, len(plan.breakdowns.columns) + 1)
-    orders = [f"tuple(scalar{n} = '', {scalar_order(f'scalar{n}')})" for n in numbers]
-    return f"tuple({', '.join([key, *orders, *(f'scalar{n}' for n in numbers)])})" if orders else key
+def _with_places(table: str, count: int) -> str:
+    """The same with sorted entries that know the place of their values."""
+    entry = f"bitShiftLeft(toUInt128({{}}), {_PLACE_BITS}) + {{}}"
+    numbered = f"arrayMap((key, place) -> {entry.format('key', 'place')}, unsorted, arrayEnumerate(unsorted))"
+    table = layered(table, f"arraySort({numbered}) AS by_key")
+    names = [f"value{n}" for n in range(1, count + 1)]
+    orders = ", ".join(f"tuple({name} = '', {scalar_order(name)})" for name in names)
+    values = ", ".join(f"arrayResize(given{n}, length(unsorted), '')" for n in range(1, count + 1))
+    by_value = (
+        f"arraySort(arrayMap((key, place, {', '.join(names)}) -> tuple(key, tuple({orders}), place), "
+        f"unsorted, arrayEnumerate(unsorted), {values}))"
+    )
+    by_value = f"arrayMap(one -> {entry.format('one.1', 'one.3')}, {by_value})"
+    same = f"bitShiftRight(one, {_PLACE_BITS}) = bitShiftRight(next, {_PLACE_BITS})"
+    alike = f"arrayExists((one, next) -> {same}, arrayPopBack(by_key), arrayPopFront(by_key))"
+    return layered(table, f"if({alike}, {by_value}, by_key) AS entries")
+
+
+def _place_bits(plan: FunnelPlan) -> int:
+    return _PLACE_BITS if plan.breakdowns else 0
 
 
 def _of_each_bucket(plan: FunnelPlan, table: str) -> str:
@@ -110,9 +129,9 @@ def _of_each_bucket(plan: FunnelPlan, table: str) -> str:
         f"if(bucket = 0, {p.whole(since[0])}, {p.wholes(since)}[bucket]) AS since",
         f"if(bucket = 0, {p.whole(until[-1])}, {p.wholes(until)}[bucket]) AS until",
     )
-    key = "entry.1" if plan.breakdowns else "entry"
-    shift = len(plan.steps) + _LOWEST_BITS
-    here = f"bitShiftRight({key}, {shift}) >= since AND bitShiftRight({key}, {shift}) < until + {p.whole(plan.within)}"
+    shift = len(plan.steps) + _LOWEST_BITS + _place_bits(plan)
+    instant = f"toInt64(bitShiftRight(entry, {shift}))"
+    here = f"{instant} >= since AND {instant} < until + {p.whole(plan.within)}"
     return (
         "SELECT * REPLACE (if(bucket = 0, entries, arrayFilter(entry -> " + here + f", entries)) AS entries)\n"
         f"FROM (\n{table}\n)"
@@ -121,8 +140,8 @@ def _of_each_bucket(plan: FunnelPlan, table: str) -> str:
 
 def _apart(plan: FunnelPlan, table: str) -> str:
     """The parts of entries as arrays."""
-    shift, count = len(plan.steps), len(plan.breakdowns.columns)
-    keys = "tupleElement(entries, 1)" if count else "entries"
+    shift, low = len(plan.steps), _place_bits(plan)
+    keys = f"arrayMap(entry -> toUInt64(bitShiftRight(entry, {low})), entries)" if low else "entries"
     table = layered(table, f"{keys} AS keys")
     steps = f"bitAnd(key, {(1 << shift) - 1})"
     columns = [f"arrayMap(key -> toInt64(bitShiftRight(key, {shift + _LOWEST_BITS})), keys) AS t"]
@@ -135,5 +154,6 @@ def _apart(plan: FunnelPlan, table: str) -> str:
         ]
     else:
         columns.append(f"arrayMap(key -> toUInt32({steps}), keys) AS takes")
-    columns += [f"tupleElement(entries, {1 + count + n}) AS value{n}" for n in range(1, count + 1)]
+    if low:
+        columns.append("arrayMap(entry -> toUInt32(entry), entries) AS places")
     return layered(table, *columns)

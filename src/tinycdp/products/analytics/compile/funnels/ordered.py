@@ -8,6 +8,7 @@ Laws    of a step, the latest attempt replaces the one there: no attempt that be
         An attempt ends at the first entry of `ends` after its last instant; strict: also at any event that is no repeat
 """
 
+from tinycdp.dsl.sql.clickhouse import scalar_order
 from tinycdp.products.analytics.compile.funnels.plan import FunnelPlan
 from tinycdp.products.analytics.compile.sql import layered, narrowed
 
@@ -111,13 +112,17 @@ def _chain(plan: FunnelPlan, table: str) -> str:
 def of_chain(plan: FunnelPlan, table: str, indexes: list[str]) -> str:
     """The walks with what the entries at these indexes are; those beyond the depth mean nothing."""
 
-    def along(array: str) -> str:
-        return f"arraySlice([{', '.join(f'{array}[{index}]' for index in indexes)}], 1, depth)"
+    def along(element: str) -> str:
+        return f"arraySlice([{', '.join(element.format(index) for index in indexes)}], 1, depth)"
 
-    columns = ["person", "bucket", *plan.hold, "depth", "going", "goes_until", "excluded", f"{along('t')} AS times"]
-    columns += [f"{along(f'value{n}')} AS chain{n}" for n in range(1, len(plan.breakdowns.columns) + 1)]
+    values = range(1, len(plan.breakdowns.columns) + 1)
+    columns = ["person", "bucket", *plan.hold, "depth", "going", "goes_until", "excluded", f"{along('t[{}]')} AS times"]
+    columns += [f"{along(f'given{n}[places[{{}}]]')} AS chain{n}" for n in values]
     if plan.hold:
-        columns.append(f"entries[[{', '.join(indexes)}][depth]] AS last_entry")
+        last = f"[{', '.join(indexes)}][depth]"
+        table = layered(table, f"keys[{last}] AS last_key", *(f"given{n}[places[{last}]] AS last{n}" for n in values))
+        orders = [f"last{n} = '', {scalar_order(f'last{n}')}" for n in values]
+        columns.append(f"tuple({', '.join(['last_key', *orders])}) AS last_entry")
     return narrowed(table, *columns)
 
 
