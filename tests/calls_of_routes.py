@@ -37,7 +37,7 @@ PLACES = tuple(dict.fromkeys(place for door in DOORS.values() for place in door)
 class Call:
     """A request of a route. `at` is what stands in its address, in order; `$name` is what prod has under that name.
 
-    scope   of the key it needs; None where anybody may ask
+    scope   of the key it needs, "any" if every key may ask; None where anybody may ask
     status  of prod's own answer
     marked  whether prod's own answer has MARK in it; else it only differs from the others'"""
 
@@ -101,6 +101,7 @@ SHOWING: dict[str, Call] = {
     "POST /decide": asks(body={"distinct_id": "ada"}, door="flags"),
     "POST /ofrep/v1/evaluate/flags": asks(body={"context": {"targetingKey": "ada"}}),
     "POST /ofrep/v1/evaluate/flags/{flag}": asks("on", body={"context": {"targetingKey": "ada"}}),
+    "GET /v1/me": counted(Call("any")),
     "GET /v1/profiles/search": read(q="ada"),
     "GET /v1/profiles/{id}": read("ada"),
     "GET /v1/profiles/{id}/history": read("ada", **{"from": "2020-01-01T00:00:00Z"}),

@@ -33,6 +33,7 @@ class UsableKeyRow(Row):
     environment_id: int
     id: int
     name: str
+    prefix: str
     digest: bytes
     scopes: list[str]
     expires_at: int | None

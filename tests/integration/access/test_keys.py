@@ -15,9 +15,11 @@ import pytest
 from application import KEYS, Application, running
 from serving import PATIENCE_SECONDS, ManualClock, eventually, served
 from streams import Reader, watching
+from tinycdp import __version__
 from tinycdp.api.application import fast_lanes
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS
 from tinycdp.runtime import clock as clocks
+from tinycdp.runtime.access.keys import SCOPES
 from tinycdp.times import iso
 
 NOW = 1_790_000_000_000 - 1_790_000_000_000 % MINUTE_MS
@@ -352,3 +354,30 @@ async def test_another_process_learns_of_limits_and_rotations(dsn: str, tmp_path
             new = (await app.admin.post(f"/v1/admin/keys/{old['id']}/rotate", json={"overlap": "0s"})).json()
             await answers(new["key"], 200)
             await answers(old["key"], 401)
+
+
+# What a key is
+
+
+async def test_every_key_may_ask_what_it_is_and_what_it_may_do(app: Application, clock: ManualClock) -> None:
+    included = {"write": ["write"], "decide": ["decide"], "read": ["decide", "read"], "admin": list(SCOPES)}
+    for scope in SCOPES:
+        made = await create(app, scope, expiresAt=iso(clock.now + DAY_MS))
+        answer = await app.keyless.get("/v1/me", headers={"X-API-Key": made["key"]})
+        assert answer.status_code == 200
+        assert answer.json() == {
+            "key": {
+                "id": made["id"],
+                "name": "page",
+                "prefix": made["prefix"],
+                "scopes": [scope],
+                "expiresAt": iso(clock.now + DAY_MS),
+            },
+            "environment": {"id": app.environment_id, "key": "prod", "zone": "UTC", "revision": 1},
+            "abilities": included[scope],
+            "version": __version__,
+        }
+        assert made["key"] not in answer.text
+    both = await create(app, "write", "decide", origins=[SHOP])
+    found = (await app.keyless.get("/v1/me", headers={"X-API-Key": both["key"]})).json()
+    assert (found["abilities"], found["key"]["expiresAt"]) == (["write", "decide"], None)

@@ -26,6 +26,7 @@ from tinycdp.api.http.bodies import BODY_LIMIT
 from tinycdp.api.http.openapi import Documented, reads_body, scope_of
 from tinycdp.api.http.params import parameters_of
 from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED
+from tinycdp.runtime.access.keys import ANY_SCOPE
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "errors.md"
 DOCUMENTED = set(re.findall(r"`([A-Z][A-Z_0-9]+)`", PAGE.read_text()))
@@ -410,7 +411,7 @@ async def test_keys(app: Application) -> None:
             )
             message = held(answer, {401}, {"INVALID_KEY", "MISSING_KEY", "NO_LOCAL_EVALUATION"}, route.example)
             assert not re.search(r"\bscope|\badmin\b|\bdecide\b", message), message
-        if in_address:
+        if in_address or scope == ANY_SCOPE:
             continue
         lesser = {"admin": app.read, "read": app.write, "decide": app.write, "write": app.read}[scope]
         answer = await lesser.request(route.method, route.address(), params=route.required(), **body)

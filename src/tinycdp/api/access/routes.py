@@ -1,24 +1,57 @@
-"""Routes of API keys: list, create, change, rotate, revoke.
+"""Routes of API keys: which one this is; list, create, change, rotate, revoke.
 
 Laws    A key's text is shown once. An actor cannot revoke the key in use, so an environment always has an admin key.
 Source  docs/reference/authentication.md
 """
 
-from litestar import delete, get, patch, post
+from typing import Any
+
+from litestar import Request, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET
 
-from tinycdp.api.access.schemas import KeyBody, KeyChanges, Keys, ListedKey, NewKey, RotateBody, RotatedKey
+from tinycdp.api.access.schemas import (
+    KeyBody,
+    KeyChanges,
+    Keys,
+    ListedKey,
+    Me,
+    NewKey,
+    OwnEnvironment,
+    OwnKey,
+    RotateBody,
+    RotatedKey,
+)
 from tinycdp.api.http.params import DryRun
 from tinycdp.api.http.parts import Injected
 from tinycdp.dsl.values.scalars import parse_duration, parse_instant
 from tinycdp.errors import Conflict, InvalidInput
-from tinycdp.model import Instant
-from tinycdp.runtime.access import keys
+from tinycdp.model import NEVER, Instant
+from tinycdp.runtime.access import environments, keys
 from tinycdp.runtime.access.actor import Actor
-from tinycdp.runtime.access.keys import Keyring, KeySummary
+from tinycdp.runtime.access.keys import ANY_SCOPE, Key, Keyring, KeySummary
 from tinycdp.runtime.environment import Environment
 from tinycdp.times import iso, iso_or_none
+
+
+@get(
+    "/v1/me",
+    summary="Show the key of the request, its environment, and what it may do",
+    tags=["Operation"],
+    scope=ANY_SCOPE,
+)
+async def get_me(request: Request[Any, Any, Any], environment: Injected[Environment]) -> Me:
+    """Every valid key may ask."""
+    key: Key = request.auth
+    expires_at = key.restrictions.expires_at if key.restrictions is not None else NEVER
+    found = await environments.environment_of(environment)
+    return Me(
+        OwnKey(
+            key.id, key.name, key.prefix, tuple(sorted(key.scopes)), iso(expires_at) if expires_at < NEVER else None
+        ),
+        OwnEnvironment(found.id, found.key, found.zone, found.revision or 0),
+        keys.abilities(key.scopes),
+    )
 
 
 @get(
@@ -150,4 +183,4 @@ def _expiry(text: str | None) -> Instant | None:
     return at
 
 
-ROUTES = [list_keys, create_key, update_key, rotate_key, revoke_key]
+ROUTES = [get_me, list_keys, create_key, update_key, rotate_key, revoke_key]

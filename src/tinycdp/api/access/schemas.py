@@ -2,6 +2,8 @@
 
 import msgspec
 
+from tinycdp import __version__
+
 
 class KeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """A key to create. scopes: one or more of write, decide, read, admin.
@@ -63,6 +65,37 @@ class RotatedKey(NewKey, frozen=True, rename="camel"):
     """A key's successor; its text, `key`, is shown only here. replaces: the old key, which expires."""
 
     replaces: ListedKey
+
+
+class OwnKey(msgspec.Struct, frozen=True, rename="camel"):
+    """The key of the request, without its text. expires_at: null if it never expires."""
+
+    id: int
+    name: str
+    prefix: str
+    scopes: tuple[str, ...]
+    expires_at: str | None
+
+
+class OwnEnvironment(msgspec.Struct, frozen=True):
+    """The environment of the request's key. revision: the live one."""
+
+    id: int
+    key: str
+    zone: str
+    revision: int
+
+
+class Me(msgspec.Struct, frozen=True):
+    """What a key is, what it may do, and where.
+
+    abilities  all scopes that the key includes: `admin` includes every scope, and `read` includes `decide`
+    version    of the server"""
+
+    key: OwnKey
+    environment: OwnEnvironment
+    abilities: tuple[str, ...]
+    version: str = __version__
 
 
 class EnvironmentBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -44,6 +44,7 @@ from litestar.types.internal_types import PathParameterDefinition
 from litestar.typing import FieldDefinition
 
 from tinycdp import __version__
+from tinycdp.runtime.access.keys import ANY_SCOPE
 
 _DESCRIBED = "described_body"
 _METHODS = ("get", "put", "post", "patch", "delete")
@@ -312,7 +313,7 @@ def _complete(
     operation.parameters = operation.parameters or []
     operation.security = [{"bearer": []}, {"basic": []}, {"header": []}] if scope else []
     if scope:
-        words.append(f"Needs a key with the scope `{scope}`.")
+        words.append("Needs a key, with any scope." if scope == ANY_SCOPE else f"Needs a key with the scope `{scope}`.")
     operation.description = "\n\n".join(filter(None, words)) or None
     if opt.get("takes_file"):
         operation.request_body = RequestBody({"application/octet-stream": OpenAPIMediaType(Schema())}, required=True)

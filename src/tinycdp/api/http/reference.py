@@ -19,13 +19,20 @@ from litestar import Litestar, MediaType, Request, Response, get
 from tinycdp.api.http.openapi import document
 from tinycdp.api.http.pages import PALETTE, policy_of
 from tinycdp.api.http.requests import host_of, scheme_of
+from tinycdp.runtime.access.keys import ANY_SCOPE
 
 _DEEPEST = 4
 #: Stands for the server's address in the page that is kept.
 _ADDRESS = "http://ADDRESS"
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
 #: The variable that holds a key with the scope of a route: the commands of all pages use these three.
-_VARIABLES = {"write": "WRITE_KEY", "decide": "READ_KEY", "read": "READ_KEY", "admin": "ADMIN_KEY"}
+_VARIABLES = {
+    "write": "WRITE_KEY",
+    "decide": "READ_KEY",
+    "read": "READ_KEY",
+    "admin": "ADMIN_KEY",
+    ANY_SCOPE: "READ_KEY",
+}
 _lock = Lock()
 
 

@@ -6,7 +6,7 @@ Laws    A handler never sees the key itself.
 
 import msgspec
 
-from tinycdp.runtime.access.keys import Key
+from tinycdp.runtime.access.keys import Key, grants
 
 
 class Actor(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class Actor(msgspec.Struct, frozen=True):
 
     def may(self, scope: str) -> bool:
         """Whether the actor has the scope, or a wider one."""
-        return scope in self.scopes or "admin" in self.scopes or (scope == "decide" and "read" in self.scopes)
+        return grants(self.scopes, scope)
 
 
 def actor_of(key: Key) -> Actor:

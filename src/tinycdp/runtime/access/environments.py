@@ -41,6 +41,13 @@ class NewEnvironment:
     admin_key: NewKey
 
 
+async def environment_of(environment: Environment) -> EnvironmentSummary:
+    """The environment itself, by name."""
+    async with acquired(environment.pool) as connection:
+        row = await store.find_environment(connection, environment.id)
+    return EnvironmentSummary(row.id, row.key, row.zone, row.live_revision)
+
+
 async def list_environments(environment: Environment) -> list[EnvironmentSummary]:
     """All environments of the project, oldest first."""
     async with acquired(environment.pool) as connection:

@@ -30,6 +30,8 @@ from tinycdp.store.database.pool import Connection, Pool, acquired, transaction
 from tinycdp.times import iso
 
 SCOPES = ("write", "decide", "read", "admin")
+#: What a route needs that every key may ask: a key, whatever its scopes.
+ANY_SCOPE = "any"
 ORGANISATION, PROJECT, ENVIRONMENTS = "default", "default", ("prod", "dev")
 #: How long a replaced key stays usable unless the request says otherwise, and at most.
 OVERLAP_MS, LONGEST_OVERLAP_MS = 7 * DAY_MS, 90 * DAY_MS
@@ -58,13 +60,24 @@ class Key(msgspec.Struct, frozen=True):
     name: str
     scopes: frozenset[str]
     restrictions: Restrictions | None = None
+    prefix: str = ""
 
     def may(self, scope: str) -> bool:
         """Whether the key has the scope, or a wider one."""
-        return scope in self.scopes or "admin" in self.scopes or (scope == "decide" and "read" in self.scopes)
+        return grants(self.scopes, scope)
 
     def expired(self, now: Instant) -> bool:
         return self.restrictions is not None and self.restrictions.expires_at <= now
+
+
+def grants(scopes: frozenset[str], wanted: str) -> bool:
+    """Whether these scopes include the wanted one, or a wider one."""
+    return wanted in scopes or "admin" in scopes or (wanted == "decide" and "read" in scopes) or wanted == ANY_SCOPE
+
+
+def abilities(scopes: frozenset[str]) -> tuple[str, ...]:
+    """All scopes that these scopes include, the widest last."""
+    return tuple(scope for scope in SCOPES if grants(scopes, scope))
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,4 +398,4 @@ def _key_of(row: store.UsableKeyRow) -> Key:
     restrictions = None
     if row.expires_at is not None or row.origins:
         restrictions = Restrictions(row.expires_at if row.expires_at is not None else NEVER, Origins(row.origins))
-    return Key(row.id, row.environment_id, row.name, frozenset(row.scopes), restrictions)
+    return Key(row.id, row.environment_id, row.name, frozenset(row.scopes), restrictions, row.prefix)

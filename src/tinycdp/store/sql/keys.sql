@@ -20,7 +20,7 @@ FROM api_keys WHERE environment_id = $1 AND id = $2 AND revoked_at IS NULL FOR U
 -- name: list_usable_keys
 -- All keys of all environments: every process keeps them in memory, so a decision needs no query. Expired keys are
 -- among them, so that an error can say that one expired.
-SELECT environment_id, id, name, digest, scopes, expires_at, origins FROM api_keys WHERE revoked_at IS NULL;
+SELECT environment_id, id, name, prefix, digest, scopes, expires_at, origins FROM api_keys WHERE revoked_at IS NULL;
 
 -- name: replace_key
 -- args: environment_id, id, replaced_by, expires_at
