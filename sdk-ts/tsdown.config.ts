@@ -18,7 +18,9 @@ const inBrowser: UserConfig = {
 const config: UserConfig[] = defineConfig([
   {
     ...shared,
-    entry: ["index", "track", "flags", "local", "auto", "react", "openfeature"].map((name) => `src/${name}.ts`),
+    entry: ["index", "track", "flags", "local", "evaluation", "auto", "react", "openfeature"].map(
+      (name) => `src/${name}.ts`,
+    ),
     format: ["esm", "cjs"],
     dts: true,
     clean: true,

@@ -6,11 +6,30 @@
 import { createCore } from "./core"
 import { inBrowser } from "./host"
 import { type Expose, pageFlags } from "./page_flags"
-import { serverFlags } from "./server_flags"
-import { trackerOf } from "./tracker"
-import type { TinyCDP, TinyCDPOptions } from "./types"
+import { type ExposeFor, serverFlags } from "./server_flags"
+import { type InnerTracker, trackerOf } from "./tracker"
+import type { CallOptions, TinyCDP, TinyCDPOptions } from "./types"
 
 export type * from "./types"
+
+/** Most exposures that a server remembers to have sent. */
+const MOST_EXPOSURES = 10_000
+
+/** Reports what a server decided by itself: once a day for each profile, flag, variant and rule. */
+function exposures(tracker: InnerTracker): ExposeFor {
+  let sent = new Set<string>()
+  let day = ""
+  return ({ userId, anonymousId }, flag, variant, rule) => {
+    const today = new Date().toISOString().slice(0, 10)
+    if (today !== day || sent.size >= MOST_EXPOSURES) sent = new Set()
+    day = today
+    const profile = { ...(userId ? { userId } : { anonymousId }) } as CallOptions
+    const mark = JSON.stringify([profile, flag, variant, rule])
+    if (sent.has(mark) || !(userId ?? anonymousId)) return
+    sent.add(mark)
+    tracker.send("exposure", { properties: { flag, variant, rule } }, profile)
+  }
+}
 
 /** Start the SDK. Without `writeKey` it sends no events, without `readKey` it answers no flags. */
 export function initTinyCDP(options: TinyCDPOptions): TinyCDP {
@@ -31,6 +50,6 @@ export function initTinyCDP(options: TinyCDPOptions): TinyCDP {
 
   const flags = inBrowser
     ? pageFlags(options, core, tracker.flush, options.writeKey ? expose : undefined)
-    : serverFlags(options, core)
+    : serverFlags(options, core, options.writeKey ? exposures(tracker) : undefined)
   return { ...flags, ...tracker }
 }

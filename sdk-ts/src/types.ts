@@ -167,6 +167,29 @@ export interface FlagOptions extends CoreOptions {
   bootstrap?: Decisions
   /** Learn of changes while the page is open. Default `true`. */
   streaming?: boolean
+  /** On a server: decide in this process, by `localEvaluation()` of `@tinycdp/sdk/evaluation`. A page ignores it. */
+  evaluation?: Evaluation
+}
+
+/** The server's answer to `POST /v1/snapshot`. */
+export interface SnapshotAnswer {
+  /** 200; 304 if the snapshot is still the one in hand; 0 if the server is away. */
+  status: number
+  /** Names the snapshot. */
+  etag: string
+  /** The snapshot, or what is wrong. */
+  body: unknown
+}
+
+/** Fetches a profile's snapshot unless it is still the one with this ETag. */
+export type FetchSnapshot = (profile: Properties, etag: string) => Promise<SnapshotAnswer>
+
+/** Decides by itself. What it cannot decide is undefined, and is asked from the server. */
+export type Evaluation = (fetchSnapshot: FetchSnapshot) => {
+  /** One flag's answer for the profile and the context that `context` has. */
+  decide(key: string, context: Properties, minVersion: number): Promise<Decision | undefined>
+  /** The answers of all flags, likewise. */
+  decideAll(context: Properties, minVersion: number): Promise<Decisions | undefined>
 }
 
 /** Whom one question is about, and what the caller knows. */
