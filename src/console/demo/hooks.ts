@@ -1,4 +1,5 @@
 /** The shop, the address and the clock, as views read them. */
+import { useFlag } from "@tinycdp/sdk/react"
 import { createContext, useContext, useEffect, useSyncExternalStore } from "react"
 import type { Shop, State } from "./shop.ts"
 
@@ -16,16 +17,10 @@ export function useShopState(): State {
 }
 
 /** The discount now, in per cent, as the flag says. */
-export function useDiscount(): number {
-  const { client } = useShopState()
-  return useSyncExternalStore(client.onChange, () => client.flag("demo_discount", 0))
-}
+export const useDiscount = (): number => useFlag("demo_discount", 0)
 
 /** Whether the members' corner is open, as the flag says. */
-export function useMembership(): boolean {
-  const { client } = useShopState()
-  return useSyncExternalStore(client.onChange, () => client.flag("members_area", false))
-}
+export const useMembership = (): boolean => useFlag("members_area", false)
 
 // The address: what is looked at stands behind the #, so that reload, back and a copied link show the same.
 

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url"
 import type { UserConfig } from "vite"
 
-const SDK = fileURLToPath(new URL("../../../sdk-ts/src/index.ts", import.meta.url))
+const sdk = (file: string) => fileURLToPath(new URL(`../../../sdk-ts/src/${file}`, import.meta.url))
 const SERVER = process.env.TINYCDP_URL ?? "http://127.0.0.1:8000"
 
 /**
@@ -16,7 +16,8 @@ export default {
   oxc: { jsx: { runtime: "automatic", importSource: "react" } },
   resolve: {
     alias: [
-      { find: "@tinycdp/sdk", replacement: SDK },
+      { find: "@tinycdp/sdk/react", replacement: sdk("react.ts") },
+      { find: "@tinycdp/sdk", replacement: sdk("index.ts") },
       { find: "react/jsx-runtime", replacement: "preact/jsx-runtime" },
       { find: "react-dom/client", replacement: "preact/compat/client" },
       { find: "react-dom", replacement: "preact/compat" },

@@ -1,3 +1,4 @@
+import { TinyCDPProvider } from "@tinycdp/sdk/react"
 import { useEffect, useState } from "react"
 import { ShopContext, useAddress, useShopState } from "../hooks.ts"
 import { productOf } from "../products.ts"
@@ -17,7 +18,7 @@ export function App({ shop }: { shop: Shop }) {
 }
 
 function Store() {
-  const { id } = useShopState()
+  const { id, client } = useShopState()
   const [open, setOpen] = useState(false)
   useEffect(() => {
     const close = (event: KeyboardEvent) => event.key === "Escape" && setOpen(false)
@@ -25,23 +26,25 @@ function Store() {
     return () => removeEventListener("keydown", close)
   }, [])
   return (
-    <div className="page">
-      <button type="button" className="skip button" onClick={() => document.getElementById("main")?.focus()}>
-        Skip to the shop
-      </button>
-      <div className="store">
-        <Header />
-        <Offer />
-        {/* Another visitor is another shop: nothing of the views is kept. */}
-        <main id="main" tabIndex={-1} key={id}>
-          <View />
-        </main>
-        <footer className="foot">
-          Nothing here is sold, and no data leaves your server. The shop is the demo of <a href="./">TinyCDP</a>.
-        </footer>
+    <TinyCDPProvider client={client}>
+      <div className="page">
+        <button type="button" className="skip button" onClick={() => document.getElementById("main")?.focus()}>
+          Skip to the shop
+        </button>
+        <div className="store">
+          <Header />
+          <Offer />
+          {/* Another visitor is another shop: nothing of the views is kept. */}
+          <main id="main" tabIndex={-1} key={id}>
+            <View />
+          </main>
+          <footer className="foot">
+            Nothing here is sold, and no data leaves your server. The shop is the demo of <a href="./">TinyCDP</a>.
+          </footer>
+        </div>
+        <Panel open={open} onToggle={() => setOpen(!open)} />
       </div>
-      <Panel open={open} onToggle={() => setOpen(!open)} />
-    </div>
+    </TinyCDPProvider>
   )
 }
 
