@@ -18,6 +18,7 @@ _BLOCK = re.compile(r"^ *```(tsx?)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 #: What the application around a block has. A block that declares the name itself hides it.
 _AROUND = """
 import type { Decisions, TinyCDP } from "@tinycdp/sdk"
+import type { Snapshot } from "@tinycdp/sdk/local"
 import type { FC, ReactNode } from "react"
 declare global {
   const tinycdp: TinyCDP, server: TinyCDP
@@ -29,6 +30,9 @@ declare global {
   const Checkout: FC
   function render(value?: unknown): void
   function showBanner(): void
+  const snapshot: Snapshot, now: number
+  function askTheServer(...given: unknown[]): void
+  function show(value: unknown): void
 }
 """
 _OPTIONS = """{
