@@ -114,3 +114,17 @@ def test_numbers_are_written_as_they_are() -> None:
 def test_only_structs_are_described_by_the_plugin() -> None:
     assert Schemas.is_plugin_supported_type(Inner)
     assert not Schemas.is_plugin_supported_type(dict)
+
+
+def test_who_may_read_definitions_and_who_may_change_them() -> None:
+    """A read key sees all that an editor shows; what saves a change, or shows what it would do, takes an admin."""
+    about = {"Definitions", "Segments", "Exposures", "Editing"}
+    handlers = [one for one in GUARDED if isinstance(one, HTTPRouteHandler) and about & set(one.tags or ())]
+    wrong = [
+        f"{one.handler_name}: {one.opt['scope']}"
+        for one in handlers
+        for shows in ["GET" in one.http_methods or "Editing" in (one.tags or ())]
+        if one.opt["scope"] != ("read" if shows else "admin")
+    ]
+    assert len(handlers) > 40
+    assert wrong == []

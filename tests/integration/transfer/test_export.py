@@ -368,7 +368,7 @@ async def test_exposures_that_have_no_file(app: Application, path: str, status: 
     await split(app)
     refused = await app.admin.get(f"/v1/export/exposures/{path}")
     assert (refused.status_code, refused.json()["code"]) == (status, code)
-    assert (await app.read.get("/v1/export/exposures/test.csv")).status_code == 403
+    assert (await app.write.get("/v1/export/exposures/test.csv")).status_code == 403
     assert (await app.stranger.get("/v1/export/exposures/test.csv")).status_code == 404
     assert app.service.exports.running == 0
 

@@ -35,7 +35,7 @@ DefinitionKey = Annotated[str | None, QueryParameter(description="its key")]
     "/v1/admin/explain",
     summary="Why one profile has a trait's value, is in a segment, or gets a variant",
     tags=["Definitions"],
-    scope="admin",
+    scope="read",
     query="userId=ada&flag=premium",
 )
 async def explain(

@@ -58,7 +58,7 @@ async def revive_flag(
     "/v1/admin/flags/{name:str}/kills",
     summary="List the kills of a flag, newest first",
     tags=["Definitions"],
-    scope="admin",
+    scope="read",
 )
 async def list_kills(
     actor: Injected[Actor],

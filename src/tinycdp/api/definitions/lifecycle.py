@@ -126,7 +126,7 @@ async def promote(
     "/v1/admin/revisions",
     summary="List the revisions, newest first",
     tags=["Definitions"],
-    scope="admin",
+    scope="read",
 )
 async def list_revisions(
     environment: Injected[Environment],
@@ -152,7 +152,7 @@ async def list_revisions(
     "/v1/admin/revisions/{revision:int}",
     summary="Show one revision, with its changes",
     tags=["Definitions"],
-    scope="admin",
+    scope="read",
 )
 async def get_revision(environment: Injected[Environment], revision: FromPath[int]) -> RevisionDetail:
     return as_schema(await revisions.revision(environment, version_number(revision)), RevisionDetail)
@@ -182,7 +182,7 @@ async def restore_revision(
     "/v1/admin/diff",
     summary="Compare two revisions",
     tags=["Definitions"],
-    scope="admin",
+    scope="read",
     query="from=0&to=1",
 )
 async def diff_revisions(

@@ -75,7 +75,7 @@ class _CoreKind(DefinitionKind):
 
     prefix = "/v1/admin"
     tags: ClassVar = ["Definitions"]
-    reads = "admin"
+    reads = "read"
     versions = DefinitionVersions
     about_one = "with its meaning and cost"
     about_renaming = "all references to it"
@@ -152,7 +152,7 @@ def _routes(kind: _CoreKind, created: Any, document: Any) -> list[HTTPRouteHandl
         operation_id=f"get{kind.noun}Impact",
         summary=f"Show what depends on a {name}, and what it depends on",
         tags=kind.tags,
-        scope="admin",
+        scope="read",
     )
     async def get_impact(workspace: Injected[Workspace], name: FromPath[str]) -> Impact:
         if workspace.find((kind.kind, name)) is None:
@@ -166,7 +166,7 @@ def _routes(kind: _CoreKind, created: Any, document: Any) -> list[HTTPRouteHandl
     "/v1/admin/segments/{name:str}/members",
     summary="List the members of a segment, page by page",
     tags=["Definitions"],
-    scope="admin",
+    scope="read",
 )
 async def list_members(
     environment: Injected[Environment],
@@ -195,7 +195,7 @@ async def list_members(
     "/v1/admin/backfills",
     summary="List the newest backfills with their progress",
     tags=["Definitions"],
-    scope="admin",
+    scope="read",
 )
 async def list_backfills(environment: Injected[Environment], limit: Limit = 20) -> Backfills:
     async with acquired(environment.pool) as connection:

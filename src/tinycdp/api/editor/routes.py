@@ -50,7 +50,7 @@ _EXAMPLE = {"kind": "segment", "expression": "orders_90d = 3"}
     status_code=200,
     summary="Check an expression or a flag: meaning, errors and fixes",
     tags=["Editing"],
-    scope="admin",
+    scope="read",
     example=_EXAMPLE,
 )
 async def check_source(workspace: Injected[Workspace], data: JSONBody[DraftBody]) -> Meaning:
@@ -62,8 +62,8 @@ async def check_source(workspace: Injected[Workspace], data: JSONBody[DraftBody]
     "/v1/admin/validate",
     status_code=200,
     summary="Check an expression or a flag (former name)",
-    tags=["Definitions"],
-    scope="admin",
+    tags=["Editing"],
+    scope="read",
     example={"expression": "events.purchase.count_90d", "type": "trait"},
 )
 async def validate(workspace: Injected[Workspace], data: JSONBody[ExpressionBody]) -> Validity:
@@ -86,7 +86,7 @@ def _check(workspace: Workspace, draft: DraftBody) -> Meaning:
     status_code=200,
     summary="Complete a source at a position",
     tags=["Editing"],
-    scope="admin",
+    scope="read",
     example={"source": "events.pur", "position": 10, "kind": "segment"},
 )
 async def complete_source(
@@ -106,7 +106,7 @@ async def complete_source(
     status_code=200,
     summary="Format a source",
     tags=["Editing"],
-    scope="admin",
+    scope="read",
     example={"source": "a and(b>1)"},
 )
 async def format_source(
@@ -126,7 +126,7 @@ async def format_source(
     status_code=200,
     summary="Explain the name at a position of a source",
     tags=["Editing"],
-    scope="admin",
+    scope="read",
     example={"source": "events.purchase.count_30d > 2", "position": 18, "kind": "segment"},
 )
 async def hover_source(
@@ -148,7 +148,7 @@ async def hover_source(
     status_code=200,
     summary="Explain an expression or a flag in plain English",
     tags=["Editing"],
-    scope="admin",
+    scope="read",
     example={"kind": "segment", "expression": "events.purchase.count_30d >= 1 && last_seen_days_ago < 1"},
 )
 async def explain_source(

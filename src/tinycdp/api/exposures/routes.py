@@ -40,7 +40,7 @@ Last = Annotated[date | None, QueryParameter(name="to", description="last day in
     "/v1/admin/flags/{name:str}/exposures",
     summary="A flag's exposures per day, and whether its splits match their weights",
     tags=["Exposures"],
-    scope="admin",
+    scope="read",
 )
 async def count_exposures(
     environment: Injected[Environment],
@@ -62,7 +62,7 @@ async def count_exposures(
     "/v1/admin/exposures",
     summary="List the exposures of a flag, a unit or a profile, newest day first",
     tags=["Exposures"],
-    scope="admin",
+    scope="read",
     query="flag=premium",
 )
 async def list_exposures(
@@ -107,7 +107,7 @@ async def list_exposures(
     "/v1/admin/stale-flags",
     summary="Stale flags, with reasons and advice",
     tags=["Exposures"],
-    scope="admin",
+    scope="read",
 )
 async def list_stale_flags(
     pool: Injected[Pool],

@@ -30,7 +30,7 @@ Until = Annotated[
     "/v1/admin/segments/{name:str}/history",
     summary="Members, entries and exits of a segment per hour, day or week",
     tags=["Profiles"],
-    scope="admin",
+    scope="read",
 )
 async def get_segment_history(
     environment: Injected[Environment],
@@ -48,7 +48,7 @@ async def get_segment_history(
     "/v1/admin/segments/{name:str}/transitions",
     summary="The entries and exits of a segment, newest first",
     tags=["Profiles"],
-    scope="admin",
+    scope="read",
 )
 async def list_segment_transitions(
     environment: Injected[Environment],

@@ -42,7 +42,7 @@ Mode = Annotated[Literal["add", "remove", "replace"], QueryParameter(description
     "/v1/admin/segments/{name:str}/list",
     summary="The identifiers on the list of a static segment, page by page",
     tags=_TAGS,
-    scope="admin",
+    scope="read",
 )
 async def get_segment_list(
     actor: Injected[Actor],

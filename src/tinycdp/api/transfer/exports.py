@@ -151,7 +151,7 @@ async def download_export(
     "/v1/export/exposures/{file:str}",
     summary="All exposures of a flag, as CSV or JSON lines",
     tags=["Export"],
-    scope="admin",
+    scope="read",
     media=tuple(_MEDIA.values()),
 )
 async def export_exposures(
