@@ -320,6 +320,7 @@ NEITHER: dict[str, Call] = {
     "GET /v1/events/live": replace(read(kind="none"), status=400),
     "GET /ofrep/v1/stream": replace(OPEN, query={"token": "none"}, status=403),
     "GET /v1/export/download/{token}": replace(OPEN, at=("none",), status=403),
+    "GET /assets/{name}": replace(OPEN, at=("none.js",), status=404),
     "GET /flags/definitions": replace(OPEN, status=401),
     "GET /api/feature_flag/local_evaluation": replace(OPEN, status=401),
     "POST /v1/m": OPEN,
