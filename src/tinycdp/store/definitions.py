@@ -1,6 +1,6 @@
 """Statements about environments, definitions, revisions and their backfill."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -218,6 +218,14 @@ async def find_definition(connection: Connection, environment_id: int, kind: str
 async def list_versions(connection: Connection, environment_id: int, definition_id: int) -> list[VersionRow]:
     """Newest first."""
     return VersionRow.every(await connection.fetch(_SQL["list_versions"], environment_id, definition_id))
+
+
+async def authors_of(
+    connection: Connection, environment_id: int, versions: Mapping[int, int]
+) -> dict[int, tuple[str, int]]:
+    """The author of each of these versions, by id of the definition, and the instant of its publish."""
+    rows = await connection.fetch(_SQL["authors_of"], environment_id, list(versions), list(versions.values()))
+    return {row["definition_id"]: (row["author"], row["published_at"]) for row in rows}
 
 
 async def last_versions(connection: Connection, environment_id: int, ids: Sequence[int]) -> dict[int, int]:

@@ -384,3 +384,27 @@ async def test_two_definitions_cannot_come_of_one(app: Application) -> None:
     gone = {"kind": "trait", "key": "b", "was": "a", "document": None}
     deleted = await app.admin.post("/v1/admin/publish", json={"changes": [gone]})
     assert (deleted.status_code, deleted.json()["code"]) == (400, "INVALID_DOCUMENT")
+
+
+async def test_a_list_says_who_changed_what_and_which_flags_are_off(shop: Application) -> None:
+    def history(found: dict[str, Any]) -> tuple[int, str, str]:
+        return found["version"], found["updatedBy"], found["updatedAt"]
+
+    first = {r["revision"]: r for r in (await ok(shop, "GET", "revisions"))["revisions"]}[1]
+    for kind in ("traits", "segments", "flags"):
+        for found in (await ok(shop, "GET", kind))[kind]:
+            assert history(found) == (1, first["author"], first["publishedAt"])
+    key = (await shop.admin.post("/v1/admin/keys", json={"name": "eva", "scopes": ["admin"]})).json()["key"]
+    body = {"rule": "orders > 2", "archived": True}
+    changed = await shop.keyless.put("/v1/admin/flags/more", json=body, headers={"X-API-Key": key})
+    assert changed.status_code == 200, changed.text
+    second = {r["revision"]: r for r in (await ok(shop, "GET", "revisions"))["revisions"]}[2]
+    assert (second["author"], history(changed.json())) == ("eva", (2, "eva", second["publishedAt"]))
+    await ok(shop, "POST", "flags/thanks/kill", {"note": "it is on fire"})
+    more, thanks = (await ok(shop, "GET", "flags"))["flags"]
+    assert (more["killed"], more["archived"], history(more)) == (False, True, history(changed.json()))
+    unchanged = (1, first["author"], first["publishedAt"])
+    assert (thanks["killed"], thanks["archived"], history(thanks)) == (True, False, unchanged)
+    assert history(await ok(shop, "GET", "flags/thanks")) == unchanged
+    await ok(shop, "POST", "flags/thanks/revive")
+    assert [flag["killed"] for flag in (await ok(shop, "GET", "flags"))["flags"]] == [False, False]

@@ -40,6 +40,7 @@ from tinycdp.runtime.definitions.workspace import EventNames, Kind, Workspace
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles.segment_history import memberships_as_of
+from tinycdp.store import definitions as store
 from tinycdp.store import memberships as membership_store
 from tinycdp.store.database.pool import snapshot
 from tinycdp.times import iso
@@ -118,8 +119,10 @@ class Editing:
         listed: dict[int, int] = {}
         as_of: Instant = self.environment.now()
         wanted = [live.fingerprints[d.name] for d in definitions if d.kind == "segment" and d.name not in backfilling]
-        if wanted:
-            async with snapshot(self.environment.pool) as connection:
+        async with snapshot(self.environment.pool) as connection:
+            versions = {d.id: d.version for d in definitions}
+            saved = await store.authors_of(connection, workspace.catalog.environment_id, versions)
+            if wanted:
                 as_of = await memberships_as_of(connection, workspace.catalog.environment_id, as_of)
                 counted = await membership_store.count_members(connection, workspace.catalog.environment_id, wanted)
                 static = [d.id for d in definitions if d.static]
@@ -130,6 +133,7 @@ class Editing:
         found: list[Described] = []
         for definition in definitions:
             name = definition.name
+            author, published_at = saved[definition.id]
             is_backfilling = workspace.is_backfilling(name)
             common: dict[str, Any] = {
                 "key": definition.key,
@@ -137,6 +141,8 @@ class Editing:
                 "status": "backfilling" if is_backfilling else "live",
                 "type": workspaces.type_of(workspace, definition).value,
                 "used_by": [NamedDefinition(*other) for other in used_by[name]],
+                "updated_at": iso(published_at),
+                "updated_by": author,
                 "progress": progress if is_backfilling else None,
             }
             if definition.flag is not None:
@@ -144,7 +150,15 @@ class Editing:
                 document = document_of(definition)
                 rule = flag.rules[0].when if len(flag.rules) == 1 else None
                 found.append(
-                    Flag(**common, description=flag.description, enabled=flag.enabled, rule=rule, document=document)
+                    Flag(
+                        **common,
+                        description=flag.description,
+                        enabled=flag.enabled,
+                        archived=flag.archived,
+                        killed=definition.id in workspace.catalog.killed,
+                        rule=rule,
+                        document=document,
+                    )
                 )
                 continue
             text = definition.expression

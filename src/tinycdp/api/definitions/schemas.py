@@ -13,8 +13,7 @@ class ExpressionBody(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A trait or a segment.
 
     expression, rule  two names for the same field
-    key               may be left out in a PUT, whose path has it
-    """
+    key               may be left out in a PUT, whose path has it"""
 
     key: str = ""
     expression: str = ""
@@ -25,8 +24,7 @@ class ExpressionBody(msgspec.Struct, kw_only=True, omit_defaults=True):
 class SegmentBody(ExpressionBody, kw_only=True, omit_defaults=True):
     """A segment: with a rule, or static.
 
-    static  it has no rule; its members are those of the identifiers on its list
-    """
+    static  it has no rule; its members are those of the identifiers on its list"""
 
     static: bool = False
 
@@ -46,8 +44,7 @@ class RuleBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
 
     split     in hundred-thousandths; they sum to 100000
     rollout   the percentage of profiles that match, with up to three decimals
-    exposure  the percentage of these that take part in an experiment, with up to three decimals
-    """
+    exposure  the percentage of these that take part in an experiment, with up to three decimals"""
 
     when: str
     id: str = ""
@@ -62,8 +59,7 @@ class OverrideBody(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Serves a variant to one profile or to a segment, before any rule.
 
     profile  any of its identifiers
-    identifier  one of its identifiers, with the kind
-    """
+    identifier  one of its identifiers, with the kind"""
 
     serve: str
     profile: str = ""
@@ -98,8 +94,7 @@ class FlagBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
     sticky    profiles keep the variant that a rollout or split gave them when its numbers change
     evaluation  `client` lets clients decide the flag by its rules, which they then see; see POST /v1/snapshot
     archived  the flag is kept, but never served
-    metadata  flat; returned by OFREP
-    """
+    metadata  flat; returned by OFREP"""
 
     key: str = ""
     rule: str = ""
@@ -159,8 +154,7 @@ class Fix(msgspec.Struct):
 class Diagnostic(msgspec.Struct, omit_defaults=True):
     """An error or a warning about an expression.
 
-    path  of the expression in a flag
-    """
+    path  of the expression in a flag"""
 
     code: str
     severity: Literal["error", "warning"]
@@ -177,8 +171,7 @@ class BackfillProgress(msgspec.Struct, frozen=True, rename="camel"):
     """How far a backfill is, in profiles.
 
     rate_per_second  of the last seconds, or of the whole run if it is finished; null, like seconds_left, until the
-                     first profiles are done and while no worker advances it
-    """
+                     first profiles are done and while no worker advances it"""
 
     done: int
     total: int
@@ -191,8 +184,7 @@ class Cost(msgspec.Struct, frozen=True, rename="camel"):
 
     state_bytes      of its state
     wakeups_per_day  how often it is computed again without an event
-    nodes            the size of the expressions
-    """
+    nodes            the size of the expressions"""
 
     state_bytes: int
     wakeups_per_day: float
@@ -204,8 +196,7 @@ class Meaning(msgspec.Struct, frozen=True, rename="camel"):
 
     type         bool, number, string, datetime, duration, version, list or dyn; for a flag the type of its values
     canonical    the canonical text; null for a flag, and for an expression that does not parse
-    diagnostics  errors and warnings; for a flag with the `path` of the expression
-    """
+    diagnostics  errors and warnings; for a flag with the `path` of the expression"""
 
     valid: bool
     type: str
@@ -243,8 +234,7 @@ class Impact(msgspec.Struct, frozen=True, rename="camel"):
     uses        the definitions it names
     needs       these and all that they depend on
     events      the events that it or a definition it needs reads
-    properties  likewise the properties of the profile, by the first name of each path
-    """
+    properties  likewise the properties of the profile, by the first name of each path"""
 
     kind: str
     key: str
@@ -263,12 +253,12 @@ class Described(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True
     status       "live", or "backfilling" until the newest version serves
     type         of its values: bool, number, string, datetime, duration, version, list or dyn
     used_by      the definitions that name it
+    updated_at, updated_by  when and by which key or command this version was published
     progress     of the backfill; null if absent
     diagnostics  warnings; only in answers about one definition
     cost         an estimate; only in answers about one definition
     revision     after a save: its revision
-    backfilling      after a save: whether its revision backfills
-    """
+    backfilling      after a save: whether its revision backfills"""
 
     key: str
     description: str
@@ -276,6 +266,8 @@ class Described(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True
     status: str
     type: str
     used_by: list[NamedDefinition]
+    updated_at: str
+    updated_by: str
     progress: BackfillProgress | None = None
     diagnostics: Diagnostics | msgspec.UnsetType = msgspec.UNSET
     cost: Cost | msgspec.UnsetType = msgspec.UNSET
@@ -294,8 +286,7 @@ class Segment(Described, kw_only=True):
 
     static   its members are those of the identifiers on its list; rule and canonical are then empty
     members  as of as_of; null until the segment first goes live
-    listed   how many identifiers are on the list of a static segment; null for a rule
-    """
+    listed   how many identifiers are on the list of a static segment; null for a rule"""
 
     rule: str
     canonical: str
@@ -308,12 +299,16 @@ class Segment(Described, kw_only=True):
 class Flag(Described, kw_only=True):
     """A flag.
 
+    archived   it is kept, and never served
+    killed     it is turned off by hand
     rule       the condition of its only rule; null if it has none or several
     document   the whole flag without abbreviations, as PUT takes it
     exposures  profiles per variant lately; only in GET of one flag; null if counting takes too long
     """
 
     enabled: bool
+    archived: bool
+    killed: bool
     rule: str | None
     document: FlagDocument
     exposures: RecentExposures | msgspec.UnsetType | None = msgspec.UNSET

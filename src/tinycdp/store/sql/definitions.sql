@@ -185,6 +185,15 @@ JOIN definitions d ON d.environment_id = v.environment_id AND d.id = v.definitio
 JOIN revisions r ON r.environment_id = v.environment_id AND r.revision = v.from_revision
 WHERE v.environment_id = $1 AND v.definition_id = $2 ORDER BY v.version DESC;
 
+-- name: authors_of
+-- Who published these versions of definitions, and when: one row for each pair.
+-- args: environment_id, definition_ids integer[], versions integer[]
+-- index: definition_versions_pkey, revisions_pkey
+SELECT v.definition_id, r.author, r.published_at
+FROM unnest($2::integer[], $3::integer[]) AS w (definition_id, version)
+JOIN definition_versions v ON v.environment_id = $1 AND v.definition_id = w.definition_id AND v.version = w.version
+JOIN revisions r ON r.environment_id = $1 AND r.revision = v.from_revision;
+
 -- name: last_versions
 -- args: environment_id, definition_ids integer[]
 -- index: definition_versions_pkey
