@@ -1,5 +1,6 @@
 """Funnels and retentions that cannot be asked: what the error says, and where."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -83,3 +84,30 @@ def test_the_sql_of_a_funnel_grows_with_its_steps_and_no_faster(order: str) -> N
         return len(compile_question(question, WORLD).statements[0].sql)
 
     assert size(20) - size(15) < 1.5 * (size(10) - size(5))
+
+
+#: The name of a column: after AS, or by itself.
+_COLUMN = re.compile(r"(?:^| AS )(\w+)(?=,$|$)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("order", ["ordered", "strict", "any"])
+@pytest.mark.parametrize("hold", [[], ["tag"]])
+@pytest.mark.parametrize("breakdown", [[], [{"property": "tag"}, {"property": "n"}]])
+@pytest.mark.parametrize("bucket", ["", "week"])
+@pytest.mark.parametrize("exclude", [[], [{"event": "c"}]])
+def test_no_layer_of_a_funnel_hides_a_column(
+    order: str, hold: list[str], breakdown: list[dict[str, str]], bucket: str, exclude: list[dict[str, str]]
+) -> None:
+    """ClickHouse takes either of two columns of one name, and says nothing."""
+    within = {} if order == "any" else {"within": "1d"}
+    fields = {"order": order, "hold": hold, "breakdown": breakdown, "exclude": exclude} | (
+        {"bucket": bucket} if bucket else {}
+    )
+    steps = [{"event": "a"}, {"event": "b", **within}, {"event": "a", **within}, {"event": "b"}]
+    (statement,) = compile_question(asked("funnel", steps=steps, **fields), WORLD).statements
+    seen: list[str] = []
+    for select in statement.sql.split("\nFROM (\n"):
+        seen += _COLUMN.findall(select.replace("SELECT ", "").replace("\n  ", "\n"))
+        if not select.startswith("SELECT *"):  # no column of those below is passed on
+            assert sorted(seen) == sorted(set(seen))
+            seen = []

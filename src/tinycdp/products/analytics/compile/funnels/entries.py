@@ -1,8 +1,8 @@
 """The events of each person as a sorted array: what the walks of a funnel go through.
 
 Shape   walks(plan) → SQL with a row per walk: person, bucket, the values held, until (an attempt begins before it), and
-        the arrays t, takes, flags, ends, one element per entry; with breakdowns also places, and given1 … that these
-        are places in
+        the arrays t, takes, flags, ends, one element per entry; with breakdowns also value_places, and given1 … that
+        these are places in
 Units   t: milliseconds from just before the range; the arrays of numbers have one bit per step
 Laws    entries are sorted by (instant, lowest step they can take, the steps they can take, value), so simultaneous
         events take steps in the order of steps, and the order of arrival means nothing.
@@ -155,5 +155,5 @@ def _apart(plan: FunnelPlan, table: str) -> str:
     else:
         columns.append(f"arrayMap(key -> toUInt32({steps}), keys) AS takes")
     if low:
-        columns.append("arrayMap(entry -> toUInt32(entry), entries) AS places")
+        columns.append("arrayMap(entry -> toUInt32(entry), entries) AS value_places")
     return layered(table, *columns)

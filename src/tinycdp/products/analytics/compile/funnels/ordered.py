@@ -117,11 +117,13 @@ def of_chain(plan: FunnelPlan, table: str, indexes: list[str]) -> str:
 
     values = range(1, len(plan.breakdowns.columns) + 1)
     columns = ["person", "bucket", *plan.hold, "depth", "going", "goes_until", "excluded", f"{along('t[{}]')} AS times"]
-    columns += [f"{along(f'given{n}[places[{{}}]]')} AS chain{n}" for n in values]
+    columns += [f"{along(f'given{n}[value_places[{{}}]]')} AS chain{n}" for n in values]
     if plan.hold:
         last = f"[{', '.join(indexes)}][depth]"
-        table = layered(table, f"keys[{last}] AS last_key", *(f"given{n}[places[{last}]] AS last{n}" for n in values))
-        orders = [f"last{n} = '', {scalar_order(f'last{n}')}" for n in values]
+        table = layered(
+            table, f"keys[{last}] AS last_key", *(f"given{n}[value_places[{last}]] AS last_value{n}" for n in values)
+        )
+        orders = [f"last_value{n} = '', {scalar_order(f'last_value{n}')}" for n in values]
         columns.append(f"tuple({', '.join(['last_key', *orders])}) AS last_entry")
     return narrowed(table, *columns)
 
