@@ -28,6 +28,7 @@ from tinycdp.api.definitions.workspaces import provide_workspace
 from tinycdp.api.http import auth
 from tinycdp.api.http.access_log import logged
 from tinycdp.api.http.bodies import BODY_LIMIT
+from tinycdp.api.http.compression import gzipped
 from tinycdp.api.http.errors import HANDLERS
 from tinycdp.api.http.openapi import Schemas
 from tinycdp.api.http.params import check_address, check_no_body
@@ -141,8 +142,8 @@ def litestar(
         [
             Router("/", route_handlers=[*FOREIGN, *PAGES, *pages]),
             Router("/", route_handlers=FOREIGN_GUARDED, guards=[_admit]),
-            Router("/", route_handlers=[*OPEN, *open_routes], guards=[_check]),
-            Router("/", route_handlers=[*GUARDED, *product_routes], guards=[_admit_and_check]),
+            Router("/", route_handlers=[*OPEN, *open_routes], guards=[_check], middleware=[gzipped]),
+            Router("/", route_handlers=[*GUARDED, *product_routes], guards=[_admit_and_check], middleware=[gzipped]),
         ],
         lifespan=[lifespan],
         request_class=ExactRequest,

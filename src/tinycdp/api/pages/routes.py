@@ -19,6 +19,7 @@ from litestar import HttpMethod, MediaType, Request, Response, route
 from litestar.params import FromPath
 
 from tinycdp import resources
+from tinycdp.api.http import compression
 from tinycdp.api.http.pages import PALETTE, policy_of
 from tinycdp.errors import NotFound
 
@@ -73,11 +74,7 @@ def asset(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[byte
 
 def _encoded(path: Path, accepted: str) -> tuple[str, Path]:
     """The encoding and the file to send to a client that accepts this."""
-    taken = set[str]()
-    for part in accepted.lower().split(","):
-        coding, _, weight = part.partition(";")
-        if not re.fullmatch(r"\s*q=0(\.0*)?\s*", weight):
-            taken.add(coding.strip())
+    taken = compression.accepted(accepted)
     for encoding, ending in _ENCODINGS.items():
         if encoding in taken and (compressed := path.with_name(path.name + ending)).is_file():
             return encoding, compressed
