@@ -6,7 +6,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 #: A page of each kind that the server shows.
-_PAGES = ("demo.html",)
+_PAGES = ("console.html", "demo.html")
 
 
 class PagesAreBuilt(BuildHookInterface):  # type: ignore[misc]

@@ -36,6 +36,9 @@ def test_the_first_five_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert "DE" in json.dumps(profile) and "power_user" in json.dumps(profile)
         assert tracked["success"] is True and tracked["accepted"] == 1
 
+        assert re.search(rf"Open {server.url}/#key=admin_\S+: the console, signed in", printed)
+        console = server.http.get("/", headers={"Accept": "text/html"})
+        assert console.status_code == 200 and 'id="console"' in console.text, "make run built it"
         assert f"Open {server.url}/demo" in printed
         page = server.http.get("/demo")
         assert page.status_code == 200 and "Kestrel Coffee" in page.text, "make run built it"

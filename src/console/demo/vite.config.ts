@@ -32,6 +32,6 @@ export default {
     reportCompressedSize: false,
     rolldownOptions: { input: fileURLToPath(new URL("demo.html", import.meta.url)) },
   },
-  // `npm run dev` shows the sources at once, with the data of a server that runs with --demo.
+  // `npm run dev:demo` shows the sources at once, with the data of a server that runs with --demo.
   server: { proxy: Object.fromEntries(["/v1", "/ofrep", "/demo/config", "/demo/me"].map((path) => [path, SERVER])) },
 } satisfies UserConfig

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { brotliCompress, constants, gzip } from "node:zlib"
 import { build } from "vite"
+import app from "../app/vite.config.ts"
 import demo from "../demo/vite.config.ts"
 
 const TARGET = fileURLToPath(new URL("../../tinycdp/static/console", import.meta.url))
@@ -16,7 +17,7 @@ const TARGET = fileURLToPath(new URL("../../tinycdp/static/console", import.meta
 const COMPRESSED = /\.(js|css|svg|json)$/
 
 /** Each page is a bundle of its own: they share no code that a visitor would load in vain. */
-const PAGES = [demo]
+const PAGES = [app, demo]
 
 const fresh = `${TARGET}.new`
 const old = `${TARGET}.old`

@@ -19,6 +19,7 @@ from tinycdp.api.ingest import routes as ingest
 from tinycdp.api.ofrep import routes as ofrep
 from tinycdp.api.operations import figures, home
 from tinycdp.api.operations import routes as operations
+from tinycdp.api.pages import console
 from tinycdp.api.pages import routes as pages
 from tinycdp.api.policies import routes as policies
 from tinycdp.api.privacy import routes as privacy
@@ -43,7 +44,7 @@ FOREIGN = [
 FOREIGN_GUARDED = ofrep.ROUTES
 
 #: What browsers open and load, with whatever parameters a link has.
-PAGES = pages.ROUTES
+PAGES = [*pages.ROUTES, *console.ROUTES]
 
 OPEN = [
     *home.ROUTES,

@@ -85,9 +85,12 @@ class Demo(FirstKeys, frozen=True, kw_only=True):
             for scope, text in keys.items()
         )
         write, read = (keys[scope] if keys[scope] in usable else f"${scope.upper()}_KEY" for scope in ("write", "read"))
+        admin = keys["admin"] if keys["admin"] in usable else ""
+        console, ending = (f"{url}/#key={admin}", ", signed in") if admin else (url, "")
         return f"""
 TinyCDP {__version__} serves {url}, with an example shop
 
+  Open {console}: the console{ending}
   Open {url}/demo: a shop whose prices fall while you look around, and what the server knows of you
 
 {listed}

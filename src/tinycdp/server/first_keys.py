@@ -58,6 +58,8 @@ def welcome(settings: Settings, keys: FirstKeys | None) -> str:
     return f"""
 TinyCDP {__version__} serves {url}, with an empty project
 
+  Open {url}/#key={keys.admin_key}: the console, signed in
+
 {keys}
 
 {_COPY_THEM}

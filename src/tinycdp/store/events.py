@@ -153,12 +153,10 @@ async def events_of_profile(
     n: int,
     name: str | None = None,
     since: int | None = None,
-    kind: str | None = None,
 ) -> list[EventRow]:
     """`before` is the (occurred at, event id) of the last event of the previous page."""
     first = since if since is not None else _EARLIEST
-    statement = _SQL["events_of_profile"]
-    rows = await connection.fetch(statement, environment_id, profile_id, *before, n, name, first, kind)
+    rows = await connection.fetch(_SQL["events_of_profile"], environment_id, profile_id, *before, n, name, first)
     return EventRow.every(rows)
 
 

@@ -159,10 +159,9 @@ async def property_names_of_members(
 
 
 async def members_page(
-    connection: Connection, environment_id: int, fingerprint: int, after_id: int, n: int, skipped: int = 0
+    connection: Connection, environment_id: int, fingerprint: int, after_id: int, n: int
 ) -> list[MemberRow]:
-    rows = await connection.fetch(_SQL["members_page"], environment_id, fingerprint, after_id, n, skipped)
-    return MemberRow.every(rows)
+    return MemberRow.every(await connection.fetch(_SQL["members_page"], environment_id, fingerprint, after_id, n))
 
 
 # Lists of static segments

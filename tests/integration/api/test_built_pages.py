@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from application import Application, running
-from tinycdp import resources
+from tinycdp import __version__, resources
+from tinycdp.api.pages.console import SEGMENTS
 
 DEMO_KEY = "page-key-of-the-tests"
 SCRIPT = "console.log('the script itself')"
@@ -17,6 +18,7 @@ SCRIPT = "console.log('the script itself')"
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Pages as a build leaves them."""
     (tmp_path / "assets").mkdir()
+    (tmp_path / "console.html").write_text('<meta nonce="__NONCE__"><title>the console</title>')
     (tmp_path / "demo.html").write_text('<meta nonce="__NONCE__"><style nonce="__NONCE__"></style>')
     for name, content in {
         "demo-1a2b.js": SCRIPT,
@@ -120,6 +122,33 @@ async def test_pages_and_files_answer_head(app: Application, path: str) -> None:
     assert (await app.keyless.post(path)).status_code == 405
 
 
+@pytest.mark.parametrize(
+    "path", ["/", *(f"/{segment}" for segment in SEGMENTS), "/segments/a%2Fb", "/users/ada?by=userId"]
+)
+async def test_the_console_answers_its_own_addresses(app: Application, path: str) -> None:
+    answer = await app.keyless.get(path, headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "the console" in answer.text and "__NONCE__" not in answer.text
+    assert "'nonce-" in answer.headers["content-security-policy"]
+
+
+async def test_the_console_takes_no_address_of_the_api(app: Application) -> None:
+    for path in ("/nothing", "/segments/a/b", "/v1/segments", "/api/nothing"):
+        answer = await app.keyless.get(path, headers={"Accept": "text/html"})
+        assert (answer.status_code, answer.json()["code"]) == (404, "ROUTE_NOT_FOUND"), path
+    flags = await app.keyless.post("/flags", json={"distinct_id": "ada"})
+    assert flags.status_code == 401, "PostHog's endpoint has the same path"
+
+
+async def test_every_address_of_the_console_is_served() -> None:
+    """The routes of the page, and the first segments that the server answers, are the same."""
+    source = (Path(__file__).parents[3] / "src/console/app/definitions/kinds.ts").read_text()
+    kinds = re.search(r"KINDS = \[(.+?)\]", source)
+    routes = (Path(__file__).parents[3] / "src/console/app/routes.tsx").read_text()
+    named = {*re.findall(r'path: "/(\w+)', routes), *(re.findall(r'"(\w+)"', kinds[1]) if kinds else ())}
+    assert named == set(SEGMENTS)
+
+
 async def test_what_is_not_built_says_how(app: Application, built: Path) -> None:
     (built / "demo.html").unlink()
     answer = await app.keyless.get("/demo")
@@ -127,6 +156,20 @@ async def test_what_is_not_built_says_how(app: Application, built: Path) -> None
     assert "make console" in answer.text
     assert answer.headers["cache-control"] == "no-store"
     assert "script-src" not in answer.headers["content-security-policy"]
+
+
+async def test_without_a_console_the_first_page_says_where_to_go(app: Application, built: Path) -> None:
+    (built / "console.html").unlink()
+    answer = await app.keyless.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+    assert answer.headers["vary"] == "Accept"
+    assert __version__ in answer.text and "make console" in answer.text
+    assert not re.search("<(script|img|iframe|object|form|link)", answer.text)
+    links = re.findall('href="(.*?)"', answer.text)
+    assert set(links) == {"docs", "openapi.json", "healthz", "readyz", "metrics"}
+    for link in links:
+        assert (await app.keyless.get(f"/{link}")).status_code == 200, link
 
 
 @pytest.mark.parametrize("path", ["/demo", "/demo/config", "/demo/me?id=demo_0123456789012345678901"])

@@ -1,10 +1,12 @@
-"""The page at /: what this server is, and where to go.
+"""The page at /: the console; and what this server is, and where to go.
 
-Shape   a browser, which asks for text/html, gets a page; every other client the same as JSON
+Shape   a browser, which asks for text/html, gets the console, or this page if the console is not built; every other
+        client the same as JSON
 Laws    links are relative, so the page works behind a proxy that serves it under a path. It has no scripts and loads
         nothing
 """
 
+import asyncio
 from html import escape
 from typing import Any
 
@@ -13,6 +15,7 @@ from litestar import MediaType, Request, Response, get
 from tinycdp.api.http.pages import PALETTE, policy_of
 from tinycdp.api.http.responses import ExactResponse
 from tinycdp.api.operations.schemas import Home
+from tinycdp.api.pages.routes import is_built, page
 
 #: Address in Home, its title, and what is there.
 _LINKS = (
@@ -30,6 +33,10 @@ async def home(request: Request[Any, Any, Any]) -> Response[Any]:
     vary = {"Vary": "Accept"}
     if "text/html" not in request.headers.get("accept", ""):
         return ExactResponse(Home(), headers=vary)
+    if is_built("console.html"):
+        answer = await asyncio.to_thread(page, "console.html")
+        answer.headers.update(vary)
+        return answer
     return Response(_PAGE, media_type=MediaType.HTML, headers={**vary, "Content-Security-Policy": _POLICY})
 
 
@@ -62,6 +69,7 @@ def _page(home: Home) -> str:
 <body><main><h1>{home.name} <small>{escape(home.version)}</small></h1>
 <p>A real-time customer data platform with feature flags. This server takes events, keeps traits and segments of every
 profile up to date, and decides flags from them.</p>
+<p>The console is not built. <code>make console</code> builds it, in the checkout that this server runs from.</p>
 <ul>{links}</ul>
 <footer><p>A request needs a key, in <code>Authorization: Bearer …</code>. The server printed the first keys when it
 started for the first time; <code>tinycdp key create</code> makes more. Guides are in <code>README.md</code> and

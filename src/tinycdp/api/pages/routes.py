@@ -38,6 +38,10 @@ _HEADERS = {
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
+def is_built(name: str) -> bool:
+    return (resources.PAGES / name).is_file()
+
+
 def page(name: str) -> Response[bytes]:
     """A built page, with a nonce of its own; or how to build it."""
     try:

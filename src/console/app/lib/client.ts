@@ -1,0 +1,73 @@
+/** Requests to the server that this page came from. */
+import type { Problem } from "./api.ts"
+import { currentKey, signOut } from "./session.ts"
+
+/** What the server, or the network, had against a request. */
+export class RequestFailed extends Error {
+  override name = "RequestFailed"
+  readonly status: number
+  readonly code: string
+  /** The server asks to wait this long. */
+  readonly retryAfterMs: number
+
+  constructor(status: number, code: string, message: string, retryAfterMs = 0) {
+    super(message)
+    this.status = status
+    this.code = code
+    this.retryAfterMs = retryAfterMs
+  }
+}
+
+export type Query = Record<string, string | number | undefined>
+
+/** `/v1/admin/segments/a%2Fb?limit=20` from its parts: each part of a path is encoded. */
+export function address(path: readonly string[], query: Query = {}): string {
+  const given = Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]))
+  const search = new URLSearchParams(given).toString()
+  return `/v1/${path.map(encodeURIComponent).join("/")}${search && `?${search}`}`
+}
+
+export interface Sent {
+  method?: "GET" | "POST" | "PUT" | "DELETE"
+  body?: unknown
+  headers?: Record<string, string>
+  signal?: AbortSignal
+  /** Another key than the tab's, which is not forgotten if the server refuses it. */
+  key?: string
+}
+
+export async function ask<Answer>(url: string, sent: Sent = {}): Promise<Answer> {
+  const key = sent.key ?? currentKey()
+  const headers: Record<string, string> = {
+    Authorization: `Bearer ${key}`,
+    Accept: "application/json",
+    ...sent.headers,
+  }
+  if (sent.body !== undefined) headers["Content-Type"] = "application/json"
+  let answer: Response
+  try {
+    answer = await fetch(url, {
+      method: sent.method ?? "GET",
+      headers,
+      body: sent.body === undefined ? undefined : JSON.stringify(sent.body),
+      signal: sent.signal,
+      cache: "no-store",
+      credentials: "omit",
+    })
+  } catch (problem) {
+    if (sent.signal?.aborted) throw problem
+    throw new RequestFailed(0, "OFFLINE", "The server does not answer. It may be restarting, or the network is away.")
+  }
+  if (answer.ok) return (await answer.json()) as Answer
+  const failed = await failure(answer)
+  // A key that another tab or person replaced meanwhile is not this request's to end.
+  if (answer.status === 401 && sent.key === undefined && key === currentKey()) signOut(failed.message)
+  throw failed
+}
+
+async function failure(answer: Response): Promise<RequestFailed> {
+  const problem = (await answer.json().catch(() => ({}))) as Partial<Problem>
+  const wait = Number(answer.headers.get("Retry-After") ?? 0) * 1000
+  const message = problem.message ?? `The server answered ${answer.status}.`
+  return new RequestFailed(answer.status, problem.code ?? `HTTP_${answer.status}`, message, wait)
+}

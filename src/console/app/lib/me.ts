@@ -1,0 +1,20 @@
+/** What this key is of: its environment, with the zone in which days are shown. */
+import { useQuery } from "@tanstack/react-query"
+import type { Me } from "./api.ts"
+import { address, ask } from "./client.ts"
+import { useSession } from "./session.ts"
+
+/** Raises RequestFailed if the server does not know the key. */
+export function whoIs(key?: string): Promise<Me> {
+  return ask<Me>(address(["me"]), { key })
+}
+
+export function useMe(): Me | undefined {
+  const { key } = useSession()
+  const asked = { queryKey: ["me"], queryFn: () => whoIs(), enabled: key !== "", staleTime: Number.POSITIVE_INFINITY }
+  return useQuery(asked).data
+}
+
+export function useZone(): string {
+  return useMe()?.environment.zone ?? "UTC"
+}

@@ -1,0 +1,110 @@
+/** ⌘K: pages and definitions by a few letters, people by the start of an identifier. */
+import { useNavigate } from "@tanstack/react-router"
+import { Dialog } from "radix-ui"
+import { type KeyboardEvent, useId, useState } from "react"
+import { KINDS, WORDS } from "../definitions/kinds.ts"
+import { useDefinitions } from "../definitions/queries.ts"
+import { nameOf } from "../people/names.ts"
+import { useFound } from "../people/queries.ts"
+import { PAGES } from "./pages.ts"
+
+const MOST = 12
+
+interface Choice {
+  id: string
+  title: string
+  kind: string
+  path: string
+}
+
+export function Palette({ close }: { close: () => void }) {
+  const [text, setText] = useState("")
+  const [at, setAt] = useState(0)
+  const navigate = useNavigate()
+  const list = useId()
+  const choices = useChoices(text.trim())
+  const chosen = Math.min(at, choices.length - 1)
+
+  function go(choice: Choice | undefined): void {
+    if (!choice) return
+    close()
+    navigate({ href: choice.path })
+  }
+
+  function onKey(event: KeyboardEvent): void {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+    if (step !== undefined && choices.length) setAt((chosen + step + choices.length) % choices.length)
+    else if (event.key === "Enter") go(choices[chosen])
+    else return
+    event.preventDefault()
+  }
+
+  return (
+    <Dialog.Root open onOpenChange={(open) => open || close()}>
+      <Dialog.Portal>
+        <Dialog.Overlay className="overlay" />
+        <Dialog.Content className="palette" aria-describedby={undefined}>
+          <Dialog.Title className="hidden">Go to</Dialog.Title>
+          <input
+            type="text"
+            role="combobox"
+            aria-label="Go to a page, a definition or a person"
+            aria-expanded="true"
+            aria-controls={list}
+            aria-activedescendant={choices[chosen] && `${list}-${chosen}`}
+            placeholder="A page, a definition, a person"
+            value={text}
+            onChange={(event) => {
+              setText(event.target.value)
+              setAt(0)
+            }}
+            onKeyDown={onKey}
+          />
+          <div role="listbox" id={list} aria-label="Found">
+            {choices.map((choice, index) => (
+              // biome-ignore lint/a11y/useKeyWithClickEvents: the field has the keyboard, as in every combobox
+              // biome-ignore lint/a11y/useFocusableInteractive: aria-activedescendant of the field says which is chosen
+              <div
+                key={choice.id}
+                id={`${list}-${index}`}
+                role="option"
+                aria-selected={index === chosen}
+                onClick={() => go(choice)}
+                onPointerMove={() => setAt(index)}
+              >
+                <span>{choice.title}</span>
+                <small>{choice.kind}</small>
+              </div>
+            ))}
+          </div>
+          {choices.length === 0 && <p className="mute">Nothing is called so.</p>}
+        </Dialog.Content>
+      </Dialog.Portal>
+    </Dialog.Root>
+  )
+}
+
+function useChoices(text: string): Choice[] {
+  const lists = [useDefinitions("traits"), useDefinitions("segments"), useDefinitions("flags")]
+  const people = useFound(text)
+  const wanted = text.toLowerCase()
+  const pages = PAGES.flatMap(({ pages }) => pages).map(({ to, title }) => ({ id: to, title, kind: "page", path: to }))
+  const definitions = KINDS.flatMap((kind, index) =>
+    (lists[index]?.data ?? []).map(({ key }) => ({
+      id: `${kind}/${key}`,
+      title: key,
+      kind: WORDS[kind].one,
+      path: `/${kind}/${encodeURIComponent(key)}`,
+    })),
+  )
+  const found = text
+    ? (people.data ?? []).map((person) => ({
+        id: `users/${person.id}`,
+        title: nameOf(person),
+        kind: "person",
+        path: `/users/${encodeURIComponent(person.id)}?by=profileId`,
+      }))
+    : []
+  const named = [...pages, ...definitions].filter(({ title }) => title.toLowerCase().includes(wanted))
+  return [...named.slice(0, MOST), ...found.slice(0, MOST)]
+}

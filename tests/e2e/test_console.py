@@ -1,0 +1,320 @@
+"""The console in a real browser, on a served TinyCDP with the example shop's definitions and some people.
+
+Shape   one server for the module; each test has a browser context of its own, and so a session of its own
+Laws    every test ends without a violation of the page's policy, without an error in the browser's console, and
+        without a request to another host
+"""
+
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from playwright.async_api import Browser, Page, expect
+
+from browser import chromium
+from console import FOLDER, built_console
+from javascript import Missing, Package
+from serving import ADMIN_KEY, PATIENCE_SECONDS, READ_KEY, WRITE_KEY, Server, bearer, define, served
+from tinycdp import resources
+from tinycdp.runtime import clock
+from tinycdp.times import iso
+
+WIDE, PHONE = (1440, 900), (390, 844)
+PATIENCE_MS = PATIENCE_SECONDS * 1000
+HOUR_MS = 3_600_000
+#: All scripts of the first page, compressed.
+MOST_BYTES = 170_000
+WATCH = """
+window.violations = []
+addEventListener('securitypolicyviolation', broken => {
+  window.violations.push(broken.violatedDirective + ' ' + broken.blockedURI)
+})
+"""
+ADDRESSES = (
+    "/segments",
+    "/segments?q=nothing+has+this",
+    "/segments/abandoned_carts",
+    "/segments/no_such_segment",
+    "/traits",
+    "/traits/favourite_category",
+    "/flags",
+    "/flags/price_level",
+    "/users",
+    "/users/clara",
+    "/users/no-such-person",
+)
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    try:
+        built_console()
+        async with chromium() as running:
+            yield running
+    except Missing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="module")
+async def site(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    with served(tmp_path_factory.mktemp("console"), dsn=module_dsn) as running:
+        await define(module_dsn, yaml.safe_load(resources.read_text("dsl/examples/shop.yaml")), clock.now())
+        now = clock.now()
+        clara = {"type": "identify", "userId": "clara", "traits": {"name": "Clara", "country": "DE"}}
+        running.batch([clara])
+        for n, (event, hours) in enumerate((("purchase", 30), ("cart", 2), ("app_open", 1))):
+            properties = {"amount": 40, "category": "tea", "items": n + 1}
+            at = iso(now - hours * HOUR_MS)
+            running.track({"userId": "clara", "event": event, "timestamp": at, "properties": properties})
+        running.track({"userId": "someone-else", "event": "app_open"})
+        yield running
+
+
+Open = Callable[..., Any]
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture
+def console(browser: Browser, site: Server) -> Open:
+    @asynccontextmanager
+    async def opened(
+        address: str = "", key: str | None = ADMIN_KEY, size: tuple[int, int] = WIDE, theme: str = "light"
+    ) -> AsyncIterator[Page]:
+        viewport: Any = {"width": size[0], "height": size[1]}
+        scheme: Any = theme
+        context = await browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
+        context.set_default_timeout(PATIENCE_MS)
+        page = await context.new_page()
+        hosts, errors = set[str](), list[str]()
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        await page.add_init_script(WATCH)
+        await page.goto(f"{site.url}{address}{f'#key={key}' if key else ''}")
+        yield page
+        assert await page.evaluate("window.violations") == []
+        assert hosts - {""} == {urlsplit(site.url).netloc}
+        assert errors == []
+        await context.close()
+
+    return opened
+
+
+def heading(page: Page) -> Any:
+    return page.get_by_role("heading", level=1)
+
+
+async def test_a_link_signs_in_and_leaves_no_key_in_the_address(console: Open) -> None:
+    async with console("/segments/newcomers") as page:
+        await expect(heading(page)).to_have_text("newcomers")
+        assert "#" not in page.url and ADMIN_KEY not in page.url
+        assert await page.evaluate("sessionStorage['tinycdp-key']") == ADMIN_KEY
+        assert await page.evaluate("JSON.stringify(localStorage)") == "{}"
+        await page.reload()
+        await expect(heading(page)).to_have_text("newcomers")
+        await page.get_by_role("button", name="Sign out").click()
+        await expect(heading(page)).to_have_text("Sign in")
+        assert ADMIN_KEY not in await page.evaluate("JSON.stringify(sessionStorage)")
+
+
+async def test_a_wrong_key_is_refused_and_a_right_one_is_not(console: Open) -> None:
+    async with console("/", key=None) as page:
+        await expect(page.get_by_label("Key")).to_be_focused()
+        await page.keyboard.type("no-such-key")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("alert")).to_contain_text("key")
+        await page.get_by_label("Key").fill(ADMIN_KEY)
+        await page.keyboard.press("Enter")
+        await expect(heading(page)).to_have_text("Segments")
+        await expect(page.locator(".side .environment")).to_have_text("prod")
+
+
+async def test_a_key_that_is_revoked_meanwhile_leaves_the_page(console: Open, site: Server) -> None:
+    made = site.http.post("/v1/admin/keys", json={"scopes": ["admin"], "name": "short"}, headers=bearer(ADMIN_KEY))
+    assert made.status_code == 201, made.text
+    key, id = made.json()["key"], made.json()["id"]
+    async with console("/segments", key=key) as page:
+        await expect(page.get_by_role("link", name="newcomers")).to_be_visible()
+        assert site.http.delete(f"/v1/admin/keys/{id}", headers=bearer(ADMIN_KEY)).status_code == 200
+        await page.get_by_role("link", name="newcomers").click()
+        await expect(page.get_by_role("dialog")).to_contain_text("Sign in again")
+        await page.get_by_label("Key").fill(ADMIN_KEY)
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        await expect(heading(page)).to_have_text("newcomers")
+        await expect(page.get_by_role("region", name="In words")).to_contain_text("People")
+
+
+async def test_a_key_that_reads_sees_every_page(console: Open) -> None:
+    async with console("/users", key=READ_KEY) as page:
+        await page.get_by_role("link", name="Clara").click()
+        await expect(page.get_by_role("region", name="Flags")).to_contain_text("price_level")
+        await page.get_by_role("link", name="Segments").click()
+        await page.get_by_role("link", name="abandoned_carts").click()
+        await expect(page.get_by_role("region", name="In words")).to_contain_text("People whose")
+        await expect(page.locator("[aria-busy]")).to_have_count(0)
+        await expect(page.get_by_role("alert")).to_have_count(0)
+
+
+async def test_a_key_that_cannot_read_is_refused(console: Open) -> None:
+    async with console("/", key=None) as page:
+        await page.get_by_label("Key").fill(WRITE_KEY)
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("alert")).to_contain_text("may not read")
+
+
+async def test_a_definition_says_what_it_means_and_whom_it_holds(console: Open) -> None:
+    async with console("/segments") as page:
+        await expect(page.get_by_role("link", name="newcomers")).to_be_visible()
+        await page.keyboard.press("/")
+        await page.keyboard.type("abandoned")
+        await expect(page.locator("tbody tr")).to_have_count(1)
+        assert page.url.endswith("/segments?q=abandoned")
+        await page.get_by_role("link", name="abandoned_carts").click()
+        await expect(page.locator(".code").first).to_have_text("cart_open && events.cart.last_minutes_ago >= 60")
+        await expect(page.get_by_role("region", name="In words")).to_contain_text("last did cart at least an hour ago")
+        await expect(page.get_by_role("region", name="Dependencies")).to_contain_text("cart_reminder")
+        await expect(page.get_by_role("region", name="Versions")).to_contain_text("1")
+        await page.get_by_role("region", name="Members").get_by_role("link", name="Clara").click()
+        await expect(heading(page)).to_have_text("Clara")
+        await page.go_back()
+        await expect(heading(page)).to_have_text("abandoned_carts")
+
+
+async def test_a_person_with_what_is_known_and_until_when(console: Open) -> None:
+    async with console("/users?q=Cla") as page:
+        await page.get_by_role("link", name="Clara").click()
+        segments = page.get_by_role("region", name="Segments").get_by_role("row", name=re.compile("abandoned_carts"))
+        await expect(segments.locator("time")).to_have_count(2)
+        traits = page.get_by_role("region", name="Traits")
+        await expect(traits.get_by_role("row", name=re.compile("cart_open"))).to_contain_text("yes")
+        await expect(traits.get_by_role("row", name=re.compile("revenue_90d"))).to_contain_text("40")
+        flags = page.get_by_role("region", name="Flags")
+        await expect(flags.get_by_role("row", name=re.compile("price_level"))).to_contain_text("split: bucket")
+        journey = page.get_by_role("region", name="Journey")
+        await expect(journey.locator("li")).to_have_count(4)
+        await journey.locator("summary", has_text="purchase").click()
+        await expect(journey.locator(".code")).to_contain_text('"amount": 40')
+
+
+async def test_a_segment_that_ends_leaves_the_page_by_itself(console: Open, site: Server) -> None:
+    """The instant comes without an event, and the page shows it without a reload."""
+    site.http.put(
+        "/v1/admin/segments/just_seen",
+        json={"rule": "events.knock.exists(1m)", "description": "for a minute"},
+        headers=bearer(ADMIN_KEY),
+    ).raise_for_status()
+    site.track({"userId": "guest", "event": "knock", "timestamp": iso(clock.now() - 52_000)})
+    async with console("/users/guest") as page:
+        await page.evaluate("window.mark = 'this page'")
+        segments = page.get_by_role("region", name="Segments")
+        await expect(segments).to_contain_text("just_seen")
+        await expect(segments).not_to_contain_text("just_seen")
+        assert await page.evaluate("window.mark") == "this page"
+
+
+async def test_the_server_away_keeps_what_is_on_the_page(console: Open) -> None:
+    async with console("/segments") as page:
+        await expect(page.get_by_role("link", name="newcomers")).to_be_visible()
+        await page.route("**/v1/**", lambda route: route.abort())
+        await page.get_by_role("link", name="Traits").click()
+        await expect(page.get_by_role("alert")).to_contain_text("does not answer")
+        await page.get_by_role("link", name="Segments", exact=True).click()
+        await expect(page.get_by_role("link", name="newcomers")).to_be_visible()
+        await page.unroute("**/v1/**")
+        await page.get_by_role("link", name="Traits").click()
+        await expect(page.get_by_role("link", name="cart_open")).to_be_visible()
+
+
+async def test_the_keyboard_goes_anywhere(console: Open) -> None:
+    async with console("/traits") as page:
+        await expect(page.get_by_role("link", name="cart_open")).to_be_visible()
+        await page.keyboard.press("Control+k")
+        await page.keyboard.type("newcom")
+        await expect(page.get_by_role("option", name="newcomers segment")).to_have_attribute("aria-selected", "true")
+        await page.keyboard.press("Enter")
+        await expect(heading(page)).to_have_text("newcomers")
+        await page.keyboard.press("Control+k")
+        await page.keyboard.type("clar")
+        await expect(page.get_by_role("option", name="Clara person")).to_be_visible()
+        await page.keyboard.press("Enter")
+        await expect(heading(page)).to_have_text("Clara")
+
+
+async def test_a_theme_is_kept_and_the_phone_has_a_menu(console: Open) -> None:
+    async with console("/segments", size=PHONE) as page:
+        background = "getComputedStyle(document.body).backgroundColor"
+        assert await page.evaluate(background) == "rgb(255, 255, 255)"
+        await page.get_by_role("button", name="Menu").click()
+        await page.get_by_role("button", name="dark theme").click()
+        assert await page.evaluate(background) == "rgb(13, 17, 22)"
+        await page.get_by_role("dialog").get_by_role("link", name="Flags").click()
+        await expect(heading(page)).to_have_text("Flags")
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        await page.reload()
+        await expect(heading(page)).to_have_text("Flags")
+        assert await page.evaluate(background) == "rgb(13, 17, 22)"
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The checks of axe, as a script."""
+    try:
+        Package(FOLDER)
+    except Missing as missing:
+        pytest.skip(str(missing))
+    return (FOLDER / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+async def test_every_page_is_accessible(
+    console: Open, axe: str, size: tuple[int, int], theme: str, site: Server
+) -> None:
+    async with console("/", key=None, size=size, theme=theme) as page:
+
+        async def check(view: str) -> None:
+            await expect(page.locator("[aria-busy]")).to_have_count(0)
+            await page.evaluate(axe)  # by the debugger, which no policy holds back
+            found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+            problems = [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found["violations"]]
+            assert problems == [], view
+            too_wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert too_wide <= 0, f"{view} scrolls sideways"
+
+        await expect(heading(page)).to_have_text("Sign in")
+        await check("the sign-in")
+        await page.evaluate("key => sessionStorage.setItem('tinycdp-key', key)", ADMIN_KEY)
+        for address in ADDRESSES:
+            await page.goto(f"{site.url}{address}")
+            await expect(page.get_by_role("heading").first).to_be_visible()
+            await check(address)
+        await page.keyboard.press("Control+k")
+        await expect(page.get_by_role("listbox")).to_be_visible()
+        await check("the palette")
+
+
+async def test_the_first_page_is_small() -> None:
+    try:
+        assets = built_console() / "assets"
+    except Missing as missing:
+        pytest.skip(str(missing))
+    sizes = {file.name: file.stat().st_size for file in assets.glob("console-*.gz")}
+    assert len(sizes) == 2
+    assert sum(sizes.values()) < MOST_BYTES, sizes
+
+
+def test_the_types_are_those_of_the_server_s_document(site: Server, tmp_path: Path) -> None:
+    """`node src/console/tools/api.ts openapi.json` writes them anew."""
+    document = tmp_path / "openapi.json"
+    document.write_bytes(site.http.get("/openapi.json").content)
+    try:
+        package = Package(FOLDER)
+    except Missing as missing:
+        pytest.skip(str(missing))
+    written = package.script("tools/api.ts", str(document))
+    assert written == (FOLDER / "app" / "lib" / "api.ts").read_text()
