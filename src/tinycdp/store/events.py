@@ -153,10 +153,12 @@ async def events_of_profile(
     n: int,
     name: str | None = None,
     since: int | None = None,
+    kind: str | None = None,
 ) -> list[EventRow]:
     """`before` is the (occurred at, event id) of the last event of the previous page."""
     first = since if since is not None else _EARLIEST
-    rows = await connection.fetch(_SQL["events_of_profile"], environment_id, profile_id, *before, n, name, first)
+    statement = _SQL["events_of_profile"]
+    rows = await connection.fetch(statement, environment_id, profile_id, *before, n, name, first, kind)
     return EventRow.every(rows)
 
 

@@ -159,9 +159,10 @@ async def property_names_of_members(
 
 
 async def members_page(
-    connection: Connection, environment_id: int, fingerprint: int, after_id: int, n: int
+    connection: Connection, environment_id: int, fingerprint: int, after_id: int, n: int, skipped: int = 0
 ) -> list[MemberRow]:
-    return MemberRow.every(await connection.fetch(_SQL["members_page"], environment_id, fingerprint, after_id, n))
+    rows = await connection.fetch(_SQL["members_page"], environment_id, fingerprint, after_id, n, skipped)
+    return MemberRow.every(rows)
 
 
 # Lists of static segments

@@ -246,6 +246,28 @@ async def test_a_segment_counts_and_lists_its_members(app: Application) -> None:
     assert (await app.admin.get("/v1/admin/segments/absent/members")).status_code == 404
 
 
+async def test_members_are_read_at_any_place_and_counted(app: Application) -> None:
+    await app.track(*({"userId": f"u{n}", "event": "app_open"} for n in range(7)), {"userId": "bob", "event": "e"})
+    await app.define("segment", key="openers", rule="events.app_open.exists_30d")
+
+    async def page(query: str) -> tuple[list[str], int | None, bool]:
+        answer = await app.read.get(f"/v1/admin/segments/openers/members?{query}")
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        return [m["identifiers"][0]["value"] for m in found["members"]], found["total"], found["next"] is not None
+
+    assert await page("") == ([f"u{n}" for n in range(7)], 7, False)
+    for offset in range(9):
+        people = [f"u{n}" for n in range(7)][offset : offset + 2]
+        assert await page(f"offset={offset}&limit=2") == (people, 7, len(people) == 2)
+    assert (await page("limit=1000"))[1] == 7
+    first = (await app.read.get("/v1/admin/segments/openers/members?offset=2&limit=2")).json()
+    assert await page(f"after={first['next']}") == (["u4", "u5", "u6"], None, False)
+    for query in ("limit=1001", "offset=-1", f"offset=1&after={first['next']}"):
+        refused = await app.read.get(f"/v1/admin/segments/openers/members?{query}")
+        assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_REQUEST"), query
+
+
 async def test_a_changed_segment_counts_by_its_live_meaning_until_the_new_one_is_live(app: Application) -> None:
     await app.track({"userId": "ada", "event": "app_open"})
     await app.define("segment", key="openers", rule="events.app_open.exists_30d")

@@ -144,6 +144,25 @@ async def test_a_journey_is_complete_and_stays_put_while_events_arrive(app: Appl
     assert seen == [f"{n}-{m}" for n in (4, 3, 2, 1, 0) for m in "ba"]
 
 
+async def test_a_journey_by_kind(app: Application) -> None:
+    await app.track({"userId": "ada", "event": "a"}, {"userId": "ada", "event": "b"})
+    assert (await app.write.post("/v1/identify", json={"userId": "ada", "traits": {"plan": "pro"}})).status_code == 200
+    assert (await app.write.post("/v1/page", json={"userId": "ada", "name": "Home"})).status_code == 200
+
+    async def kinds(query: str) -> list[str]:
+        found = (await app.read.get(f"/v1/journeys/ada?{query}")).json()
+        return [event["type"] for event in found["events"]]
+
+    assert await kinds("kind=track") == ["track", "track"]
+    assert await kinds("kind=track&event=a") == ["track"]
+    assert await kinds("kind=identify") == ["identify"]
+    assert await kinds("kind=page") == ["page"]
+    assert await kinds("kind=alias") == []
+    assert sorted(await kinds("")) == ["identify", "page", "track", "track"]
+    wrong = await app.read.get("/v1/journeys/ada?kind=click")
+    assert (wrong.status_code, wrong.json()["code"], "track" in wrong.text) == (400, "INVALID_REQUEST", True)
+
+
 async def test_recent_events_come_by_arrival_and_by_name(app: Application) -> None:
     await app.track(*({"userId": f"u{n}", "event": "odd" if n % 2 else "even", "messageId": f"m{n}"} for n in range(6)))
     first = (await app.read.get("/v1/events/recent?limit=4")).json()

@@ -245,6 +245,7 @@ export type Members = {
   members: Array<Member>
   next: string | null
   asOf: string
+  total: number | null
 }
 
 export type Membership = {

@@ -6,12 +6,12 @@ Errors  400 with every diagnostic, and those of kinds.py
 Source  docs/reference/definitions.md
 """
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from tinycdp.api.definitions.editing import Editing
 from tinycdp.api.definitions.kinds import DefinitionKind, routes_of, save
@@ -44,6 +44,7 @@ from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import ExactResponse
 from tinycdp.api.profiles.schemas import ProfileSummary
 from tinycdp.api.segments.schemas import Member, Members
+from tinycdp.errors import InvalidInput
 from tinycdp.runtime.definitions import publish, revisions
 from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.catalogs import Catalogs
@@ -62,6 +63,8 @@ from tinycdp.store.database.pool import acquired, snapshot
 from tinycdp.times import iso, iso_or_none
 
 LATEST = 2**31 - 1
+#: On one page. A list on a screen is scrolled to any place in one request.
+MOST_MEMBERS = 1_000
 
 _EXAMPLES: dict[Kind, dict[str, Any]] = {
     "trait": {"key": "orders_90d", "expression": "events.purchase.count_90d"},
@@ -173,8 +176,14 @@ async def list_members(
     catalogs: Injected[Catalogs],
     name: FromPath[str],
     after: AfterProfile = 0,
-    limit: Limit = 50,
+    offset: Annotated[
+        int, QueryParameter(ge=0, le=LATEST, description="how many members to skip, in place of `after`")
+    ] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=MOST_MEMBERS, description="most members on a page")] = 50,
 ) -> Members:
+    """In the order of profile ids, by position with `offset`, or after a profile with `after`."""
+    if after and offset:
+        raise InvalidInput("INVALID_REQUEST", "Send `after` or `offset`, not both.", path="offset")
     instant = environment.now()
     async with snapshot(environment.pool) as connection:
         catalog = await catalogs.current_in(connection, environment.id)
@@ -182,13 +191,20 @@ async def list_members(
         if fingerprint is None:
             raise unknown("segment", name, catalog.live.definitions)
         as_of = await memberships_as_of(connection, environment.id, instant)
-        rows = await membership_store.members_page(connection, environment.id, fingerprint, after, limit)
+        rows = await membership_store.members_page(connection, environment.id, fingerprint, after, limit, offset)
+        # Reads the segment's whole index: not on each page of those that walk through all of it.
+        total = None if after else await membership_store.count_members(connection, environment.id, [fingerprint])
     summaries = as_schema([summary_of(row) for row in rows], list[ProfileSummary])
     members = [
         Member(**msgspec.structs.asdict(summary), entered_at=iso(row.entered_at))
         for summary, row in zip(summaries, rows, strict=True)
     ]
-    return Members(members, members[-1].id if len(rows) == limit else None, iso(as_of))
+    return Members(
+        members,
+        members[-1].id if len(rows) == limit else None,
+        iso(as_of),
+        total.get(fingerprint, 0) if total is not None else None,
+    )
 
 
 @get(

@@ -17,6 +17,7 @@ from tinycdp.api.http.params import Limit, instant_parameter
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.profiles.schemas import Event, Journey, Lifetime, Profile, ProfilePage, Search, Transition
 from tinycdp.errors import InvalidInput
+from tinycdp.model import MessageKind
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles import lifetime, views
@@ -36,6 +37,7 @@ Where = Annotated[
 ]
 Prefix = Annotated[str | None, QueryParameter(description="the start of an identifier")]
 EventName = Annotated[str | None, QueryParameter(description="only events of this name")]
+EventKind = Annotated[MessageKind | None, QueryParameter(description="only messages of this kind")]
 Since = Annotated[
     str | None, QueryParameter(name="from", description="not before this instant; a day is its start in UTC")
 ]
@@ -191,13 +193,16 @@ async def get_journey(
     id: FromPath[str],
     by: By = None,
     event: EventName = None,
+    kind: EventKind = None,
     since: Since = None,
     until: Until = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Journey:
     first, last = instant_parameter(since, "from"), instant_parameter(until, "to")
-    found = await views.journey(environment, id, by, cursor, limit, name=event or None, since=first, until=last)
+    found = await views.journey(
+        environment, id, by, cursor, limit, name=event or None, kind=kind, since=first, until=last
+    )
     return as_schema(found, Journey)
 
 

@@ -15,6 +15,7 @@ from litestar.types import Receive, Scope, Send
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.sse import MEDIA_TYPE, Outlet, streaming
 from tinycdp.errors import InvalidInput
+from tinycdp.model import MessageKind
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.ingest.event_stream import EventStreams, Filter, StreamReader
 
@@ -22,8 +23,6 @@ from tinycdp.runtime.ingest.event_stream import EventStreams, Filter, StreamRead
 MOST_WAITING = 8_000_000
 _RETRY_MS = 2_000
 _LONGEST = 256
-
-Kind = Literal["track", "page", "screen", "identify", "group", "alias"]
 
 
 @get(
@@ -38,7 +37,7 @@ async def stream_events(
     event_streams: Injected[EventStreams],
     event: Annotated[str | None, QueryParameter(description="only of this name")] = None,
     user_id: Annotated[str | None, QueryParameter(name="userId", description="only by this identifier")] = None,
-    kind: Annotated[Kind | None, QueryParameter(description="only calls of this kind")] = None,
+    kind: Annotated[MessageKind | None, QueryParameter(description="only calls of this kind")] = None,
     by_key: Annotated[int | None, QueryParameter(name="key", description="only by the API key of this id")] = None,
     status: Annotated[
         Literal["accepted", "warned", "rejected"] | None, QueryParameter(description="only of this status")

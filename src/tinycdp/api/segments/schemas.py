@@ -61,8 +61,11 @@ class Member(ProfileSummary, frozen=True, rename="camel"):
 
 
 class Members(msgspec.Struct, rename="camel"):
-    """In the order of profile ids. `next` is what `after` takes for the following page."""
+    """In the order of profile ids. `next` is what `after` takes for the following page.
+
+    total  how many members there are on all pages; null on a page by `after`"""
 
     members: list[Member]
     next: str | None
     as_of: str
+    total: int | None

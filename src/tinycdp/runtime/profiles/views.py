@@ -25,7 +25,7 @@ from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Name
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput, NotFound
-from tinycdp.model import IdentifierKind, Instant, Warned
+from tinycdp.model import IdentifierKind, Instant, MessageKind, Warned
 from tinycdp.runtime.decisions.decide import prepare
 from tinycdp.runtime.decisions.snapshots import snapshot_of
 from tinycdp.runtime.definitions.catalogs import Catalogs
@@ -251,16 +251,17 @@ async def journey(
     n: int,
     *,
     name: str | None = None,
+    kind: MessageKind | None = None,
     since: Instant | None = None,
     until: Instant | None = None,
 ) -> Journey:
-    """A page of a profile's events, by the instant they happened. name: only these; until: exclusive"""
+    """A page of a profile's events, by the instant they happened. name, kind: only these; until: exclusive"""
     before = position(cursor)
     if until is not None:
         before = min(before, (until, 0))  # ids begin at 1, so these are all events before that instant
     async with snapshot(environment.pool) as connection:
         profile_id = (await find_row(connection, environment.id, id, by)).id
-        rows = await event_store.events_of_profile(connection, environment.id, profile_id, before, n, name, since)
+        rows = await event_store.events_of_profile(connection, environment.id, profile_id, before, n, name, since, kind)
     last = rows[-1] if len(rows) == n else None
     following = cursor_of(last.occurred_at, last.id) if last is not None else None
     return Journey([event_of(row, profile_id) for row in rows], following)

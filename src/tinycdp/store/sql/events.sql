@@ -45,14 +45,15 @@ WHERE a.environment_id = $1 AND a.profile_id = ANY ($2) AND e.name <> '' AND ($3
 GROUP BY a.profile_id, e.name;
 
 -- name: events_of_profile
--- A profile's messages, newest first, older than a position. name: NULL for all; since: inclusive.
--- args: environment_id, profile_id, before_at timestamptz, before_id bigint, n, name text, since timestamptz
+-- A profile's messages, newest first, older than a position. name, kind: NULL for all; since: inclusive. A rare one is
+-- found by reading the profile's messages, of which there are as many as are kept.
+-- args: environment_id, profile_id, before_at timestamptz, before_id bigint, n, name text, since timestamptz, kind text
 -- index: identifiers_of_profile, events_of_identifier
 SELECT e.id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.clamped, e.target, e.properties, e.context,
        e.warnings, a.kind AS identifier_kind, a.value AS identifier_value
 FROM identifiers a JOIN events e ON e.environment_id = a.environment_id AND e.identifier_id = a.id
 WHERE a.environment_id = $1 AND a.profile_id = $2 AND (e.occurred_at, e.id) < ($3, $4)
-  AND ($6::text IS NULL OR e.name = $6) AND e.occurred_at >= $7
+  AND ($6::text IS NULL OR e.name = $6) AND e.occurred_at >= $7 AND ($8::text IS NULL OR e.kind = $8)
 ORDER BY e.occurred_at DESC, e.id DESC
 LIMIT $5;
 

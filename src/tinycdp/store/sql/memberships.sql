@@ -91,16 +91,20 @@ ORDER BY name
 LIMIT $3;
 
 -- name: members_page
--- args: environment_id, fingerprint bigint, after_id bigint, n
--- index: memberships_pkey, profiles_pkey
+-- By position or after an id. An offset reads as many entries of the index as it skips, and no profile of them.
+-- args: environment_id, fingerprint bigint, after_id bigint, n, skipped
+-- index: memberships_pkey, profiles_pkey, identifiers_of_profile
+WITH m AS MATERIALIZED (
+    SELECT profile_id, entered_at FROM memberships
+    WHERE environment_id = $1 AND fingerprint = $2 AND profile_id > $3
+    ORDER BY profile_id OFFSET $5 LIMIT $4
+)
 SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at,
        ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
              WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS identifiers,
        m.entered_at
-FROM memberships m JOIN profiles p ON p.environment_id = $1 AND p.id = m.profile_id
-WHERE m.environment_id = $1 AND m.fingerprint = $2 AND m.profile_id > $3
-ORDER BY m.profile_id
-LIMIT $4;
+FROM m JOIN profiles p ON p.environment_id = $1 AND p.id = m.profile_id
+ORDER BY m.profile_id;
 
 -- name: share_lists
 -- Keeps edits of lists out until the end of the transaction, so that a new identifier is on the lists that it sees.
