@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from string import Template
 from typing import Any
 
+from tinycdp.api.pages.console import SEGMENTS
+
 #: In everything that prod has and an answer may show, and in nothing that is asked.
 MARK = "onlyprod"
 #: What no id is, and no key.
@@ -321,6 +323,8 @@ NEITHER: dict[str, Call] = {
     "GET /ofrep/v1/stream": replace(OPEN, query={"token": "none"}, status=403),
     "GET /v1/export/download/{token}": replace(OPEN, at=("none",), status=403),
     "GET /assets/{name}": replace(OPEN, at=("none.js",), status=404),
+    **{f"GET /{segment}": OPEN for segment in SEGMENTS},
+    **{f"GET /{segment}/{{name}}": replace(OPEN, at=("none",)) for segment in SEGMENTS},
     "GET /flags/definitions": replace(OPEN, status=401),
     "GET /api/feature_flag/local_evaluation": replace(OPEN, status=401),
     "POST /v1/m": OPEN,

@@ -26,10 +26,18 @@ from application import KEYS, Application, running
 from calls_of_routes import ADA, CALLS, CHANGING, DOORS, KINDS, MARK, NEITHER, NOTHING, PLACES, SAVED, SHOWING, Call
 from serving import PATIENCE_SECONDS, eventually, served
 from streams import Reader, watching
+from tinycdp import resources
 from tinycdp.api.application import fast_lanes
 from tinycdp.runtime.access import stream_tokens
 from tinycdp.runtime.access.keys import SCOPES, Keyring, digest, environment_named
 from tinycdp.times import iso
+
+
+@pytest.fixture(autouse=True)
+def pages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whether the real pages are built makes no difference."""
+    (tmp_path / "console.html").write_text("the console")
+    monkeypatch.setattr(resources, "PAGES", tmp_path)
 
 
 @pytest.fixture
