@@ -14,7 +14,7 @@ export function PeoplePage() {
   return (
     <Page
       title="People"
-      lead={asked ? "Whose identifier or name begins so." : "Seen last, the newest first."}
+      lead={asked ? "Whose identifier or name begins so." : "The newest profiles first."}
       aside={
         <input
           type="search"
