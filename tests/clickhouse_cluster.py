@@ -76,8 +76,8 @@ def _with_tables() -> Any:
         opened.query(f"CREATE DATABASE {database}")
         for name, template in templates():
             for statement in statements(template, Site(database, cluster)):
-                makes_table = "CREATE TABLE" in statement
-                if name != "0000_migrations.sql" and not (database == HALVES and makes_table):
+                of_a_table = "CREATE TABLE" in statement or "ALTER TABLE" in statement
+                if name != "0000_migrations.sql" and not (database == HALVES and of_a_table):
                     opened.query(_alone(statement))
     for table, number in _HALVED.items():
         half = f"SELECT * FROM {WHOLE}.{table} WHERE {number} % 2 + 1 = shardNum()"

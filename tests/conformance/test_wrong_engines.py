@@ -253,7 +253,7 @@ WRONG: dict[str, Patch] = {
     "an unmet prerequisite gives the default": replacing(decide, "prepare", unmet_is_the_default),
     "only the first gate of a rule counts": replacing(decide, "_gates", first_gate),
     "an exclusion group is dealt anew by each flag": replacing(decide, "_gates", gates_of_the_flag),
-    "an identifier counts whatever its kind": replacing(decide, "_is_for", by_value_alone),
+    "an identifier counts whatever its kind": replacing(decide, "is_for", by_value_alone),
     "a step is a millisecond late": replacing(decide, "prepare", late_by_one),
     "strings are compared without regard to case": replacing(
         compile, "_TESTS", {**compile._TESTS, "==": lambda a, b: str(a).lower() == str(b).lower()}

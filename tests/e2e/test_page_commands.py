@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -36,6 +37,7 @@ ELSEWHERE = {
     r"\(cd \.data/analytics": "test_engine.py asks it as curl does",
     r"curl -X DELETE .*/v1/analytics/queries": "no question is running; test_questions.py cancels one",
     r"export DATABASE_URL=": "an example of an address",
+    r"\.venv/bin/pip install": "it would change the environment of the tests; the wheel of the client has a test",
     r"export \w+_KEY=": "the keys of the server at hand are set",
     r"(WRITE|READ|ADMIN)_KEY=\w+_…": "the keys of the server at hand are set",
 }
@@ -134,6 +136,12 @@ def some_time_ago(shop: Server) -> dict[str, str]:
     return {"2026-12-04T09:12:45.120Z": iso(now() - 60_000)}
 
 
+def in_a_week_of_the_example(shop: Server) -> dict[str, str]:
+    """The Monday of the week before this one."""
+    today = datetime.now(UTC).date()
+    return {"2026-02-23": (today - timedelta(days=today.weekday() + 7)).isoformat()}
+
+
 def without_definitions(shop: Server) -> dict[str, str]:
     """Keys that the example shop has not taken."""
     return {"orders_90d": "orders_of_90d", "regulars": "regulars_of_90d", "thanks": "thanks_of_90d"}
@@ -154,6 +162,7 @@ PREPARE: dict[str, Callable[[Server], dict[str, str]]] = {
     "docs/how-to/govern-events.md": with_a_new_event,
     "docs/how-to/flags.md": with_other_flags,
     "docs/how-to/privacy.md": ready_to_be_forgotten,
+    "docs/reference/analytics.md": in_a_week_of_the_example,
     "docs/reference/cli-access.md": beside_another_environment,
     "docs/reference/decide.md": some_time_ago,
     "docs/reference/definitions.md": without_definitions,

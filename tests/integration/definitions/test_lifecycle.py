@@ -248,7 +248,8 @@ async def test_a_restored_revision_has_its_definitions_ids_and_salts(shop: Appli
     assert await members(app, "regulars") == ["ada"]
     for kind, before in first.items():
         for old, now in zip(before[kind], (await ok(app, "GET", kind))[kind], strict=True):
-            assert {**old, "version": 0, "asOf": ""} == {**now, "version": 0, "asOf": ""}
+            changed = {"version": 0, "asOf": "", "updatedAt": "", "updatedBy": ""}
+            assert {**old, **changed} == {**now, **changed}
     assert (await table(app, "SELECT id, kind FROM definitions ORDER BY id"))[: len(ids)] == ids
     # Versions are new ones, what they say is not.
     assert [c["fields"] for c in (await ok(app, "GET", "diff?from=1&to=5"))["changes"]] == [[], [], []]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from serving import ADMIN_KEY, KEYS, READ_KEY, Server, free_port, served, until
+from serving import ADMIN_KEY, KEYS, READ_KEY, Server, bearer, free_port, served, until
 from tinycdp.cli import remote
 from tinycdp.cli.main import build_parser, main
 from tinycdp.cli.options import DatabaseOption
@@ -112,6 +112,27 @@ def _prepared(both: Both) -> Both:
 
 
 _numbers = itertools.count(1)
+
+
+def test_generated_types(both: Both, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(FIRST.lstrip())
+    assert both.same("apply", "--wait", "a.yaml")[0] == 0
+    entry = {"properties": {"amount": {"type": "number", "required": True}}}
+    for key in (both.direct_key, both.remote_key):
+        headers = bearer(key) | {"If-Match": '"0"'}
+        assert both.server.http.put("/v1/registry/plan/purchase", json=entry, headers=headers).is_success
+    assert "amount: number" in both.same("codegen", "ts")[1]
+    assert '"amount": float' in both.same("codegen", "py")[1]
+    assert both.same("codegen", "ts", "--output", "types.d.ts")[0] == 0
+    assert both.same("codegen", "ts", "--output", "types.d.ts", "--check")[0] == 0
+    (tmp_path / "plan.json").write_text('{"entries": [{"event": "other", "entry": {}}]}')
+    assert both.same("codegen", "ts", "--plan", "plan.json", "--output", "types.d.ts", "--check")[0] == 1
+
+
+def test_a_report_that_cannot_be_answered(both: Both) -> None:
+    """Analytics is off on this server; tests/integration/analytics runs reports both ways."""
+    assert both.same("report", "run", "weekly")[0] == 1
+    assert both.same("report", "run", "home", "--dashboard", "--format", "json")[0] == 1
 
 
 def test_definitions_from_the_first_plan_to_the_pull(both: Both, tmp_path: Path) -> None:
@@ -544,7 +565,7 @@ def _has(parser: argparse.ArgumentParser, dest: str) -> bool:
 def _needed(parser: argparse.ArgumentParser) -> list[str]:
     """Values for the arguments that a command requires."""
     required = [action for action in parser._actions if action.required]
-    return [text for action in required for text in (*action.option_strings[:1], "x")]
+    return [text for action in required for text in (*action.option_strings[:1], next(iter(action.choices or "x")))]
 
 
 def test_a_command_that_needs_the_database_refuses_a_server(
@@ -571,7 +592,7 @@ def test_every_option_works_on_a_server_or_is_refused(
     """What the tests of this module do not run both ways has to be refused."""
     tried = Path(__file__).read_text()
     commands = [(name, parser) for name, parser in _commands() if _has(parser, "api_key")]
-    assert len(commands) == 18
+    assert len(commands) == 20
     for name, parser in commands:
         needed = _needed(parser)
         way = ["--url", "http://127.0.0.1:9", "--key", "k"]

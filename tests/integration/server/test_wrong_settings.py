@@ -49,6 +49,8 @@ COMMANDS = {
     "suppress": ["suppress", "userId:ada"],
     "analytics": ["analytics", "rebuild"],
     "query": ["query", "purchases last week"],
+    "report run": ["report", "run", "weekly"],
+    "codegen": ["codegen", "ts"],
 }
 #: What is wrong → the code, and what the line names.
 WRONG = {

@@ -22,7 +22,7 @@ def add_to(commands: "Commands") -> None:
     codegen.add_argument("language", choices=("ts", "py"), help="for @tinycdp/sdk or tinycdp-client")
     codegen.add_argument("files", nargs="*", type=Path, metavar="FILE", help="flags in files, not the environment's")
     codegen.add_argument("--plan", type=Path, metavar="FILE", help="tracking plan in a file, likewise")
-    codegen.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
+    codegen.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
     codegen.add_argument("--check", action="store_true", help="write nothing; fail if the file is not current")
 
 
