@@ -55,7 +55,10 @@ def run(sql: str, parameters: Mapping[str, Any], database: str) -> list[tuple[An
     for name, value in parameters.items():
         sent = format_bind_value(value).replace("\\", "\\\\").replace("'", "\\'")
         opened.query(f"SET param_{name} = '{sent}'")
-    found = opened.query(f"{sql}\nSETTINGS {_SETTINGS}", "JSONCompactEachRow")
+    try:
+        found = opened.query(f"{sql}\nSETTINGS {_SETTINGS}", "JSONCompactEachRow")
+    finally:
+        opened.query("USE default")  # other tests of this process share the session
     return [tuple(json.loads(line)) for line in str(found).splitlines()]
 
 

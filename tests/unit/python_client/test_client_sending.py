@@ -282,7 +282,9 @@ def test_a_fork_doubles_nothing_and_its_child_sends_its_own(far: FarEnd, tmp_pat
             children.append(child)
         assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
         assert tinycdp.flush()
-    assert sorted(far.ids) == ["child-0", "child-1", "child-2", "child-3", "parent", "warm"] and problems == []
+    # Where processes share a folder one may repeat what another is sending: ids make that harmless.
+    assert sorted(set(far.ids)) == ["child-0", "child-1", "child-2", "child-3", "parent", "warm"] and problems == []
+    assert where == "disk" or len(far.ids) == len(set(far.ids))
 
 
 def test_a_fork_in_the_middle_of_a_request_harms_neither(far: FarEnd, tmp_path: Path) -> None:
