@@ -122,7 +122,11 @@ class Sender:
                     return False
 
     def stop(self, seconds: float) -> bool:
-        """The last flush, which tries once even during a pause. Returns whether everything has left."""
+        """The last flush, which tries once even during a pause. Returns whether everything has left.
+
+        A batch that is on its way, of other processes' messages too, is waited for as long as there is time: else they
+        would be sent again."""
+        deadline = clock.monotonic() + seconds
         with self._changed:
             if self._stopped:
                 return not self._left
@@ -138,7 +142,7 @@ class Sender:
         if thread is None:
             self._queue.close()
         elif thread is not threading.current_thread():
-            thread.join(0.0 if self._left else 1.0)  # one that waits for an answer is left alone
+            thread.join(max(0.0, deadline - clock.monotonic()))
         return not self._left
 
     def __len__(self) -> int:
@@ -203,7 +207,7 @@ class Sender:
         with self._queue.turn() as ours:
             last = self._queue.newest() if ours else 0
             while ours and (batch := self._queue.first(self._most, _MOST_SIZE)) and batch[0].position <= last:
-                if not self._send(batch):
+                if not self._send(batch) or self._stopped:
                     break
                 with self._changed:
                     self._changed.notify_all()

@@ -555,12 +555,20 @@ async def test_an_address_opens_a_stream_on_any_process(app: Application, other:
 async def test_an_answer_is_as_new_as_the_push_that_asked_for_it(
     app: Application, other: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    mirror, arrived = app.service.mirror, asyncio.Queue[Any]()
+    changed = mirror.profiles_changed
+
+    def noted(*news: Any) -> None:
+        changed(*news)
+        arrived.put_nowait(news)
+
     before = await all_flags(app, {"targetingKey": "ada"})
+    monkeypatch.setattr(mirror, "profiles_changed", noted)
     await app.track({"userId": "ada", "event": "other"})
+    for _ in ("the commit", "its notification"):  # later it would drop the copy that this test is about
+        await arrived.get()
     await all_flags(app, {"targetingKey": "ada"})
-    monkeypatch.setattr(
-        app.service.mirror, "profiles_changed", lambda *news: None
-    )  # the notification is still on its way
+    monkeypatch.setattr(mirror, "profiles_changed", lambda *news: None)  # the notification is still on its way
     await other.track({"userId": "ada", "event": "open"})
     etag = (await all_flags(other, {"targetingKey": "ada"})).headers["etag"]
     body = {"context": {"targetingKey": "ada"}}

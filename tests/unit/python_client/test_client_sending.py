@@ -278,13 +278,12 @@ def test_a_fork_doubles_nothing_and_its_child_sends_its_own(far: FarEnd, tmp_pat
         for n in range(4):
             if (child := os.fork()) == 0:
                 tinycdp.track("ada", "child", message_id=f"child-{n}")
-                os._exit(0 if tinycdp.flush(60) else 1)
+                tinycdp.shutdown(60)  # a process that ends without it may leave what it is sending to be sent again
+                os._exit(0)
             children.append(child)
         assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
         assert tinycdp.flush()
-    # Where processes share a folder one may repeat what another is sending: ids make that harmless.
-    assert sorted(set(far.ids)) == ["child-0", "child-1", "child-2", "child-3", "parent", "warm"] and problems == []
-    assert where == "disk" or len(far.ids) == len(set(far.ids))
+    assert sorted(far.ids) == ["child-0", "child-1", "child-2", "child-3", "parent", "warm"] and problems == []
 
 
 def test_a_fork_in_the_middle_of_a_request_harms_neither(far: FarEnd, tmp_path: Path) -> None:
