@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+import pytest
+
 from serving import PATIENCE_SECONDS
 
 FOLDER = Path(__file__).parent / "e2e" / "js"
@@ -27,8 +29,8 @@ _OLDEST_NODE = 20
 _INSTALL_SECONDS = 500
 
 
-class Missing(Exception):
-    """Why no JavaScript can run here."""
+class Missing(pytest.skip.Exception):
+    """Why something cannot be tested on this machine: the test that needs it is skipped, with this reason."""
 
 
 class Script:

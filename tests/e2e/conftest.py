@@ -2,13 +2,10 @@
 
 import pytest
 
-from javascript import JavaScript, Missing
+from javascript import JavaScript
 
 
 @pytest.fixture(scope="session")
 def javascript() -> JavaScript:
     """Node with the clients' packages, installed once."""
-    try:
-        return JavaScript()
-    except Missing as missing:
-        pytest.skip(str(missing))
+    return JavaScript()

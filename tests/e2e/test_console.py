@@ -18,7 +18,7 @@ from playwright.async_api import Browser, Page, expect
 
 from browser import chromium
 from console import FOLDER, built_console
-from javascript import Missing, Package
+from javascript import Package
 from serving import ADMIN_KEY, PATIENCE_SECONDS, READ_KEY, WRITE_KEY, Server, bearer, define, served
 from tinycdp import resources
 from tinycdp.runtime import clock
@@ -52,12 +52,9 @@ ADDRESSES = (
 
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    try:
-        built_console()
-        async with chromium() as running:
-            yield running
-    except Missing as missing:
-        pytest.skip(str(missing))
+    built_console()
+    async with chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -263,10 +260,7 @@ async def test_a_theme_is_kept_and_the_phone_has_a_menu(console: Open) -> None:
 @pytest.fixture(scope="module")
 def axe() -> str:
     """The checks of axe, as a script."""
-    try:
-        Package(FOLDER)
-    except Missing as missing:
-        pytest.skip(str(missing))
+    Package(FOLDER)
     return (FOLDER / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
@@ -299,10 +293,7 @@ async def test_every_page_is_accessible(
 
 
 async def test_the_first_page_is_small() -> None:
-    try:
-        assets = built_console() / "assets"
-    except Missing as missing:
-        pytest.skip(str(missing))
+    assets = built_console() / "assets"
     sizes = {file.name: file.stat().st_size for file in assets.glob("console-*.gz")}
     assert len(sizes) == 2
     assert sum(sizes.values()) < MOST_BYTES, sizes
@@ -312,9 +303,6 @@ def test_the_types_are_those_of_the_server_s_document(site: Server, tmp_path: Pa
     """`node src/console/tools/api.ts openapi.json` writes them anew."""
     document = tmp_path / "openapi.json"
     document.write_bytes(site.http.get("/openapi.json").content)
-    try:
-        package = Package(FOLDER)
-    except Missing as missing:
-        pytest.skip(str(missing))
+    package = Package(FOLDER)
     written = package.script("tools/api.ts", str(document))
     assert written == (FOLDER / "app" / "lib" / "api.ts").read_text()

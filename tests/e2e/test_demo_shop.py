@@ -18,7 +18,7 @@ from playwright.async_api import Browser, BrowserContext, Page, Request, expect
 
 from browser import chromium
 from console import FOLDER, built_console
-from javascript import Missing, Package
+from javascript import Package
 from serving import ADMIN_KEY, KEYS, PATIENCE_SECONDS, READ_KEY, Server, bearer, define, eventually, served
 from tinycdp import resources
 from tinycdp.runtime import clock
@@ -52,12 +52,9 @@ new MutationObserver(() => {
 
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    try:
-        built_console()
-        async with chromium() as running:
-            yield running
-    except Missing as missing:
-        pytest.skip(str(missing))
+    built_console()
+    async with chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -319,10 +316,7 @@ async def test_the_keyboard_is_enough(visitor: Enter) -> None:
 @pytest.fixture(scope="module")
 def axe() -> str:
     """The checks of axe, as a script."""
-    try:
-        Package(FOLDER)
-    except Missing as missing:
-        pytest.skip(str(missing))
+    Package(FOLDER)
     return (FOLDER / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
@@ -383,10 +377,7 @@ async def test_the_page_has_no_key_that_reads(visitor: Enter) -> None:
 
 
 async def test_the_page_is_small() -> None:
-    try:
-        assets = built_console() / "assets"
-    except Missing as missing:
-        pytest.skip(str(missing))
+    assets = built_console() / "assets"
     sizes = {file.name: file.stat().st_size for file in assets.glob("demo-*.gz")}
     assert len(sizes) == 2
     assert sum(sizes.values()) < MOST_BYTES, sizes
@@ -394,10 +385,7 @@ async def test_the_page_is_small() -> None:
 
 
 def test_the_page_s_own_tests_types_and_style_hold() -> None:
-    try:
-        package = Package(FOLDER)
-    except Missing as missing:
-        pytest.skip(str(missing))
+    package = Package(FOLDER)
     package.run("vitest", "run")
     package.run("tsc", "--noEmit")
     package.run("biome", "check", ".")

@@ -17,7 +17,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Route
 
 from browser import Backend, Site, chromium
-from javascript import Missing, Package
+from javascript import Package
 from serving import KEYS, WRITE_KEY, Server, bearer, define, eventually, served
 from tinycdp.runtime import clock
 from tinycdp.server.bootstrap import prepare
@@ -47,19 +47,13 @@ window.ready = true
 
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    try:
-        async with chromium() as running:
-            yield running
-    except Missing as missing:
-        pytest.skip(str(missing))
+    async with chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
 def dist() -> Path:
-    try:
-        Package(SDK).build()
-    except Missing as missing:
-        pytest.skip(str(missing))
+    Package(SDK).build()
     return SDK
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from javascript import JavaScript, Missing, Package, Script
+from javascript import JavaScript, Package, Script
 from serving import ADMIN_KEY, KEYS, READ_KEY, WRITE_KEY, Server, bearer, define, served, until
 from tinycdp.runtime import clock
 from tinycdp.server.bootstrap import prepare
@@ -54,10 +54,7 @@ async def shop(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Asy
 
 @pytest.fixture
 def node(javascript: JavaScript, tmp_path: Path) -> Iterator[Script]:
-    try:
-        Package(SDK).build()
-    except Missing as missing:
-        pytest.skip(str(missing))
+    Package(SDK).build()
     with javascript.script("sdk_node.mjs", tmp_path) as running:
         yield running
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from javascript import Missing, Package
+from javascript import Package
 from tinycdp.cli.codegen.typescript import typescript
 from tinycdp.engine.flags.document import read_flag
 from tinycdp.engine.schema.tracking_plan import PlannedEvent
@@ -18,10 +18,7 @@ FOLDER = Path(__file__).parents[2] / "sdk-ts"
 
 @pytest.fixture(scope="module")
 def sdk() -> Package:
-    try:
-        return Package(FOLDER)
-    except Missing as missing:
-        pytest.skip(str(missing))
+    return Package(FOLDER)
 
 
 @pytest.fixture(scope="module")

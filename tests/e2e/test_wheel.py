@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from console import built_console
-from javascript import Missing
 from serving import KEYS, PATIENCE_SECONDS, Server, free_port
 from tinycdp import resources
 
@@ -29,10 +28,7 @@ def _run(
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`tinycdp` of a wheel that was built from this checkout."""
-    try:
-        built_console()
-    except Missing as missing:
-        pytest.skip(str(missing))
+    built_console()
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     built = _run(*build, "--wheel-dir", folder, ROOT, seconds=_INSTALL_SECONDS)
