@@ -93,7 +93,8 @@ async def record_exposures(connection: Connection, rows: Sequence[Exposed], now:
 
     Registering a consumer waits for this transaction. The locks come in the order in which an erasure takes them.
 
-    A row without a unit and an identifier is a use without an exposure. So is one whose identifier has no profile."""
+    A row without a unit and an identifier is a use without an exposure. An identifier that no profile has is the unit
+    by itself, as in a decision about an unknown profile."""
     by_environment: dict[int, list[Exposed]] = {}
     for row in rows:
         by_environment.setdefault(row[0], []).append(row)
@@ -116,7 +117,7 @@ async def _record(connection: Connection, environment_id: int, rows: Sequence[Ex
             units[row["kind"], row["value"]] = (row["bucketing_key"], row["id"])
     whole = []
     for _, definition_id, version, stage, variant, unit, profile_id, rule, revision, first_at, kind, value in rows:
-        whose = (unit, profile_id) if kind is None else units.get((kind, value), (None, None))
+        whose = (unit, profile_id) if kind is None else units.get((kind, value), (value, None))
         whole.append((definition_id, version, stage, variant, *whose, rule, revision, first_at))
     columns = map(list, zip(*whole, strict=True))
     return await connection.fetchval(_SQL["record_exposures"], environment_id, *columns, now)

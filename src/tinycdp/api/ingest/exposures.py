@@ -13,10 +13,8 @@ from typing import Any, Protocol
 from tinycdp.api.http.encoding import encode
 from tinycdp.api.ingest.adapters.canonical import SentExposure
 from tinycdp.engine.catalog import Catalog
-from tinycdp.errors import Unavailable
 from tinycdp.model import Instant, Rejection
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.decisions.decide import ProfileLoader
 from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.ingest.pipeline import Pipeline
@@ -33,8 +31,6 @@ class Reporting(Protocol):
     def now(self) -> Clock: ...
     @property
     def pipeline(self) -> Pipeline: ...
-    @property
-    def profile_loader(self) -> ProfileLoader: ...
 
 
 def known(
@@ -59,24 +55,20 @@ def known(
     return found, rejections
 
 
-async def record(parts: Reporting, environment_id: int, reported: Sequence[SentExposure]) -> None:
-    """Record these exposures, each for the profile that its strongest identifier belongs to now."""
+def record(parts: Reporting, environment_id: int, reported: Sequence[SentExposure]) -> None:
+    """Record these exposures, without I/O, each for the profile that its strongest identifier belongs to."""
+    catalog, now = parts.catalogs.current(environment_id), parts.now()
     for exposure in reported:
-        message, now = exposure.message, parts.now()
-        try:
-            catalog, snapshot, _ = await parts.profile_loader.load(
-                environment_id, message.identifiers[0], now, flags=()
-            )
-        except Unavailable:
-            return  # the events are stored; as with any exposure, a database that goes away loses the last of them
+        message = exposure.message
         flag, variant = message.properties["flag"], message.properties["variant"]
-        program = catalog.live.flags.get(flag)
-        if program is None:
-            continue
+        program = catalog.live.flags.get(flag) if catalog is not None else None
+        if catalog is None or program is None:
+            continue  # it was deleted while the events were stored
         # A rule that is gone meanwhile gave what no rule gives today.
         named = message.properties.get("rule")
         rule = next((rule.id for rule in program.at(now).flag.rules if rule.id == named), None)
-        parts.exposures.record_reported(catalog, flag, variant, rule, snapshot, message.occurred_at, now)
+        identifier = message.identifiers[0]
+        parts.exposures.record_reported(catalog, flag, variant, rule, identifier, message.occurred_at, now)
 
 
 def _fault(catalog: Catalog | None, properties: dict[str, Any], now: Instant) -> tuple[str, str, str]:

@@ -38,7 +38,6 @@ from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant, Message, MessageKind, Rejection
 from tinycdp.runtime.access.keys import Keyring
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.decisions.decide import ProfileLoader
 from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.ingest.event_stream import EventStreams
@@ -81,8 +80,6 @@ class Intake(Protocol):
     def catalogs(self) -> Catalogs: ...
     @property
     def pipeline(self) -> Pipeline: ...
-    @property
-    def profile_loader(self) -> ProfileLoader: ...
     @property
     def exposures(self) -> Exposures: ...
     @property
@@ -153,7 +150,7 @@ async def accept(
             with parts.metrics.ingest_seconds.time(), parts.event_streams.arriving(key.environment_id, visible):
                 receipt = await parts.ingest.accept(key.environment_id, processed.messages, rejections, key.id)
     if reported:
-        await exposures.record(parts, key.environment_id, reported)
+        exposures.record(parts, key.environment_id, reported)
     if then is not None:
         then(parts, key.environment_id, processed.messages)
     rejections += receipt.rejected

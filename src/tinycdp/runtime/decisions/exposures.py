@@ -112,29 +112,24 @@ class Exposures(BufferedWriter):
         flag: str,
         variant: str,
         rule: str | None,
-        shown_to: Identifier | Snapshot,
+        identifier: Identifier,
         at: Instant,
         now: Instant,
     ) -> None:
-        """Record that a client showed this variant to a profile.
+        """Record that a client showed this variant to the profile of an identifier.
 
-        Of an identifier, the profile and its unit are looked up in Postgres when the row is written."""
+        The profile and its unit are looked up in Postgres when the row is written."""
         if at <= now - REPORTED_WITHIN:
             return
         definition = catalog.live.definitions["flag", flag]
         stage = _stage(catalog.live.flags[flag], at)
         name = (catalog.environment_id, definition.id, definition.version, stage)
-        unit = profile_id = kind = value = None
-        if isinstance(shown_to, Identifier):
-            kind, value = shown_to.kind, shown_to.value
-        else:
-            unit, profile_id = shown_to.unit, shown_to.profile_id or None
-        mark = hash((name, variant, rule, unit, profile_id, kind, value, at // DAY_MS))
+        mark = hash((name, variant, rule, identifier.kind, identifier.value, at // DAY_MS))
         if not self._day_begins <= now < self._day_ends:
             self._turn(now)
         if mark in self._young:
             return
-        row = (*name, variant, unit, profile_id, rule or "", catalog.revision, at, kind, value)
+        row = (*name, variant, None, None, rule or "", catalog.revision, at, identifier.kind, identifier.value)
         if mark in self._old or self._wait(row):
             self._remember(mark)
 
