@@ -1,6 +1,7 @@
 """A real browser for tests, the pages it opens, and a server behind a proxy that can fail.
 
-Shape   chromium() → a Playwright browser · Site(folder) serves pages that load the SDK as a customer's would
+Shape   chromium() → a Playwright browser · accessible(page, axe, view) holds what it shows to axe
+        Site(folder) serves pages that load the SDK as a customer's would
         Backend(server) passes requests on to a real server, records them, and fails as it is told to
 Laws    a page is on another origin than the server, as a customer's is; the browser asks nothing else of the network
 Errors  Missing where Chromium is not installed
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import httpx
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 from javascript import Missing
 from serving import PATIENCE_SECONDS
@@ -40,6 +41,16 @@ async def chromium() -> AsyncIterator[Browser]:
             yield browser
         finally:
             await browser.close()
+
+
+async def accessible(page: Page, axe: str, view: str) -> None:
+    """Axe finds nothing wrong with what the page shows, and it does not scroll sideways."""
+    await page.evaluate(axe)  # by the debugger, which no policy holds back
+    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    problems = [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found["violations"]]
+    assert problems == [], view
+    too_wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert too_wide <= 0, f"{view} scrolls sideways"
 
 
 class _Listening:

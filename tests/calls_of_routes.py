@@ -2,6 +2,7 @@
 
 Shape   CALLS = SHOWING (what a key may read) | CHANGING (what it may change) | NEITHER
         Call.request(route, names) is what httpx sends; DOORS says where a key may stand
+        presenting(key, place, request) puts it there
 Laws    a test compares CALLS with the routes that the application has: none is missing, and none is too many
 """
 
@@ -61,6 +62,19 @@ class Call:
         sent = {} if self.body is None else self.body
         body = sent if isinstance(sent, str) else Template(json.dumps(sent)).substitute(known)
         return {"method": method, "url": path, "params": query, "content": body}
+
+
+def presenting(key: str, place: str, request: dict[str, Any]) -> dict[str, Any]:
+    """The request with a key in that place."""
+    if place == "address":
+        return {**request, "url": request["url"].replace(NOTHING, key)}
+    if place.startswith("?"):
+        return {**request, "params": {**request["params"], place[1:]: key}}
+    if place.startswith(("{", "[")):
+        return {**request, "content": place.replace("KEY", json.dumps(key))}
+    if place == "Basic":
+        return {**request, "auth": (key, "")}
+    return {**request, "headers": {"Authorization": f"Bearer {key}"} if place == "Bearer" else {place: key}}
 
 
 def read(*at: Any, body: Any = None, **query: Any) -> Call:

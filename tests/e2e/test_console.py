@@ -16,7 +16,7 @@ import pytest
 import yaml
 from playwright.async_api import Browser, Page, expect
 
-from browser import chromium
+from browser import accessible
 from console import FOLDER, built_console
 from javascript import Package
 from serving import ADMIN_KEY, PATIENCE_SECONDS, READ_KEY, WRITE_KEY, Server, bearer, define, served
@@ -51,14 +51,8 @@ ADDRESSES = (
 
 
 @pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    built_console()
-    async with chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 async def site(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    built_console()
     with served(tmp_path_factory.mktemp("console"), dsn=module_dsn) as running:
         await define(module_dsn, yaml.safe_load(resources.read_text("dsl/examples/shop.yaml")), clock.now())
         now = clock.now()
@@ -257,13 +251,6 @@ async def test_a_theme_is_kept_and_the_phone_has_a_menu(console: Open) -> None:
         assert await page.evaluate(background) == "rgb(13, 17, 22)"
 
 
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """The checks of axe, as a script."""
-    Package(FOLDER)
-    return (FOLDER / "node_modules" / "axe-core" / "axe.min.js").read_text()
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 async def test_every_page_is_accessible(
@@ -273,12 +260,7 @@ async def test_every_page_is_accessible(
 
         async def check(view: str) -> None:
             await expect(page.locator("[aria-busy]")).to_have_count(0)
-            await page.evaluate(axe)  # by the debugger, which no policy holds back
-            found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-            problems = [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found["violations"]]
-            assert problems == [], view
-            too_wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            assert too_wide <= 0, f"{view} scrolls sideways"
+            await accessible(page, axe, view)
 
         await expect(heading(page)).to_have_text("Sign in")
         await check("the sign-in")

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from playwright.async_api import Browser, BrowserContext, Page, Request, expect
 
-from browser import chromium
+from browser import accessible
 from console import FOLDER, built_console
 from javascript import Package
 from serving import ADMIN_KEY, KEYS, PATIENCE_SECONDS, READ_KEY, Server, bearer, define, eventually, served
@@ -51,14 +51,8 @@ new MutationObserver(() => {
 
 
 @pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    built_console()
-    async with chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 async def site(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    built_console()
     keys = {name.removeprefix("TINYCDP_").lower(): key for name, key in KEYS.items()}
     settings = Settings(database_url=module_dsn, demo_key=DEMO_KEY, **keys)
     await prepare(settings, clock.now())
@@ -313,13 +307,6 @@ async def test_the_keyboard_is_enough(visitor: Enter) -> None:
         await expect(shop.row("members_area")).to_be_hidden()
 
 
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """The checks of axe, as a script."""
-    Package(FOLDER)
-    return (FOLDER / "node_modules" / "axe-core" / "axe.min.js").read_text()
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 async def test_every_view_is_accessible_quiet_and_at_home(
@@ -331,12 +318,7 @@ async def test_every_view_is_accessible_quiet_and_at_home(
 
         async def check(view: str) -> None:
             nonlocal checked
-            await shop.page.evaluate(axe)  # by the debugger, which no policy holds back
-            found = await shop.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-            problems = [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found["violations"]]
-            assert problems == [], view
-            too_wide = await shop.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            assert too_wide <= 0, f"{view} scrolls sideways"
+            await accessible(shop.page, axe, view)
             checked += 1
 
         await check("the shelf")

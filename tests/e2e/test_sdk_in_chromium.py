@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Route
 
-from browser import Backend, Site, chromium
+from browser import Backend, Site
 from javascript import Package
 from serving import KEYS, WRITE_KEY, Server, bearer, define, eventually, served
 from tinycdp.runtime import clock
@@ -43,12 +43,6 @@ window.cdp = initTinyCDP({ ...given, onError: (problem) => window.problems.push(
 window.many = (event, from, to) => { for (let n = from; n < to; n++) window.cdp.track(event, { n }) }
 window.ready = true
 </script>"""
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

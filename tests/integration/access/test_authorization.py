@@ -23,7 +23,20 @@ import pytest
 from litestar.routes import HTTPRoute
 
 from application import KEYS, Application, running
-from calls_of_routes import ADA, CALLS, CHANGING, DOORS, KINDS, MARK, NEITHER, NOTHING, PLACES, SAVED, SHOWING, Call
+from calls_of_routes import (
+    ADA,
+    CALLS,
+    CHANGING,
+    DOORS,
+    KINDS,
+    MARK,
+    NEITHER,
+    PLACES,
+    SAVED,
+    SHOWING,
+    Call,
+    presenting,
+)
 from serving import PATIENCE_SECONDS, eventually, served
 from streams import Reader, watching
 from tinycdp import resources
@@ -96,19 +109,6 @@ async def test_every_route_stands_in_one_of_the_tables_with_the_scope_it_says(ap
 
 
 # Keys
-
-
-def presenting(key: str, place: str, request: dict[str, Any]) -> dict[str, Any]:
-    """The request with a key in that place."""
-    if place == "address":
-        return {**request, "url": request["url"].replace(NOTHING, key)}
-    if place.startswith("?"):
-        return {**request, "params": {**request["params"], place[1:]: key}}
-    if place.startswith(("{", "[")):
-        return {**request, "content": place.replace("KEY", json.dumps(key))}
-    if place == "Basic":
-        return {**request, "auth": (key, "")}
-    return {**request, "headers": {"Authorization": f"Bearer {key}"} if place == "Bearer" else {place: key}}
 
 
 async def test_every_route_takes_every_kind_of_key_where_it_may_stand_and_nowhere_else(
