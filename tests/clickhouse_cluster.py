@@ -51,6 +51,7 @@ def run(sql: str, parameters: Mapping[str, Any], database: str) -> list[tuple[An
     from clickhouse_connect.driver.binding import format_bind_value
 
     opened = _with_tables()
+    others = str(opened.query("SELECT currentDatabase()", "TabSeparated")).strip()
     opened.query(f"USE {database}")
     for name, value in parameters.items():
         sent = format_bind_value(value).replace("\\", "\\\\").replace("'", "\\'")
@@ -58,7 +59,7 @@ def run(sql: str, parameters: Mapping[str, Any], database: str) -> list[tuple[An
     try:
         found = opened.query(f"{sql}\nSETTINGS {_SETTINGS}", "JSONCompactEachRow")
     finally:
-        opened.query("USE default")  # other tests of this process share the session
+        opened.query(f"USE {others}")  # other tests of this process share the session
     return [tuple(json.loads(line)) for line in str(found).splitlines()]
 
 
