@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from console import built_console
-from serving import KEYS, PATIENCE_SECONDS, Server, free_port
+from serving import KEYS, PATIENCE_SECONDS, READ_KEY, Server, bearer, free_port, until
 from tinycdp import resources
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +74,10 @@ def test_it_serves_and_decides(program: Path, elsewhere: Path) -> None:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("TINYCDP_")} | ours
         applied = _run(program, "apply", "mine.yaml", "--wait", environ=environ)
         assert applied.returncode == 0, applied.stderr
+        # The server hears of a revision a moment after the command that published it.
+        until(
+            lambda: server.http.get("/v1/decide?userId=mia&flag=paywall", headers=bearer(READ_KEY)).status_code == 200
+        )
         assert not server.holds("paywall", "mia")
         assert server.track({"userId": "mia", "event": "purchase", "properties": {"amount": 25}}).status_code == 200
         assert server.holds("paywall", "mia")

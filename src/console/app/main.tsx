@@ -10,7 +10,7 @@ import "./styles/shell.css"
 import { RequestFailed } from "./lib/client.ts"
 import { takeKeyFromAddress, watchIdleness } from "./lib/session.ts"
 import { showTheme } from "./lib/theme.ts"
-import { router } from "./routes.tsx"
+import { router } from "./routes.ts"
 
 const RETRIES = 2
 

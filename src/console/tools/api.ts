@@ -1,7 +1,7 @@
 /**
  * Writes the types of the console's requests and answers: `node tools/api.ts openapi.json > app/lib/api.ts`.
  *
- * A type is written if it is named here, or if one that is written names it. tests/e2e/test_console.py compares the
+ * A type is written if it is named here, or if one that is written names it. tests/e2e/console/test_console.py compares the
  * file with the server's document.
  */
 import { readFile } from "node:fs/promises"

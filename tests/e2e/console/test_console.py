@@ -1,40 +1,20 @@
-"""The console in a real browser, on a served TinyCDP with the example shop's definitions and some people.
-
-Shape   one server for the module; each test has a browser context of its own, and so a session of its own
-Laws    every test ends without a violation of the page's policy, without an error in the browser's console, and
-        without a request to another host
-"""
+"""The console in a real browser: signing in, getting about, and what every page owes its readers."""
 
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-import yaml
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import expect
 
 from browser import accessible
-from console import FOLDER, built_console
+from console import FOLDER, PHONE, WIDE, Open, built_console, heading
 from javascript import Package
-from serving import ADMIN_KEY, PATIENCE_SECONDS, READ_KEY, WRITE_KEY, Server, bearer, define, served
-from tinycdp import resources
+from serving import ADMIN_KEY, READ_KEY, WRITE_KEY, Server, bearer
 from tinycdp.runtime import clock
 from tinycdp.times import iso
 
-WIDE, PHONE = (1440, 900), (390, 844)
-PATIENCE_MS = PATIENCE_SECONDS * 1000
-HOUR_MS = 3_600_000
 #: All scripts of the first page, compressed.
 MOST_BYTES = 170_000
-WATCH = """
-window.violations = []
-addEventListener('securitypolicyviolation', broken => {
-  window.violations.push(broken.violatedDirective + ' ' + broken.blockedURI)
-})
-"""
 ADDRESSES = (
     "/segments",
     "/segments?q=nothing+has+this",
@@ -48,55 +28,6 @@ ADDRESSES = (
     "/users/clara",
     "/users/no-such-person",
 )
-
-
-@pytest.fixture(scope="module")
-async def site(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
-    built_console()
-    with served(tmp_path_factory.mktemp("console"), dsn=module_dsn) as running:
-        await define(module_dsn, yaml.safe_load(resources.read_text("dsl/examples/shop.yaml")), clock.now())
-        now = clock.now()
-        clara = {"type": "identify", "userId": "clara", "traits": {"name": "Clara", "country": "DE"}}
-        running.batch([clara])
-        for n, (event, hours) in enumerate((("purchase", 30), ("cart", 2), ("app_open", 1))):
-            properties = {"amount": 40, "category": "tea", "items": n + 1}
-            at = iso(now - hours * HOUR_MS)
-            running.track({"userId": "clara", "event": event, "timestamp": at, "properties": properties})
-        running.track({"userId": "someone-else", "event": "app_open"})
-        yield running
-
-
-Open = Callable[..., Any]
-expect.set_options(timeout=PATIENCE_MS)
-
-
-@pytest.fixture
-def console(browser: Browser, site: Server) -> Open:
-    @asynccontextmanager
-    async def opened(
-        address: str = "", key: str | None = ADMIN_KEY, size: tuple[int, int] = WIDE, theme: str = "light"
-    ) -> AsyncIterator[Page]:
-        viewport: Any = {"width": size[0], "height": size[1]}
-        scheme: Any = theme
-        context = await browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
-        context.set_default_timeout(PATIENCE_MS)
-        page = await context.new_page()
-        hosts, errors = set[str](), list[str]()
-        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        await page.add_init_script(WATCH)
-        await page.goto(f"{site.url}{address}{f'#key={key}' if key else ''}")
-        yield page
-        assert await page.evaluate("window.violations") == []
-        assert hosts - {""} == {urlsplit(site.url).netloc}
-        assert errors == []
-        await context.close()
-
-    return opened
-
-
-def heading(page: Page) -> Any:
-    return page.get_by_role("heading", level=1)
 
 
 async def test_a_link_signs_in_and_leaves_no_key_in_the_address(console: Open) -> None:

@@ -1,0 +1,28 @@
+/** The addresses of the console. Whatever is looked at is in them, so a link shows the same to another person. */
+import { createRoute, createRouter, redirect } from "@tanstack/react-router"
+import { definitions } from "./definitions/routes.tsx"
+import { people } from "./people/routes.ts"
+import { root } from "./root.tsx"
+
+const home = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/segments", replace: true })
+  },
+})
+
+export const router = createRouter({
+  routeTree: root.addChildren([home, ...people, ...definitions]),
+  defaultPreload: false,
+  scrollRestoration: true,
+  // `?q=12` is the text 12, not a number: what a person typed stays as it is.
+  parseSearch: (text) => Object.fromEntries(new URLSearchParams(text)),
+  stringifySearch: (search) => {
+    const given = Object.entries(search).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, String(value)]],
+    )
+    const text = new URLSearchParams(given).toString()
+    return text && `?${text}`
+  },
+})
