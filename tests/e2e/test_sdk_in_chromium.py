@@ -277,7 +277,7 @@ async def test_eight_tabs_share_one_stream(visit: Visit, backend: Backend, keys:
     await tabs[5].evaluate("cdp.identify(`ada-${Math.random()}`, { plan: 'pro' })")
     for tab in tabs[5:]:
         await tab.wait_for_function("cdp.peek('pro')?.value === true")
-    assert backend.streams == 1
+    await came(lambda: backend.streams == 1)  # the proxy may see the new one begin before the former ends
     await tabs[0].close()
     await came(lambda: backend.streams == 1)
     await tabs[6].evaluate("cdp.identify({ plan: 'free' })")
