@@ -28,7 +28,7 @@ export function address(path: readonly string[], query: Query = {}): string {
 }
 
 export interface Sent {
-  method?: "GET" | "POST" | "PUT" | "DELETE"
+  method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE"
   body?: unknown
   headers?: Record<string, string>
   signal?: AbortSignal

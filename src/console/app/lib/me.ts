@@ -18,3 +18,8 @@ export function useMe(): Me | undefined {
 export function useZone(): string {
   return useMe()?.environment.zone ?? "UTC"
 }
+
+/** Whether the key may do what the scope allows. While that is not known, it may not. */
+export function useMay(scope: "write" | "decide" | "read" | "admin"): boolean {
+  return useMe()?.abilities.includes(scope) ?? false
+}

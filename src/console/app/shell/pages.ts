@@ -1,12 +1,21 @@
 import { Flag, type LucideIcon, Tags, Users, UsersRound } from "lucide-react"
+import { useMe } from "../lib/me.ts"
+
+interface ListedPage {
+  to: string
+  title: string
+  icon: LucideIcon
+  /** It shows nothing to a key without this scope. */
+  needs?: "admin"
+}
 
 interface Group {
   group: string
-  pages: { to: "/users" | "/traits" | "/segments" | "/flags"; title: string; icon: LucideIcon }[]
+  pages: ListedPage[]
 }
 
 /** The pages that exist, in their groups. */
-export const PAGES: Group[] = [
+const PAGES: Group[] = [
   { group: "Observe", pages: [{ to: "/users", title: "People", icon: Users }] },
   {
     group: "Define",
@@ -17,3 +26,10 @@ export const PAGES: Group[] = [
     ],
   },
 ]
+
+/** The pages that show something to this key, in their groups. */
+export function usePages(): Group[] {
+  const abilities = useMe()?.abilities ?? []
+  const seen = ({ needs }: ListedPage) => needs === undefined || abilities.includes(needs)
+  return PAGES.map(({ group, pages }) => ({ group, pages: pages.filter(seen) })).filter(({ pages }) => pages.length > 0)
+}

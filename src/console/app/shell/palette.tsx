@@ -6,7 +6,7 @@ import { KINDS, WORDS } from "../definitions/kinds.ts"
 import { useDefinitions } from "../definitions/queries.ts"
 import { nameOf } from "../people/names.ts"
 import { useFound } from "../people/queries.ts"
-import { PAGES } from "./pages.ts"
+import { usePages } from "./pages.ts"
 
 const MOST = 12
 
@@ -87,8 +87,9 @@ export function Palette({ close }: { close: () => void }) {
 function useChoices(text: string): Choice[] {
   const lists = [useDefinitions("traits"), useDefinitions("segments"), useDefinitions("flags")]
   const people = useFound(text)
+  const groups = usePages()
   const wanted = text.toLowerCase()
-  const pages = PAGES.flatMap(({ pages }) => pages).map(({ to, title }) => ({ id: to, title, kind: "page", path: to }))
+  const pages = groups.flatMap(({ pages }) => pages).map(({ to, title }) => ({ id: to, title, kind: "page", path: to }))
   const definitions = KINDS.flatMap((kind, index) =>
     (lists[index]?.data ?? []).map(({ key }) => ({
       id: `${kind}/${key}`,

@@ -9,7 +9,7 @@ import { signOut, useSession } from "../lib/session.ts"
 import { THEMES, type Theme, useTheme } from "../lib/theme.ts"
 import { Empty } from "../ui/parts.tsx"
 import { Brand } from "./brand.tsx"
-import { PAGES } from "./pages.ts"
+import { usePages } from "./pages.ts"
 import { Palette } from "./palette.tsx"
 import { SignIn, SignInOver } from "./sign_in.tsx"
 
@@ -110,6 +110,7 @@ function EnvironmentName() {
 }
 
 function Navigation({ onSearch }: { onSearch: () => void }) {
+  const groups = usePages()
   return (
     <nav aria-label="Pages">
       <div className="nav-head">
@@ -121,7 +122,7 @@ function Navigation({ onSearch }: { onSearch: () => void }) {
         <span>Go to…</span>
         <kbd>{/Mac|iP/.test(navigator.platform) ? "⌘K" : "Ctrl K"}</kbd>
       </button>
-      {PAGES.map(({ group, pages }) => (
+      {groups.map(({ group, pages }) => (
         <div className="nav-group" key={group}>
           <h2>{group}</h2>
           <ul>

@@ -122,7 +122,8 @@ export function Empty({ title, children, command }: { title: string; children?: 
   )
 }
 
-function Copyable({ text }: { text: string }) {
+/** A text with a button that copies it. */
+export function Copyable({ text }: { text: string }) {
   const [copied, setCopied] = useState(false)
   async function copy(): Promise<void> {
     await navigator.clipboard.writeText(text)
@@ -212,5 +213,14 @@ export function Panel({ title, aside, children }: { title: string; aside?: React
       </header>
       {children}
     </section>
+  )
+}
+
+/** What stands in the place of a page that shows nothing to a key that only reads. */
+export function NeedsAdmin({ what }: { what: string }) {
+  return (
+    <Empty title="This key may not see it" command="tinycdp key create --scope admin">
+      <p>{what} need a key with the scope admin. Sign out, and sign in with such a key. This makes one:</p>
+    </Empty>
   )
 }
