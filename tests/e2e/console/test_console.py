@@ -167,19 +167,67 @@ async def test_the_keyboard_goes_anywhere(console: Open) -> None:
         await expect(heading(page)).to_have_text("Clara")
 
 
+async def test_single_keys_go_about_until_they_are_switched_off(console: Open) -> None:
+    async with console("/traits") as page:
+        await expect(page.get_by_role("link", name="cart_open")).to_be_visible()
+        await page.keyboard.press("g")
+        await page.keyboard.press("s")
+        await expect(heading(page)).to_have_text("Segments")
+        await expect(page.get_by_role("link", name="newcomers")).to_be_visible()
+        names = await page.locator("tbody .row-link").all_inner_texts()
+        for key in "jjk":
+            await page.keyboard.press(key)
+        await expect(page.get_by_role("link", name=names[0])).to_be_focused()
+        await page.keyboard.press("j")
+        await page.keyboard.press("Enter")
+        await expect(heading(page)).to_have_text(names[1])
+        await page.keyboard.press("?")
+        await page.get_by_label("Keys of a single character are on").uncheck()
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        await page.keyboard.press("g")
+        await page.keyboard.press("t")
+        await page.keyboard.press("?")
+        await page.keyboard.press("Control+k")
+        await expect(page.get_by_role("dialog")).to_have_count(1)
+        await page.keyboard.type("theme: dark")
+        await page.keyboard.press("Enter")
+        assert await page.evaluate("document.documentElement.dataset.theme") == "dark"
+        await expect(heading(page)).to_have_text(names[1])
+
+
+async def test_the_server_says_when_the_database_is_away_and_when_it_is_another(console: Open, site: Server) -> None:
+    async with console("/traits") as page:
+        await expect(page.get_by_role("link", name="cart_open")).to_be_visible()
+        await page.clock.install()
+        away = {"success": False, "code": "DATABASE_AWAY", "message": "The database cannot be reached.", "error": ""}
+        await page.route("**/readyz", lambda route: route.fulfill(status=503, json=away))
+        await page.route("**/healthz", lambda route: route.fulfill(json={"status": "ok", "version": "99.1"}))
+        await page.reload()
+        await expect(page.get_by_text("The database is away.")).to_be_visible()
+        await expect(page.get_by_role("button", name="Reload")).to_have_count(0)
+        await page.unroute("**/healthz")
+        await page.unroute("**/readyz")
+        await page.clock.fast_forward(61_000)
+        await expect(page.get_by_text("The server is now version")).to_be_visible()
+        await expect(page.get_by_text("The database is away.")).to_have_count(0)
+        await page.get_by_role("button", name="Reload").click()
+        await expect(page.get_by_text("The server is now version")).to_have_count(0)
+
+
 async def test_a_theme_is_kept_and_the_phone_has_a_menu(console: Open) -> None:
     async with console("/segments", size=PHONE) as page:
-        background = "getComputedStyle(document.body).backgroundColor"
-        assert await page.evaluate(background) == "rgb(255, 255, 255)"
+        body = page.locator("body")
+        await expect(body).to_have_css("background-color", "rgb(255, 255, 255)")
         await page.get_by_role("button", name="Menu").click()
         await page.get_by_role("button", name="dark theme").click()
-        assert await page.evaluate(background) == "rgb(13, 17, 22)"
+        await expect(body).to_have_css("background-color", "rgb(13, 17, 22)")
         await page.get_by_role("dialog").get_by_role("link", name="Flags").click()
         await expect(heading(page)).to_have_text("Flags")
         await expect(page.get_by_role("dialog")).to_have_count(0)
         await page.reload()
         await expect(heading(page)).to_have_text("Flags")
-        assert await page.evaluate(background) == "rgb(13, 17, 22)"
+        await expect(body).to_have_css("background-color", "rgb(13, 17, 22)")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -5,6 +5,8 @@ interface ListedPage {
   to: string
   title: string
   icon: LucideIcon
+  /** Goes there after `g`. */
+  letter?: string
   /** It shows nothing to a key without this scope. */
   needs?: "admin"
 }
@@ -16,13 +18,13 @@ interface Group {
 
 /** The pages that exist, in their groups. */
 const PAGES: Group[] = [
-  { group: "Observe", pages: [{ to: "/users", title: "People", icon: Users }] },
+  { group: "Observe", pages: [{ to: "/users", title: "People", icon: Users, letter: "p" }] },
   {
     group: "Define",
     pages: [
-      { to: "/traits", title: "Traits", icon: Tags },
-      { to: "/segments", title: "Segments", icon: UsersRound },
-      { to: "/flags", title: "Flags", icon: Flag },
+      { to: "/traits", title: "Traits", icon: Tags, letter: "t" },
+      { to: "/segments", title: "Segments", icon: UsersRound, letter: "s" },
+      { to: "/flags", title: "Flags", icon: Flag, letter: "f" },
     ],
   },
 ]

@@ -4,6 +4,8 @@ import { Dialog } from "radix-ui"
 import { type KeyboardEvent, useId, useState } from "react"
 import { KINDS, WORDS } from "../definitions/kinds.ts"
 import { useDefinitions } from "../definitions/queries.ts"
+import { signOut } from "../lib/session.ts"
+import { THEMES, useTheme } from "../lib/theme.ts"
 import { nameOf } from "../people/names.ts"
 import { useFound } from "../people/queries.ts"
 import { usePages } from "./pages.ts"
@@ -14,21 +16,29 @@ interface Choice {
   id: string
   title: string
   kind: string
-  path: string
+  go: () => void
 }
 
-export function Palette({ close }: { close: () => void }) {
+export function Palette({ close, help }: { close: () => void; help: () => void }) {
   const [text, setText] = useState("")
   const [at, setAt] = useState(0)
   const navigate = useNavigate()
   const list = useId()
-  const choices = useChoices(text.trim())
+  const [, setTheme] = useTheme()
+  const open = (path: string) => () => void navigate({ href: path })
+  const actions: Choice[] = [
+    ...THEMES.map((theme) => ({ id: theme, title: `Theme: ${theme}`, kind: "action", go: () => setTheme(theme) })),
+    { id: "keys", title: "Show the keys", kind: "action", go: help },
+    { id: "link", title: "Copy a link to this page", kind: "action", go: copyLink },
+    { id: "out", title: "Sign out", kind: "action", go: () => signOut() },
+  ]
+  const choices = useChoices(text.trim(), open, actions)
   const chosen = Math.min(at, choices.length - 1)
 
   function go(choice: Choice | undefined): void {
     if (!choice) return
     close()
-    navigate({ href: choice.path })
+    choice.go()
   }
 
   function onKey(event: KeyboardEvent): void {
@@ -48,11 +58,11 @@ export function Palette({ close }: { close: () => void }) {
           <input
             type="text"
             role="combobox"
-            aria-label="Go to a page, a definition or a person"
+            aria-label="Go to a page, a definition or a person, or do something"
             aria-expanded="true"
             aria-controls={list}
             aria-activedescendant={choices[chosen] && `${list}-${chosen}`}
-            placeholder="A page, a definition, a person"
+            placeholder="A page, a definition, a person, an action"
             value={text}
             onChange={(event) => {
               setText(event.target.value)
@@ -84,18 +94,25 @@ export function Palette({ close }: { close: () => void }) {
   )
 }
 
-function useChoices(text: string): Choice[] {
+function useChoices(text: string, open: (path: string) => () => void, actions: Choice[]): Choice[] {
   const lists = [useDefinitions("traits"), useDefinitions("segments"), useDefinitions("flags")]
   const people = useFound(text)
   const groups = usePages()
   const wanted = text.toLowerCase()
-  const pages = groups.flatMap(({ pages }) => pages).map(({ to, title }) => ({ id: to, title, kind: "page", path: to }))
+  const pages = groups
+    .flatMap(({ pages }) => pages)
+    .map(({ to, title }) => ({
+      id: to,
+      title,
+      kind: "page",
+      go: open(to),
+    }))
   const definitions = KINDS.flatMap((kind, index) =>
     (lists[index]?.data ?? []).map(({ key }) => ({
       id: `${kind}/${key}`,
       title: key,
       kind: WORDS[kind].one,
-      path: `/${kind}/${encodeURIComponent(key)}`,
+      go: open(`/${kind}/${encodeURIComponent(key)}`),
     })),
   )
   const found = text
@@ -103,9 +120,13 @@ function useChoices(text: string): Choice[] {
         id: `users/${person.id}`,
         title: nameOf(person),
         kind: "person",
-        path: `/users/${encodeURIComponent(person.id)}?by=profileId`,
+        go: open(`/users/${encodeURIComponent(person.id)}?by=profileId`),
       }))
     : []
-  const named = [...pages, ...definitions].filter(({ title }) => title.toLowerCase().includes(wanted))
+  const named = [...pages, ...definitions, ...actions].filter(({ title }) => title.toLowerCase().includes(wanted))
   return [...named.slice(0, MOST), ...found.slice(0, MOST)]
+}
+
+function copyLink(): void {
+  void navigator.clipboard.writeText(location.href)
 }

@@ -8,7 +8,10 @@ import { useMe } from "../lib/me.ts"
 import { signOut, useSession } from "../lib/session.ts"
 import { THEMES, type Theme, useTheme } from "../lib/theme.ts"
 import { Empty } from "../ui/parts.tsx"
+import { Banner } from "./banner.tsx"
 import { Brand } from "./brand.tsx"
+import { Help } from "./help.tsx"
+import { useKeyboard } from "./keyboard.ts"
 import { usePages } from "./pages.ts"
 import { Palette } from "./palette.tsx"
 import { SignIn, SignInOver } from "./sign_in.tsx"
@@ -21,6 +24,7 @@ export function Shell() {
   // A page that was open stays behind the sign-in when the server refuses its key.
   const [wasSignedIn, setSignedIn] = useState(session.key !== "")
   const [palette, setPalette] = useState(false)
+  const [help, setHelp] = useState(false)
   const [sheet, setSheet] = useState(false)
 
   useEffect(() => {
@@ -33,21 +37,7 @@ export function Shell() {
     }
   }, [session, queries])
 
-  useEffect(() => {
-    function onKey(event: KeyboardEvent): void {
-      if (event.key.toLowerCase() === "k" && (event.metaKey || event.ctrlKey)) {
-        event.preventDefault()
-        setPalette(true)
-      } else if (event.key === "/" && !isTyping(event.target)) {
-        const filter = document.querySelector<HTMLInputElement>("main input[type=search]")
-        if (!filter) return
-        event.preventDefault()
-        filter.focus()
-      }
-    }
-    addEventListener("keydown", onKey)
-    return () => removeEventListener("keydown", onKey)
-  }, [])
+  useKeyboard({ palette: () => setPalette(true), help: () => setHelp(true) })
 
   const path = useRouterState({ select: (state) => state.location.pathname })
   // biome-ignore lint/correctness/useExhaustiveDependencies: another page closes the sheet
@@ -87,16 +77,14 @@ export function Shell() {
         <EnvironmentName />
       </header>
       <main id="content" tabIndex={-1}>
+        <Banner />
         <Outlet />
       </main>
-      {palette && <Palette close={() => setPalette(false)} />}
+      {palette && <Palette close={() => setPalette(false)} help={() => setHelp(true)} />}
+      {help && <Help close={() => setHelp(false)} />}
       {!session.key && <SignInOver reason={session.ended} />}
     </div>
   )
-}
-
-function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
 }
 
 function EnvironmentName() {
