@@ -169,6 +169,7 @@ SHOWING: dict[str, Call] = {
         body={**ADA, "changes": [{"kind": "segment", "key": "openers", "document": {"rule": "opens > 100"}}]}
     ),
     "GET /v1/admin/explain": read(flag="on", **ADA),
+    "POST /v1/admin/explain": read(body={"kind": "flag", "key": "on", **ADA}),
     "POST /v1/admin/validate": counted(read(body=LESS)),
     "POST /v1/dsl/check": counted(read(body=LESS)),
     "POST /v1/dsl/explain": counted(read(body=LESS)),

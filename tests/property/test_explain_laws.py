@@ -15,6 +15,7 @@ from tinycdp.engine.flags import explanation_text
 from tinycdp.engine.flags.explain import Explanation, explain, explain_definition
 from tinycdp.engine.profile import Profile
 from tinycdp.model import NEVER
+from tinycdp.runtime.decisions.snapshots import snapshot_of
 
 law = examples(60, deep=2_000)
 
@@ -64,6 +65,28 @@ def test_every_part_agrees_with_the_whole(history: History, expression: str, dat
         if isinstance(part.node, ir.AggregateRead):
             assert_window(part, part.node, now)
     assert len(set(met)) == len(met)
+
+
+@law
+@given(history=histories(), expression=st.one_of(expressions(), conditions()), data=st.data())
+def test_the_future_is_explained_as_the_engine_will_find_it(
+    history: History, expression: str, data: st.DataObject
+) -> None:
+    """And the present is explained afterwards as it was before."""
+    catalog = catalog_of(history, expression)
+    now, later = sorted([data.draw(instants(history)), data.draw(instants(history))])
+    profile = replayed(history, catalog, now)
+    note(f"{expression} at {now}, then {later}")
+    snapshot = snapshot_of(profile, catalog, ("userId u-1",), now)
+    present = {name: explain_definition(catalog, name, snapshot) for name in catalog.live.nodes}
+    foreseen = {name: explain_definition(catalog, name, snapshot.moved_to(later)) for name in catalog.live.nodes}
+    assert {name: explain_definition(catalog, name, snapshot) for name in present} == present
+    recompute.advance(profile, catalog, later)
+    for name, found in foreseen.items():
+        assert found == explain_definition(catalog, name, catalog.activation(catalog.live, profile, later))
+        if name[0] == "segment":
+            fingerprint = next(one.fingerprint for one in catalog.segments if one.name == name)
+            assert (found.value is True) is (fingerprint in profile.memberships)
 
 
 def assert_window(part: Explanation, read: ir.AggregateRead, now: int) -> None:

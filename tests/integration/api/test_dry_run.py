@@ -29,7 +29,7 @@ MISSPELT = (
 #: They change nothing: they read, or check what is sent.
 READS = {
     "/v1/decide", "/v1/decide/replay", "/v1/snapshot",
-    "/v1/admin/preview", "/v1/admin/preview/profile", "/v1/admin/validate",
+    "/v1/admin/preview", "/v1/admin/preview/profile", "/v1/admin/validate", "/v1/admin/explain",
     "/v1/admin/erasures/{id}/check",
     "/v1/analytics/ask", "/v1/analytics/query", "/v1/analytics/export", "/v1/analytics/people", "/v1/analytics/sql",
     "/v1/analytics/reports/{name}/run", "/v1/analytics/dashboards/{name}/run",

@@ -21,6 +21,7 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.publish import publish, rename
 from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.time_travel.explaining import ExplainRequest, explain_live
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store.identifiers import move_identifiers
 from tinycdp.times import iso
@@ -171,6 +172,13 @@ class World:
         decision = decide_one(view.catalog, flag, view.snapshot, at)
         return answer_of(view.catalog, decision, view.snapshot, person.value, False)
 
+    async def explained(self, at: int, person: Identifier, flag: str) -> tuple[str, str | None, int]:
+        """What an explanation of that instant says."""
+        environment, asked = self.service.environment(self.id), ExplainRequest(("flag", flag), person, at)
+        found = await explain_live(environment, self.service.profile_loader, self.service.past, asked)
+        assert found.flag is not None and found.tense == "past"
+        return found.flag.variant, found.flag.until, found.revision
+
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_every_decision_is_answered_again_as_it_was(dsn: str, seed: int) -> None:
@@ -185,6 +193,7 @@ async def test_every_decision_is_answered_again_as_it_was(dsn: str, seed: int) -
         for at, person, flag, answer in world.seen:
             again = await world.replayed(at, person, flag)
             assert msgspec.structs.replace(again, version=0) == msgspec.structs.replace(answer, version=0), (at, person)
+            assert await world.explained(at, person, flag) == (answer.variant, answer.valid_until, answer.revision)
         assert seed % 2 or world.parted, "no profile was split"
         values = {(flag, answer.variant) for _, _, flag, answer in world.seen}
         assert len(values) >= 5, "too little happened"

@@ -1,34 +1,35 @@
 """Why a profile has a trait's value, is in a segment, or gets a variant.
 
-Shape   GET /v1/admin/explain for one definition and one profile. GET /v1/decide?explain=true has the same for a flag
+Shape   GET /v1/admin/explain for a live definition now; POST for a live one or a draft, at any instant.
+        GET /v1/decide?explain=true has the same for a flag
 Laws    the explanation sees what a decision at this instant would see, also for an unknown profile
-Errors  404 NOT_FOUND, FLAG_NOT_FOUND · 400 INVALID_REQUEST
-Source  docs/reference/profiles.md
+Errors  404 NOT_FOUND, FLAG_NOT_FOUND, EVENTS_DROPPED · 400 INVALID_REQUEST, MISSING_IDENTIFIER, and for a draft what a
+        publish of it would get
+Source  docs/reference/explain.md
 """
 
 from typing import Annotated, Any
 
-from litestar import get
-from litestar.params import QueryParameter
+from litestar import get, post
+from litestar.params import JSONBody, QueryParameter
 
-from tinycdp.api.decisions.answers import DecisionService
-from tinycdp.api.decisions.schemas import Explained, ProfileQuery
+from tinycdp.api.decisions.schemas import ExplainBody, Explained, ProfileQuery
+from tinycdp.api.definitions.lifecycle import read_changes, read_document
 from tinycdp.api.http.bodies import decode_json
 from tinycdp.api.http.encoding import as_schema
+from tinycdp.api.http.params import instant_of_body
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.profiles.schemas import DefinitionExplanation, FlagExplanation, SkippedEvents
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.decisions.decide import prepare
-from tinycdp.runtime.definitions.unknown import unknown
+from tinycdp.runtime.decisions.decide import ProfileLoader
+from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.environment import Environment
-from tinycdp.runtime.profiles.explanations import (
-    explained_definition,
-    explained_flag,
-)
-from tinycdp.runtime.profiles.skipped import skipped_by, with_skipped
-from tinycdp.times import iso
+from tinycdp.runtime.time_travel.as_of import Past
+from tinycdp.runtime.time_travel.explaining import ExplainRequest, explain_draft, explain_live
 
 DefinitionKey = Annotated[str | None, QueryParameter(description="its key")]
+
+#: The key of a draft that has none yet.
+_UNNAMED = "draft"
 
 
 @get(
@@ -40,7 +41,8 @@ DefinitionKey = Annotated[str | None, QueryParameter(description="its key")]
 )
 async def explain(
     environment: Injected[Environment],
-    decision_service: Injected[DecisionService],
+    profile_loader: Injected[ProfileLoader],
+    past: Injected[Past],
     profile_query: Injected[ProfileQuery],
     trait: DefinitionKey = None,
     segment: DefinitionKey = None,
@@ -52,36 +54,65 @@ async def explain(
     named = [(kind, k) for kind, k in (("trait", trait), ("segment", segment), ("flag", flag)) if k is not None]
     if len(named) != 1:
         raise InvalidInput("INVALID_REQUEST", "Name one of `trait`, `segment` and `flag`.")
-    [name] = named
-    read = _context(context)
-    catalog, snapshot, stale = await decision_service.load(
-        environment.id, profile_query, environment.now(), min_version, () if flag is None else (flag,)
-    )
-    if name not in catalog.live.definitions:
-        raise unknown(*name, catalog.live.definitions, "FLAG_NOT_FOUND" if flag is not None else "NOT_FOUND")
-    skipped = [] if stale else (await skipped_by(environment, catalog, [name], snapshot))[name]
-    instant = environment.now()
-    # Nothing may be awaited from here on: other requests about this profile share the snapshot.
-    prepare(catalog, snapshot, instant, read)
-    by_rule, by_part = None, None
-    if name[0] == "flag":
-        explained = explained_flag(catalog, name[1], snapshot, None if stale else skipped)
-        sentence, by_rule = explained.sentence, as_schema(explained, FlagExplanation)
+    asked = ExplainRequest(named[0], profile_query.identifier(), None, _context(context), min_version)
+    return as_schema(await explain_live(environment, profile_loader, past, asked), Explained)
+
+
+@post(
+    "/v1/admin/explain",
+    status_code=200,
+    summary="The same of a draft, and of a past or future instant",
+    tags=["Definitions"],
+    scope="read",
+    example={
+        "kind": "segment",
+        "key": "regulars",
+        "document": {"rule": "events.purchase.count_90d >= 5"},
+        "userId": "ada",
+        "at": "2026-12-24T00:00:00Z",
+    },
+)
+async def explain_at(
+    environment: Injected[Environment],
+    profile_loader: Injected[ProfileLoader],
+    past: Injected[Past],
+    data: JSONBody[ExplainBody],
+) -> Explained:
+    """Without `document`, `expression` and `changes`, the definition that serves is explained.
+
+    A future instant is explained as if nothing arrived until then, by the definitions of now. Nothing is saved, and no
+    exposure is recorded."""
+    key, changes = _draft(data)
+    at = instant_of_body(data.at, "$.at") if data.at is not None else None
+    asked = ExplainRequest((data.kind, key), data.identifier(), at, data.context, data.min_version)
+    if changes:
+        found = await explain_draft(environment, profile_loader, asked, changes)
     else:
-        part = explained_definition(catalog, name, snapshot)
-        sentence, by_part = with_skipped(part.sentence, skipped), as_schema(part, DefinitionExplanation)
-    return Explained(
-        sentence,
-        by_part,
-        by_rule,
-        str(snapshot.profile_id) if snapshot.profile_id else None,
-        snapshot.version,
-        catalog.revision,
-        stale,
-        catalog.zone,
-        iso(instant),
-        as_schema(skipped, list[SkippedEvents]),
-    )
+        found = await explain_live(environment, profile_loader, past, asked)
+    return as_schema(found, Explained)
+
+
+def _draft(data: ExplainBody) -> tuple[str, list[Change]]:
+    """The key to explain, and the changes that make the draft; none for what serves."""
+    changes = read_changes(data.changes)
+    document, path = data.document, "$.document"
+    if data.expression is not None:
+        if document is not None:
+            message = "$.expression: `document` and `expression` are the same; keep one."
+            raise InvalidInput("INVALID_REQUEST", message, path="$.expression")
+        document, path = {"rule": data.expression}, "$"
+    key = data.key
+    if document is None:
+        if not key:
+            raise InvalidInput("INVALID_REQUEST", f"$.key: name the {data.kind}, or send a `document`.", path="$.key")
+        return key, changes
+    if not key:
+        key = document.get("key") or _UNNAMED
+    drafted = read_document(data.kind, key, document, path)
+    if any((change.kind, change.key) == (data.kind, key) for change in changes):
+        message = f"$.changes: the {data.kind} {key!r} is in `document` too; leave it out here."
+        raise InvalidInput("INVALID_REQUEST", message, path="$.changes")
+    return key, [*changes, drafted]
 
 
 def _context(text: str) -> dict[str, Any]:
@@ -94,4 +125,4 @@ def _context(text: str) -> dict[str, Any]:
     return found
 
 
-ROUTES = [explain]
+ROUTES = [explain, explain_at]

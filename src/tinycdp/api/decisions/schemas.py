@@ -1,9 +1,10 @@
 """What clients and server exchange about decisions."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
+from tinycdp.api.definitions.schemas import ChangeBody, Document
 from tinycdp.api.profiles.schemas import DefinitionExplanation, FlagExplanation, SkippedEvents
 from tinycdp.engine.flags.local import LocalFlag
 from tinycdp.errors import InvalidInput
@@ -139,6 +140,27 @@ class Replay(msgspec.Struct, rename="camel"):
     as_of: str
 
 
+class ExplainBody(ProfileQuery, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """One definition, live or drafted, for one profile.
+
+    key          of the definition; may be left out for a draft that has none yet
+    document     the definition as drafted, as a PUT takes it
+    expression   short for a document that has only this rule
+    changes      drafts of other definitions, as /v1/admin/publish takes them
+    context      what `context.…` in a flag's rules reads
+    at           any instant, past or future, ISO 8601 with a zone; by default now
+    min_version  the profile includes the write that got this version"""
+
+    kind: Literal["trait", "segment", "flag"]
+    key: str | None = None
+    document: Document | None = None
+    expression: str | None = None
+    changes: list[ChangeBody] = []
+    context: dict[str, Any] = {}
+    at: str | None = None
+    min_version: int = 0
+
+
 class Explained(msgspec.Struct, rename="camel"):
     """One definition explained for one profile: either `definition` or `flag` is present.
 
@@ -146,8 +168,10 @@ class Explained(msgspec.Struct, rename="camel"):
     definition  a trait's value or a segment's membership
     flag        its rules, those that were not reached too
     stale       the database is away, and this is what was last known
-    version     of the profile, 0 for an unknown one
-    skipped     values that do not count because they are text"""
+    version     of the profile; 0 for an unknown one, and where it was computed from raw messages
+    tense       whether `asOf` is past, now or to come; what is to come holds if nothing arrives
+    draft       it is explained as drafted, on top of `revision`
+    skipped     values that do not count because they are text; null if they were not looked for"""
 
     sentence: str
     definition: DefinitionExplanation | None
@@ -158,4 +182,6 @@ class Explained(msgspec.Struct, rename="camel"):
     stale: bool
     zone: str
     as_of: str
-    skipped: list[SkippedEvents]
+    tense: Literal["past", "now", "future"]
+    draft: bool
+    skipped: list[SkippedEvents] | None

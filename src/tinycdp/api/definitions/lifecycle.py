@@ -7,8 +7,9 @@ Errors  400 with every diagnostic · 404 NOT_FOUND, REVISION_NOT_FOUND · 409 KE
 Source  docs/reference/definitions.md "History"
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar import get, post
@@ -86,13 +87,18 @@ def read_changes(bodies: list[ChangeBody]) -> list[Change]:
             raise InvalidInput("INVALID_REQUEST", f"{path}: the {body.kind} {body.key!r} occurs twice.", path=path)
         change = Change(kind=body.kind, key=body.key, document=None)
         if body.document is not None:
-            document = {"key": body.key, **body.document}
-            if document["key"] != body.key:
-                message = f"{path}.document.key: expected {body.key!r}, the key of the change."
-                raise InvalidInput("KEY_MISMATCH", message, path=f"{path}.document.key")
-            change = read_change(body.kind, document, f"{path}.document")
+            change = read_document(body.kind, body.key, body.document, f"{path}.document")
         found[body.kind, body.key] = msgspec.structs.replace(change, expects=body.expects, was=body.was)
     return list(found.values())
+
+
+def read_document(kind: str, key: str, document: Mapping[str, Any], path: str) -> Change:
+    """The change that a document makes of a key, with its form checked; path: where the document stands."""
+    named = {"key": key, **document}
+    if named["key"] != key:
+        message = f"{path}.key: expected {key!r}, the key of the change."
+        raise InvalidInput("KEY_MISMATCH", message, path=f"{path}.key")
+    return read_change(kind, named, path)
 
 
 @post(

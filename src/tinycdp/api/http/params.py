@@ -68,12 +68,18 @@ def version_of(if_match: str | None) -> int | None:
     return int(text)
 
 
-def past_instant(text: str, now: Instant, path: str) -> Instant:
-    """The past instant that a body has at this path."""
+def instant_of_body(text: str, path: str) -> Instant:
+    """The instant that a body has at this path."""
     at = parse_instant(text)
     if at is None:
         message = f"{path}: {text!r} is not an instant with a zone, such as 2026-12-01T09:00:00Z."
         raise InvalidInput("INVALID_REQUEST", message, path=path)
+    return at
+
+
+def past_instant(text: str, now: Instant, path: str) -> Instant:
+    """The past instant that a body has at this path."""
+    at = instant_of_body(text, path)
     if at > now:
         raise InvalidInput("INVALID_REQUEST", f"{path}: {iso(at)} is in the future; now is {iso(now)}.", path=path)
     return at

@@ -11,10 +11,9 @@ from litestar.params import JSONBody
 
 from tinycdp.api.definitions.lifecycle import read_changes
 from tinycdp.api.http.encoding import as_schema
-from tinycdp.api.http.params import past_instant
+from tinycdp.api.http.params import instant_of_body, past_instant
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.time_travel.schemas import DraftBody, DraftOnProfile, Preview, PreviewBody
-from tinycdp.dsl.values.scalars import parse_instant
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
@@ -65,10 +64,7 @@ async def preview(
     },
 )
 async def preview_on_profile(environment: Injected[Environment], data: JSONBody[DraftBody]) -> DraftOnProfile:
-    at = parse_instant(data.at) if data.at is not None else None
-    if data.at is not None and at is None:
-        message = f"$.at: {data.at!r} is not an instant with a zone, such as 2026-12-01T09:00:00Z."
-        raise InvalidInput("INVALID_REQUEST", message, path="$.at")
+    at = instant_of_body(data.at, "$.at") if data.at is not None else None
     identifier = data.identifier()
     found = await try_draft(environment, read_changes(data.changes), identifier, at, data.context, prune=data.prune)
     return as_schema(found, DraftOnProfile)

@@ -68,6 +68,10 @@ class ProfileLoader:
             await self._profile_variants.read(catalog, snapshot, flags)
         return LoadedProfile(catalog, snapshot, stale)
 
+    async def read_kept(self, catalog: Catalog, snapshot: Snapshot, flags: Collection[str]) -> None:
+        """Give a snapshot of raw messages the variants that its profile keeps of these flags."""
+        await self._profile_variants.read(catalog, snapshot, flags)
+
     async def _find(
         self, environment_id: int, identifier: Identifier, now: Instant, min_version: int
     ) -> tuple[Snapshot | None, bool]:

@@ -12,6 +12,7 @@ Errors  Unavailable when Postgres is away and the profile is not known here
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import FlagActivation
@@ -49,6 +50,12 @@ class Snapshot(FlagActivation):
             self.evaluators = catalog.live.evaluators
             self.calendar = catalog.calendar
             self.results.clear()
+
+    def moved_to(self, now: Instant) -> "Snapshot":
+        """A copy for an instant that is not before `now`: what the profile is by then if nothing arrives."""
+        moved = copy(self)
+        moved.now, moved.results = now, {}
+        return moved
 
     def release(self) -> None:
         """Release what only an evaluation needs: a hundred thousand kept profiles have to stay small."""
