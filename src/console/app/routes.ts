@@ -1,5 +1,6 @@
 /** The addresses of the console. Whatever is looked at is in them, so a link shows the same to another person. */
 import { createRoute, createRouter, redirect } from "@tanstack/react-router"
+import { access } from "./access/routes.ts"
 import { definitions } from "./definitions/routes.tsx"
 import { people } from "./people/routes.ts"
 import { root } from "./root.tsx"
@@ -13,7 +14,7 @@ const home = createRoute({
 })
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, ...people, ...definitions]),
+  routeTree: root.addChildren([home, ...people, ...definitions, ...access]),
   defaultPreload: false,
   scrollRestoration: true,
   // `?q=12` is the text 12, not a number: what a person typed stays as it is.

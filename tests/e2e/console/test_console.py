@@ -27,6 +27,8 @@ ADDRESSES = (
     "/users",
     "/users/clara",
     "/users/no-such-person",
+    "/keys",
+    "/keys?q=nothing+has+this",
 )
 
 

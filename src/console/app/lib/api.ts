@@ -21,6 +21,20 @@ export type Answers = {
   revision: number
 }
 
+export type AvailableExport = {
+  downloadUrl: string
+  filename: string
+  userCount: number
+  asOf: string
+  name: string
+  etag: string
+  size?: number | null
+}
+
+export type AvailableExports = {
+  exports: Array<AvailableExport>
+}
+
 export type BackfillProgress = {
   done: number
   total: number
@@ -28,10 +42,44 @@ export type BackfillProgress = {
   secondsLeft: number | null
 }
 
+export type Broken = {
+  kind: string
+  key: string
+  code: string
+  message: string
+}
+
+export type Changed = {
+  action: string
+  kind: string
+  key: string
+  was: string | null
+  version: number
+  sameMeaning: boolean
+  fields: Array<Field>
+  text: string
+  before: api_definitions_schemas_SegmentBody | FlagBody | null
+  after: api_definitions_schemas_SegmentBody | FlagBody | null
+}
+
 export type Cost = {
   stateBytes: number
   wakeupsPerDay: number
   nodes: number
+}
+
+export type CreatedEnvironment = {
+  id: number
+  key: string
+  zone: string
+  adminKey: NewKey
+}
+
+export type DayOfType = {
+  day: string
+  type: string
+  n: number
+  share: number
 }
 
 export type DefaultBody = {
@@ -53,6 +101,12 @@ export type DefinitionVersions = {
   versions: Array<Version>
 }
 
+export type DefinitionWarnings = {
+  kind: string
+  key: string
+  diagnostics: Array<Diagnostic>
+}
+
 export type Diagnostic = {
   code: string
   severity: "error" | "warning"
@@ -60,6 +114,33 @@ export type Diagnostic = {
   message: string
   fixes: Array<Fix>
   path?: string
+}
+
+export type Dictionary = {
+  properties: Array<DictionaryEntry>
+  next: string | null
+}
+
+export type DictionaryEntry = {
+  name: string
+  type: string | null
+  types: Array<TypeCount>
+  example: unknown
+  planned: boolean
+  events: number
+  uses: Array<PropertyUse>
+  conflicts: Array<TypeConflict>
+  firstSeen: string | null
+  lastSeen: string | null
+}
+
+export type Discarded = {
+  discarded: number
+  dryRun: boolean
+}
+
+export type Environments = {
+  environments: Array<ListedEnvironment>
 }
 
 export type Event = {
@@ -78,9 +159,59 @@ export type Event = {
   warnings: Array<Warned>
 }
 
+export type EventPage = {
+  event: EventSummary
+  versions: Array<EventVersion>
+  hours: Array<Volume>
+  days: Array<Volume>
+  properties: Array<PropertySummary>
+  sdks: Array<Sdk>
+  plan: PlanEntry | null
+  violations: Array<Violation>
+  overflow: number
+}
+
 export type EventRead = {
   event: string | null
   properties: Array<string>
+}
+
+export type EventSummary = {
+  name: string
+  versionOf: string | null
+  version: number | null
+  state: "active" | "silent" | "planned" | "experimental" | "deprecated" | "blocked"
+  planned: boolean
+  description: string
+  owner: string
+  visible: boolean
+  firstSeen: string | null
+  lastSeen: string | null
+  total: number
+  today: number
+  lately: number
+  properties: number
+  likelyMisspellingOf: string | null
+  remedy: string | null
+}
+
+export type EventVersion = {
+  name: string
+  version: number | null
+  planned: boolean
+  total: number
+  lately: number
+  firstSeen: string | null
+  lastSeen: string | null
+  sdks: Array<VersionSdk>
+  added: Array<string>
+  removed: Array<string>
+  changed: Array<TypeChange>
+}
+
+export type Events = {
+  events: Array<EventSummary>
+  overflow: number
 }
 
 export type ExclusionBody = {
@@ -121,6 +252,12 @@ export type ExpressionNode = {
   window?: WindowContents | null
   inside?: DefinitionExplanation | null
   parts?: Array<ExpressionNode>
+}
+
+export type Field = {
+  path: string
+  before: unknown
+  after: unknown
 }
 
 export type Fix = {
@@ -197,6 +334,15 @@ export type Flags = {
   revision: number
 }
 
+export type HourCount = {
+  hour: string
+  keyId: number | null
+  key: string | null
+  code: string
+  messages: number
+  repeats: number
+}
+
 export type Impact = {
   kind: string
   key: string
@@ -209,8 +355,52 @@ export type Impact = {
   revision: number
 }
 
+export type ImportProgress = {
+  id: string
+  name: string
+  form: string
+  status: "running" | "interrupted" | "failed" | "done"
+  rows: number
+  share: number
+  accepted: number
+  duplicates: number
+  rejected: number
+  author: string
+  startedAt: string
+  advancedAt: string
+  finishedAt: string | null
+  error: string | null
+  rate?: number | null
+}
+
+export type Imports = {
+  imports: Array<ImportProgress>
+}
+
 export type Journey = {
   events: Array<Event>
+  next: string | null
+}
+
+export type Keys = {
+  keys: Array<ListedKey>
+}
+
+export type Letter = {
+  id: string
+  code: string
+  error: string
+  type: string | null
+  event: string | null
+  messageId: string | null
+  key: string | null
+  attempts: number
+  firstFailedAt: string
+  lastFailedAt: string
+}
+
+export type Letters = {
+  deadLetters: Array<Letter>
   next: string | null
 }
 
@@ -223,6 +413,39 @@ export type Lifetime = {
   activeDays: number
   sessions: number
   revenue: number | null
+}
+
+export type ListedEnvironment = {
+  id: number
+  key: string
+  zone: string
+  revision: number | null
+  current: boolean
+}
+
+export type ListedKey = {
+  id: number
+  name: string
+  prefix: string
+  scopes: Array<string>
+  origins: Array<string>
+  createdAt: string
+  expiresAt: string | null
+  lastUsedAt: string | null
+  replacedBy: number | null
+  revokedAt: string | null
+}
+
+export type LoggedRejection = {
+  id: string
+  code: string
+  message: string
+  path: string
+  payload: string
+  key: string | null
+  receivedAt: string
+  times: number
+  lastReceivedAt: string
 }
 
 export type Me = {
@@ -259,6 +482,16 @@ export type NamedDefinition = {
   key: string
 }
 
+export type NewKey = {
+  id: number
+  key: string
+  prefix: string
+  name: string
+  scopes: Array<string>
+  origins: Array<string>
+  expiresAt: string | null
+}
+
 export type Override = {
   serve: string
   profile?: string | null
@@ -286,6 +519,40 @@ export type OwnKey = {
   prefix: string
   scopes: Array<string>
   expiresAt: string | null
+}
+
+export type PlanEntry = {
+  event: string
+  version: number
+  entry: PlannedEvent | null
+  changedAt: string
+  changedBy: string
+}
+
+export type PlanVersions = {
+  event: string
+  versions: Array<PlanEntry>
+}
+
+export type PlannedEvent = {
+  description?: string
+  owner?: string
+  status?: "active" | "experimental" | "deprecated" | "blocked"
+  enforce?: "warn" | "reject"
+  additional?: boolean
+  visible?: boolean
+  properties?: Record<string, PlannedProperty>
+}
+
+export type PlannedProperty = {
+  type?: "string" | "number" | "integer" | "boolean" | "datetime" | "list" | "object" | null
+  required?: boolean
+  description?: string
+  values?: Array<unknown> | null
+  minimum?: number | null
+  maximum?: number | null
+  maxLength?: number | null
+  revenue?: boolean
 }
 
 export type PrerequisiteBody = {
@@ -336,9 +603,86 @@ export type ProfileSummary = {
   lastSeen: string | null
 }
 
+export type PropertyPage = {
+  event: string
+  property: PropertySummary
+  days: Array<DayOfType>
+  sdks: Array<Sdk>
+}
+
+export type PropertySummary = {
+  name: string
+  type: string | null
+  types: Array<Typed>
+  state: "active" | "deprecated" | "type_changed" | "unstable" | "planned"
+  why: string
+  share: number | null
+  firstSeen: string | null
+  lastSeen: string | null
+  example: unknown
+  declared: PlannedProperty | null
+  likelyMisspellingOf: string | null
+  remedy: string | null
+}
+
+export type PropertyUse = {
+  event: string
+  type: string | null
+  declared: boolean
+  n: number
+  lastSeen: string | null
+}
+
+export type Published = {
+  changes: Array<Changed>
+  revision: number
+  backfilling: boolean
+  dryRun: boolean
+  warnings: Array<DefinitionWarnings>
+}
+
 export type RecentExposures = {
   today: Record<string, number>
   sevenDays: Record<string, number>
+}
+
+export type RejectionCounts = {
+  counts: Array<HourCount>
+}
+
+export type Rejections = {
+  rejections: Array<LoggedRejection>
+  next: string | null
+}
+
+export type Replayed = {
+  stored: number
+  duplicates: number
+  rejected: number
+  failed: number
+  next: string | null
+}
+
+export type Revision = {
+  revision: number
+  author: string
+  note: string
+  publishedAt: string
+  liveAt: string | null
+}
+
+export type RevisionDetail = {
+  revision: number
+  author: string
+  note: string
+  publishedAt: string
+  liveAt: string | null
+  changes: Array<Changed>
+}
+
+export type Revisions = {
+  revisions: Array<Revision>
+  next: number | null
 }
 
 export type RolloutPosition = {
@@ -346,6 +690,17 @@ export type RolloutPosition = {
   from?: number
   below?: number | null
   variant?: string | null
+}
+
+export type RotatedKey = {
+  id: number
+  key: string
+  prefix: string
+  name: string
+  scopes: Array<string>
+  origins: Array<string>
+  expiresAt: string | null
+  replaces: ListedKey
 }
 
 export type RuleBody = {
@@ -367,6 +722,33 @@ export type RuleExplanation = {
   exclusion: RolloutPosition | null
   split: RolloutPosition | null
   condition: ExpressionNode
+}
+
+export type Saved = {
+  saved: PlanEntry
+  breaks: Array<Broken>
+}
+
+export type Sdk = {
+  sdk: string
+  type: string | null
+  n: number
+  firstDay: string
+  lastDay: string
+}
+
+export type SdkSummary = {
+  library: string
+  version: string
+  platform: string
+  total: number
+  firstSeen: string
+  lastSeen: string
+}
+
+export type Sdks = {
+  sdks: Array<SdkSummary>
+  overflow: number
 }
 
 export type Search = {
@@ -464,6 +846,29 @@ export type Transition = {
   cause: string | null
 }
 
+export type TypeChange = {
+  name: string
+  before: string
+  after: string
+}
+
+export type TypeConflict = {
+  type: string
+  events: Array<string>
+}
+
+export type TypeCount = {
+  type: string
+  n: number
+}
+
+export type Typed = {
+  type: string
+  n: number
+  firstSeen: string
+  lastSeen: string
+}
+
 export type Version = {
   version: number
   key: string
@@ -476,10 +881,55 @@ export type Version = {
   document: api_definitions_schemas_SegmentBody | FlagBody
 }
 
+export type VersionSdk = {
+  sdk: string
+  n: number
+  firstDay: string
+  lastDay: string
+}
+
+export type Violation = {
+  event: string
+  day: string
+  code: string
+  path: string
+  rejected: boolean
+  n: number
+  firstAt: string
+  lastAt: string
+}
+
+export type Violations = {
+  violations: Array<Violation>
+}
+
+export type Volume = {
+  at: string
+  n: number
+}
+
 export type Warned = {
   code: string
   path: string
   message: string
+}
+
+export type WholeLetter = {
+  id: string
+  code: string
+  error: string
+  type: string | null
+  event: string | null
+  messageId: string | null
+  key: string | null
+  attempts: number
+  firstFailedAt: string
+  lastFailedAt: string
+  payload: string
+}
+
+export type WholePlan = {
+  entries: Array<PlanEntry>
 }
 
 export type WindowContents = {

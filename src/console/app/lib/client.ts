@@ -9,13 +9,32 @@ export class RequestFailed extends Error {
   readonly code: string
   /** The server asks to wait this long. */
   readonly retryAfterMs: number
+  /** Which part of the body is wrong, as `$.name`; empty if none is. */
+  readonly path: string
 
-  constructor(status: number, code: string, message: string, retryAfterMs = 0) {
+  constructor(status: number, code: string, message: string, retryAfterMs = 0, path = "") {
     super(message)
     this.status = status
     this.code = code
     this.retryAfterMs = retryAfterMs
+    this.path = path
   }
+}
+
+/** What the server has against a part of the body, such as `$.name` or what is in it; empty if that is right. */
+export function problemAt(problem: unknown, path: string): string {
+  if (!(problem instanceof RequestFailed) || !isWithin(problem.path, path)) return ""
+  const at = problem.message.indexOf(`${problem.path}: `)
+  return at < 0 ? problem.message : problem.message.slice(at + problem.path.length + 2)
+}
+
+/** The problem, unless one of these places shows it. */
+export function problemElsewhere(problem: Error | null, shown: string[]): Error | null {
+  return shown.some((path) => problemAt(problem, path)) ? null : problem
+}
+
+function isWithin(path: string, whole: string): boolean {
+  return path === whole || path.startsWith(`${whole}.`) || path.startsWith(`${whole}[`)
 }
 
 export type Query = Record<string, string | number | undefined>
@@ -66,8 +85,8 @@ export async function ask<Answer>(url: string, sent: Sent = {}): Promise<Answer>
 }
 
 async function failure(answer: Response): Promise<RequestFailed> {
-  const problem = (await answer.json().catch(() => ({}))) as Partial<Problem>
+  const problem = (await answer.json().catch(() => ({}))) as Partial<Problem & { path: string }>
   const wait = Number(answer.headers.get("Retry-After") ?? 0) * 1000
   const message = problem.message ?? `The server answered ${answer.status}.`
-  return new RequestFailed(answer.status, problem.code ?? `HTTP_${answer.status}`, message, wait)
+  return new RequestFailed(answer.status, problem.code ?? `HTTP_${answer.status}`, message, wait, problem.path)
 }

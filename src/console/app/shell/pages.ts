@@ -1,4 +1,4 @@
-import { Flag, type LucideIcon, Tags, Users, UsersRound } from "lucide-react"
+import { Flag, KeyRound, type LucideIcon, Tags, Users, UsersRound } from "lucide-react"
 import { useMe } from "../lib/me.ts"
 
 interface ListedPage {
@@ -27,6 +27,7 @@ const PAGES: Group[] = [
       { to: "/flags", title: "Flags", icon: Flag, letter: "f" },
     ],
   },
+  { group: "Admin", pages: [{ to: "/keys", title: "Keys", icon: KeyRound, needs: "admin" }] },
 ]
 
 /** The pages that show something to this key, in their groups. */

@@ -25,12 +25,13 @@ export function Dialog(props: {
           aria-describedby={undefined}
           onInteractOutside={(event) => props.keep && event.preventDefault()}
         >
-          <Primitive.Close className="icon-button close" aria-label="Close">
-            <X aria-hidden="true" />
-          </Primitive.Close>
           <Primitive.Title>{props.title}</Primitive.Title>
           {props.lead && <div className="mute">{props.lead}</div>}
           {props.children}
+          {/* Last, so that the first field has the focus. */}
+          <Primitive.Close className="icon-button close" aria-label="Close">
+            <X aria-hidden="true" />
+          </Primitive.Close>
         </Primitive.Content>
       </Primitive.Portal>
     </Primitive.Root>

@@ -45,19 +45,22 @@ export function Tick(props: {
   disabled?: boolean
   onChange: (checked: boolean) => void
 }) {
+  const id = useId()
   return (
-    <label className="tick">
+    <div className="tick">
       <input
+        id={id}
         type="checkbox"
         checked={props.checked}
         disabled={props.disabled}
+        aria-describedby={props.hint ? `${id}-hint` : undefined}
         onChange={(event) => props.onChange(event.target.checked)}
       />
-      <span>
-        {props.label}
-        {props.hint && <small>{props.hint}</small>}
-      </span>
-    </label>
+      <div>
+        <label htmlFor={id}>{props.label}</label>
+        {props.hint && <small id={`${id}-hint`}>{props.hint}</small>}
+      </div>
+    </div>
   )
 }
 

@@ -94,8 +94,9 @@ export function Waiting({ lines = 6 }: { lines?: number }) {
   )
 }
 
-/** What went wrong, its code, and another try. */
-export function Failed({ problem, retry }: { problem: Error; retry?: () => void }) {
+/** What went wrong, its code, and another try; nothing if nothing did. */
+export function Failed({ problem, retry }: { problem: Error | null; retry?: () => void }) {
+  if (!problem) return null
   const code = problem instanceof RequestFailed ? problem.code : problem.name
   return (
     <div className="notice bad" role="alert">
