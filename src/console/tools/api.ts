@@ -46,6 +46,9 @@ const NEEDED = [
   "Violations",
   "WholeLetter",
   "WholePlan",
+  "FlagExposures",
+  "Kills",
+  "Differences",
 ]
 
 interface Schema {

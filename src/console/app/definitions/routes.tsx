@@ -4,6 +4,7 @@ import { DefinitionPage } from "./definition.tsx"
 import { KINDS, type Kind } from "./kinds.ts"
 import { DefinitionList } from "./list.tsx"
 
+/** The list of a kind, and the page of one; flags have pages of their own. */
 function pagesOf(kind: Kind) {
   const list = createRoute({
     getParentRoute: () => root,
@@ -16,7 +17,7 @@ function pagesOf(kind: Kind) {
     path: `/${kind}/$name`,
     component: () => <DefinitionPage kind={kind} />,
   })
-  return [list, one]
+  return kind === "flags" ? [list] : [list, one]
 }
 
 export const definitions = KINDS.flatMap(pagesOf)

@@ -21,6 +21,13 @@ export type Answers = {
   revision: number
 }
 
+export type Arm = {
+  variant: string
+  weight: number
+  units: number
+  expected: number
+}
+
 export type AvailableExport = {
   downloadUrl: string
   filename: string
@@ -73,6 +80,13 @@ export type CreatedEnvironment = {
   key: string
   zone: string
   adminKey: NewKey
+}
+
+export type DayCount = {
+  day: string
+  variant: string
+  rule: string | null
+  units: number
 }
 
 export type DayOfType = {
@@ -132,6 +146,12 @@ export type DictionaryEntry = {
   conflicts: Array<TypeConflict>
   firstSeen: string | null
   lastSeen: string | null
+}
+
+export type Differences = {
+  from: number
+  to: number
+  changes: Array<Changed>
 }
 
 export type Discarded = {
@@ -329,6 +349,18 @@ export type FlagExplanation = {
   skipped: Array<SkippedEvents> | null
 }
 
+export type FlagExposures = {
+  flag: string
+  from: string
+  to: string
+  units: number
+  crossovers: number
+  variants: Array<Share>
+  days: Array<DayCount>
+  sampleRatio: Array<api_exposures_schemas_SampleRatio>
+  asOf: string
+}
+
 export type Flags = {
   flags: Array<Flag>
   revision: number
@@ -384,6 +416,20 @@ export type Journey = {
 
 export type Keys = {
   keys: Array<ListedKey>
+}
+
+export type Kill = {
+  killedAt: string
+  killedBy: string
+  note: string
+  revivedAt: string | null
+  revivedBy: string | null
+}
+
+export type Kills = {
+  key: string
+  killed: boolean
+  kills: Array<Kill>
 }
 
 export type Letter = {
@@ -783,6 +829,12 @@ export type Segments = {
   revision: number
 }
 
+export type Share = {
+  variant: string
+  units: number
+  share: number
+}
+
 export type SkippedEvents = {
   event: string
   property: string
@@ -954,6 +1006,19 @@ export type api_definitions_schemas_Span = {
   end: number
   line: number
   col: number
+}
+
+export type api_exposures_schemas_SampleRatio = {
+  rule: string
+  since: string
+  version: number
+  units: number
+  arms: Array<Arm>
+  chiSquare: number | null
+  p: number | null
+  mismatch: boolean
+  crossovers: number
+  sentence: string
 }
 
 export type api_profiles_schemas_IdentifierRef = {

@@ -52,8 +52,8 @@ export function day(iso: string, zone: string): string {
   return new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeZone: zone }).format(new Date(iso))
 }
 
-export function plural(n: number, word: string): string {
-  return `${exact.format(n)} ${word}${n === 1 ? "" : "s"}`
+export function plural(n: number, word: string, many = `${word}s`): string {
+  return `${exact.format(n)} ${n === 1 ? word : many}`
 }
 
 /** `trait_type` → "trait type"; TARGETING_MATCH → "targeting match". */

@@ -1,0 +1,11 @@
+import { createRoute, lazyRouteComponent } from "@tanstack/react-router"
+import { only, root } from "../root.tsx"
+
+const one = createRoute({
+  getParentRoute: () => root,
+  path: "/flags/$name",
+  validateSearch: only("tab"),
+  component: lazyRouteComponent(() => import("./page.tsx"), "FlagPage"),
+})
+
+export const flags = [one]
