@@ -3,6 +3,7 @@ import { createRoute, createRouter, redirect } from "@tanstack/react-router"
 import { access } from "./access/routes.ts"
 import { definitions } from "./definitions/routes.tsx"
 import { flags } from "./flags/routes.ts"
+import { insights } from "./insights/routes.ts"
 import { people } from "./people/routes.ts"
 import { root } from "./root.tsx"
 
@@ -15,7 +16,7 @@ const home = createRoute({
 })
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, ...people, ...definitions, ...access, ...flags]),
+  routeTree: root.addChildren([home, ...people, ...definitions, ...insights, ...access, ...flags]),
   defaultPreload: false,
   scrollRestoration: true,
   // `?q=12` is the text 12, not a number: what a person typed stays as it is.

@@ -49,6 +49,16 @@ const NEEDED = [
   "FlagExposures",
   "Kills",
   "Differences",
+  "Names",
+  "PeopleBody",
+  "PeopleBehind",
+  "SavedSegment",
+  "SavedReports",
+  "SavedDashboards",
+  "ReportDocument",
+  "DashboardDocument",
+  "AskedInWords",
+  "ExportRequest",
 ]
 
 interface Schema {

@@ -144,7 +144,8 @@ async def test_every_address_of_the_console_is_served() -> None:
     """The routes of the page, and the first segments that the server answers, are the same."""
     source = (Path(__file__).parents[3] / "src/console/app/definitions/kinds.ts").read_text()
     kinds = re.search(r"KINDS = \[(.+?)\]", source)
-    routes = (Path(__file__).parents[3] / "src/console/app/routes.tsx").read_text()
+    folders = (Path(__file__).parents[3] / "src/console/app").glob("*/routes.ts*")
+    routes = "".join(file.read_text() for file in folders)
     named = {*re.findall(r'path: "/(\w+)', routes), *(re.findall(r'"(\w+)"', kinds[1]) if kinds else ())}
     assert named == set(SEGMENTS)
 

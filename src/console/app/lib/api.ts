@@ -1,5 +1,82 @@
 // Written by tools/api.ts from the server's OpenAPI document.
 
+export type ActiveAnswer = {
+  asOf?: string
+  computedAt?: string
+  zone?: string
+  question?: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion | null
+  approximate?: string
+  sampled?: Sampled
+  warnings?: Array<Notice>
+  buckets: Array<BucketSpan>
+  lines: Array<ActiveLine>
+}
+
+export type ActiveCell = {
+  days: number
+  bucket?: string
+}
+
+export type ActiveLine = {
+  days: number
+  values: Array<number | null>
+}
+
+export type ActiveQuestion = {
+  from?: string
+  to?: string
+  last?: string
+  people?: string
+  sample?: number
+  approximate?: boolean
+  event?: string | DerivedEvent
+  where?: string
+  bucket?: "hour" | "day" | "week" | "month" | "quarter" | "year"
+  days?: Array<number>
+}
+
+export type AdoptionAnswer = {
+  asOf?: string
+  computedAt?: string
+  zone?: string
+  question?: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion | null
+  approximate?: string
+  sampled?: Sampled
+  warnings?: Array<Notice>
+  buckets: Array<BucketSpan>
+  rows: Array<AdoptionRow | null>
+}
+
+export type AdoptionCell = {
+  bucket: string
+  number?: "active" | "users" | "firstTime" | "ever"
+}
+
+export type AdoptionQuestion = {
+  from?: string
+  to?: string
+  last?: string
+  people?: string
+  sample?: number
+  approximate?: boolean
+  feature: Matching
+  active?: Matching
+  bucket?: "hour" | "day" | "week" | "month" | "quarter" | "year"
+}
+
+export type AdoptionRow = {
+  active: number
+  users: number
+  firstTime: number
+  ever: number
+  rate: number | null
+}
+
+export type Alternative = {
+  question: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion
+  text: string
+}
+
 export type Answer = {
   flag: string
   allow: boolean
@@ -28,6 +105,17 @@ export type Arm = {
   expected: number
 }
 
+export type AskedInWords = {
+  question: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion | null
+  text: string
+  understood: Array<products_analytics_routes_schemas_Span>
+  ignored: Array<products_analytics_routes_schemas_Span>
+  assumed: Array<string>
+  alternatives: Array<Alternative>
+  missing: string
+  answer: TrendAnswer | ActiveAnswer | StickinessAnswer | FrequencyAnswer | FunnelAnswer | RetentionAnswer | LifecycleAnswer | SessionsAnswer | PathsAnswer | AdoptionAnswer | ImpactAnswer | ExperimentAnswer | null
+}
+
 export type AvailableExport = {
   downloadUrl: string
   filename: string
@@ -49,11 +137,38 @@ export type BackfillProgress = {
   secondsLeft: number | null
 }
 
+export type Before = {
+  buckets: Array<BucketSpan>
+  values: Array<number | null>
+  total: number | null
+}
+
+export type Breakdown = {
+  property?: string
+  profile?: string
+  group?: string
+  context?: string
+  segment?: string
+  at?: "event" | "now"
+  bins?: Array<number>
+}
+
 export type Broken = {
   kind: string
   key: string
   code: string
   message: string
+}
+
+export type BucketSpan = {
+  start: string
+  end: string
+  complete: boolean
+}
+
+export type CellGroup = {
+  kind?: "value" | "other" | "unknown"
+  values?: Array<unknown>
 }
 
 export type Changed = {
@@ -69,6 +184,12 @@ export type Changed = {
   after: api_definitions_schemas_SegmentBody | FlagBody | null
 }
 
+export type Cohort = {
+  bucket: BucketSpan
+  people: number
+  cells: Array<RetentionCell>
+}
+
 export type Cost = {
   stateBytes: number
   wakeupsPerDay: number
@@ -80,6 +201,13 @@ export type CreatedEnvironment = {
   key: string
   zone: string
   adminKey: NewKey
+}
+
+export type DashboardDocument = {
+  key?: string
+  name?: string
+  description?: string
+  tiles?: Array<Tile>
 }
 
 export type DayCount = {
@@ -119,6 +247,11 @@ export type DefinitionWarnings = {
   kind: string
   key: string
   diagnostics: Array<Diagnostic>
+}
+
+export type DerivedEvent = {
+  any?: Array<Matching>
+  derived?: string
 }
 
 export type Diagnostic = {
@@ -179,6 +312,13 @@ export type Event = {
   warnings: Array<Warned>
 }
 
+export type EventDocument = {
+  key?: string
+  name?: string
+  description?: string
+  any: Array<Matching>
+}
+
 export type EventPage = {
   event: EventSummary
   versions: Array<EventVersion>
@@ -234,10 +374,59 @@ export type Events = {
   overflow: number
 }
 
+export type Exclusion = {
+  event: string | DerivedEvent
+  where?: string
+  after?: Array<number>
+}
+
 export type ExclusionBody = {
   group: string
   from: number
   to: number
+}
+
+export type ExperimentAnswer = {
+  asOf?: string
+  computedAt?: string
+  zone?: string
+  question?: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion | null
+  approximate?: string
+  sampled?: Sampled
+  warnings?: Array<Notice>
+  flag: string
+  control: string
+  sampleRatio: products_analytics_answers_schemas_SampleRatio
+  variants: Array<VariantUnits>
+  metrics: Array<MetricResult>
+}
+
+export type ExperimentCell = {
+  variant: string
+  metric?: number | null
+  number?: "units" | "crossovers" | "open" | "conversions"
+}
+
+export type ExperimentMetric = {
+  event?: string | DerivedEvent
+  where?: string
+  measure?: "conversion" | "count" | "sum"
+  property?: string
+  within?: string
+  metric?: string
+  name?: string
+}
+
+export type ExperimentQuestion = {
+  from?: string
+  to?: string
+  last?: string
+  people?: string
+  sample?: number
+  approximate?: boolean
+  flag: string
+  metrics: Array<ExperimentMetric>
+  control?: string
 }
 
 export type ExplainedPart = {
@@ -257,6 +446,12 @@ export type ExplainedSource = {
   unknown: Array<string>
   cost: Cost
   diagnostics: Array<Diagnostic>
+}
+
+export type ExportRequest = {
+  question: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion
+  format?: "csv" | "json" | "xlsx" | "parquet" | "png"
+  id?: string
 }
 
 export type ExpressionNode = {
@@ -366,6 +561,113 @@ export type Flags = {
   revision: number
 }
 
+export type FrequencyAnswer = {
+  asOf?: string
+  computedAt?: string
+  zone?: string
+  question?: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion | null
+  approximate?: string
+  sampled?: Sampled
+  warnings?: Array<Notice>
+  people: number
+  rows: Array<FrequencyRow>
+}
+
+export type FrequencyCell = {
+  least?: number | null
+}
+
+export type FrequencyQuestion = {
+  from?: string
+  to?: string
+  last?: string
+  people?: string
+  sample?: number
+  approximate?: boolean
+  event: string | DerivedEvent
+  where?: string
+  edges?: Array<number>
+}
+
+export type FrequencyRow = {
+  least: number
+  most: number | null
+  people: number
+}
+
+export type FunnelAnswer = {
+  asOf?: string
+  computedAt?: string
+  zone?: string
+  question?: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion | null
+  approximate?: string
+  sampled?: Sampled
+  warnings?: Array<Notice>
+  groups: Array<FunnelGroup>
+  trend?: Array<FunnelTrend>
+}
+
+export type FunnelCell = {
+  group?: CellGroup | null
+  bucket?: string
+  step?: number
+  status?: "reached" | "converted" | "in_progress" | "excluded" | "dropped"
+}
+
+export type FunnelGroup = {
+  group: products_analytics_answers_schemas_Group | null
+  reached: number
+  converted: number
+  inProgress: number
+  excluded: number
+  dropped: number
+  rate: number | null
+  medianMs: number | null
+  steps: Array<FunnelStep>
+  times?: Array<HistogramBin>
+}
+
+export type FunnelQuestion = {
+  from?: string
+  to?: string
+  last?: string
+  people?: string
+  sample?: number
+  approximate?: boolean
+  steps: Array<Step>
+  within?: string
+  order?: "ordered" | "strict" | "any"
+  exclude?: Array<Exclusion>
+  hold?: Array<string>
+  breakdown?: Breakdown | Array<Breakdown>
+  attribution?: string
+  top?: number
+  bucket?: "hour" | "day" | "week" | "month" | "quarter" | "year" | ""
+}
+
+export type FunnelStep = {
+  name: string
+  reached: number
+  inProgress: number
+  excluded: number
+  dropped: number
+  rate: number | null
+  fromPrevious: number | null
+  medianMs: number | null
+  times?: Array<HistogramBin>
+}
+
+export type FunnelTrend = {
+  bucket: BucketSpan
+  groups: Array<FunnelGroup>
+}
+
+export type HistogramBin = {
+  leastMs: number
+  belowMs: number
+  people: number
+}
+
 export type HourCount = {
   hour: string
   keyId: number | null
@@ -385,6 +687,45 @@ export type Impact = {
   events: Array<EventRead>
   properties: Array<string>
   revision: number
+}
+
+export type ImpactAnswer = {
+  asOf?: string
+  computedAt?: string
+  zone?: string
+  question?: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion | null
+  approximate?: string
+  sampled?: Sampled
+  warnings?: Array<Notice>
+  users: ImpactSide
+  others: ImpactSide
+  unfinished: number
+  difference: number | null
+  interval: Array<unknown>
+}
+
+export type ImpactCell = {
+  number?: "users" | "others" | "unfinished"
+}
+
+export type ImpactQuestion = {
+  from?: string
+  to?: string
+  last?: string
+  people?: string
+  sample?: number
+  approximate?: boolean
+  feature: Matching
+  outcome: Matching
+  measure?: "count" | "sum"
+  property?: string
+  within?: string
+}
+
+export type ImpactSide = {
+  people: number
+  before: number | null
+  after: number | null
 }
 
 export type ImportProgress = {
@@ -432,6 +773,11 @@ export type Kills = {
   kills: Array<Kill>
 }
 
+export type Labelled = {
+  label: string | null
+  sessions: number
+}
+
 export type Letter = {
   id: string
   code: string
@@ -450,6 +796,42 @@ export type Letters = {
   next: string | null
 }
 
+export type LifecycleAnswer = {
+  asOf?: string
+  computedAt?: string
+  zone?: string
+  question?: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion | null
+  approximate?: string
+  sampled?: Sampled
+  warnings?: Array<Notice>
+  buckets: Array<BucketSpan>
+  rows: Array<LifecycleRow>
+}
+
+export type LifecycleCell = {
+  bucket: string
+  number: "new" | "returning" | "resurrecting" | "dormant"
+}
+
+export type LifecycleQuestion = {
+  from?: string
+  to?: string
+  last?: string
+  people?: string
+  sample?: number
+  approximate?: boolean
+  event?: string | DerivedEvent
+  where?: string
+  bucket?: "hour" | "day" | "week" | "month" | "quarter" | "year"
+}
+
+export type LifecycleRow = {
+  new: number | null
+  returning: number | null
+  resurrecting: number | null
+  dormant: number | null
+}
+
 export type Lifetime = {
   firstSeen: string | null
   lastSeen: string | null
@@ -459,6 +841,15 @@ export type Lifetime = {
   activeDays: number
   sessions: number
   revenue: number | null
+}
+
+export type Line = {
+  series: string
+  name: string
+  group: products_analytics_answers_schemas_Group | null
+  values: Array<number | null>
+  total: number | null
+  before?: Before | null
 }
 
 export type ListedEnvironment = {
@@ -494,6 +885,11 @@ export type LoggedRejection = {
   lastReceivedAt: string
 }
 
+export type Matching = {
+  event: string | DerivedEvent
+  where?: string
+}
+
 export type Me = {
   key: OwnKey
   environment: OwnEnvironment
@@ -523,9 +919,32 @@ export type Membership = {
   until: string | null
 }
 
+export type MetricDocument = {
+  key?: string
+  name?: string
+  description?: string
+  event: string | DerivedEvent
+  where?: string
+  measure?: string | PerPerson
+  property?: string
+  within?: string
+}
+
+export type MetricResult = {
+  name: string
+  measure: string
+  variants: Array<VariantResult>
+}
+
 export type NamedDefinition = {
   kind: string
   key: string
+}
+
+export type Names = {
+  events: Record<string, Array<string>>
+  profile: Array<string>
+  group: Array<string>
 }
 
 export type NewKey = {
@@ -536,6 +955,11 @@ export type NewKey = {
   scopes: Array<string>
   origins: Array<string>
   expiresAt: string | null
+}
+
+export type Notice = {
+  path: string
+  message: string
 }
 
 export type Override = {
@@ -565,6 +989,69 @@ export type OwnKey = {
   prefix: string
   scopes: Array<string>
   expiresAt: string | null
+}
+
+export type PathLink = {
+  step: number
+  source: string
+  target: string | null
+  sessions: number
+  other?: boolean
+}
+
+export type PathsAnswer = {
+  asOf?: string
+  computedAt?: string
+  zone?: string
+  question?: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion | null
+  approximate?: string
+  sampled?: Sampled
+  warnings?: Array<Notice>
+  sessions: number
+  links: Array<PathLink>
+}
+
+export type PathsCell = {
+  step?: number | null
+  source?: string
+  target?: string | null
+  other?: boolean
+}
+
+export type PathsQuestion = {
+  from?: string
+  to?: string
+  last?: string
+  people?: string
+  sample?: number
+  approximate?: boolean
+  start?: string
+  end?: string
+  label?: string
+  group?: Array<string>
+  without?: Array<string>
+  depth?: number
+  gap?: string
+  top?: number
+}
+
+export type PeopleBehind = {
+  asOf: string
+  total: number
+  people: Array<ProfileSummary>
+  next: number | null
+}
+
+export type PeopleBody = {
+  question: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion
+  cell: TrendCell | ActiveCell | StickinessCell | FrequencyCell | FunnelCell | RetentionCellOf | LifecycleCell | SessionsCell | PathsCell | AdoptionCell | ImpactCell | ExperimentCell
+  limit?: number
+  after?: number
+}
+
+export type PerPerson = {
+  perPerson: string
+  then: string
 }
 
 export type PlanEntry = {
@@ -709,6 +1196,63 @@ export type Replayed = {
   next: string | null
 }
 
+export type ReportDocument = {
+  key?: string
+  name?: string
+  description?: string
+  question: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion
+}
+
+export type RetentionAnswer = {
+  asOf?: string
+  computedAt?: string
+  zone?: string
+  question?: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion | null
+  approximate?: string
+  sampled?: Sampled
+  warnings?: Array<Notice>
+  periods: Array<Array<unknown>>
+  groups: Array<RetentionGroup>
+}
+
+export type RetentionCell = {
+  people: number
+  share: number | null
+  complete: boolean
+}
+
+export type RetentionCellOf = {
+  group?: CellGroup | null
+  bucket?: string
+  period?: number | null
+}
+
+export type RetentionGroup = {
+  group: products_analytics_answers_schemas_Group | null
+  people: number
+  cohorts: Array<Cohort>
+  average: Array<number | null>
+}
+
+export type RetentionQuestion = {
+  from?: string
+  to?: string
+  last?: string
+  people?: string
+  sample?: number
+  approximate?: boolean
+  start: Matching
+  returns: Matching
+  bucket?: "day" | "week" | "month"
+  cohort?: "recurring" | "first_time"
+  window?: "calendar" | "elapsed"
+  mode?: "on" | "on_or_after"
+  periods?: number
+  brackets?: Array<Array<unknown>>
+  breakdown?: Breakdown | Array<Breakdown>
+  top?: number
+}
+
 export type Revision = {
   revision: number
   author: string
@@ -770,9 +1314,50 @@ export type RuleExplanation = {
   condition: ExpressionNode
 }
 
+export type Sampled = {
+  share: number
+  factor: number
+}
+
 export type Saved = {
   saved: PlanEntry
   breaks: Array<Broken>
+}
+
+export type SavedDashboards = {
+  dashboards: Array<SavedDefinition>
+}
+
+export type SavedDefinition = {
+  key: string
+  version: number
+  name: string
+  description: string
+  document: ReportDocument | MetricDocument | EventDocument | DashboardDocument
+  savedAt: string
+  savedBy: string
+  note: string
+  usedBy: Array<NamedDefinition>
+  warnings?: Array<SavedWarning>
+}
+
+export type SavedReports = {
+  reports: Array<SavedDefinition>
+}
+
+export type SavedSegment = {
+  key: string
+  rule: string
+  profiles: number | null
+  asOf: string
+  revision: number
+  backfilling: boolean
+  dryRun: boolean
+}
+
+export type SavedWarning = {
+  path: string
+  message: string
 }
 
 export type Sdk = {
@@ -829,6 +1414,58 @@ export type Segments = {
   revision: number
 }
 
+export type Series = {
+  event?: string | DerivedEvent
+  where?: string
+  measure?: string | PerPerson
+  property?: string
+  metric?: string
+  name?: string
+}
+
+export type SessionFigures = {
+  sessions: number
+  people: number
+  bounces: number
+  averageMs: number | null
+  medianMs: number | null
+  events: number | null
+}
+
+export type SessionsAnswer = {
+  asOf?: string
+  computedAt?: string
+  zone?: string
+  question?: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion | null
+  approximate?: string
+  sampled?: Sampled
+  warnings?: Array<Notice>
+  buckets: Array<BucketSpan>
+  rows: Array<SessionFigures | null>
+  total: SessionFigures
+  entries: Array<Labelled>
+  exits: Array<Labelled>
+}
+
+export type SessionsCell = {
+  bucket?: string
+  number?: "people" | "bounces" | "entries" | "exits"
+  label?: string | null
+}
+
+export type SessionsQuestion = {
+  from?: string
+  to?: string
+  last?: string
+  people?: string
+  sample?: number
+  approximate?: boolean
+  gap?: string
+  bucket?: "hour" | "day" | "week" | "month" | "quarter" | "year"
+  label?: string
+  top?: number
+}
+
 export type Share = {
   variant: string
   units: number
@@ -849,15 +1486,66 @@ export type SourceReads = {
   definitions: Array<NamedDefinition>
 }
 
+export type Step = {
+  event: string | DerivedEvent
+  where?: string
+  within?: string
+  name?: string
+}
+
 export type StepBody = {
   at: string
   set: Record<string, unknown>
+}
+
+export type StickinessAnswer = {
+  asOf?: string
+  computedAt?: string
+  zone?: string
+  question?: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion | null
+  approximate?: string
+  sampled?: Sampled
+  warnings?: Array<Notice>
+  people: number
+  rows: Array<StickinessRow>
+}
+
+export type StickinessCell = {
+  buckets?: number | null
+  number?: "exactly" | "atLeast"
+}
+
+export type StickinessQuestion = {
+  from?: string
+  to?: string
+  last?: string
+  people?: string
+  sample?: number
+  approximate?: boolean
+  event?: string | DerivedEvent
+  where?: string
+  bucket?: "hour" | "day" | "week" | "month" | "quarter" | "year"
+}
+
+export type StickinessRow = {
+  buckets: number
+  exactly: number
+  atLeast: number
 }
 
 export type TextEdit = {
   start: number
   end: number
   text: string
+}
+
+export type Tile = {
+  title?: string
+  report?: string
+  question?: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion | null
+  text?: string
+  width?: number
+  height?: number
 }
 
 export type Trait = {
@@ -898,6 +1586,42 @@ export type Transition = {
   cause: string | null
 }
 
+export type TrendAnswer = {
+  asOf?: string
+  computedAt?: string
+  zone?: string
+  question?: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion | null
+  approximate?: string
+  sampled?: Sampled
+  warnings?: Array<Notice>
+  buckets: Array<BucketSpan>
+  lines: Array<Line>
+}
+
+export type TrendCell = {
+  group?: CellGroup | null
+  bucket?: string
+  series?: string
+}
+
+export type TrendQuestion = {
+  from?: string
+  to?: string
+  last?: string
+  people?: string
+  sample?: number
+  approximate?: boolean
+  series: Array<Series>
+  bucket?: "hour" | "day" | "week" | "month" | "quarter" | "year"
+  formula?: string
+  unit?: "person" | "group" | "session"
+  breakdown?: Breakdown | Array<Breakdown>
+  top?: number
+  cumulative?: boolean
+  rolling?: number
+  compare?: "" | "previous" | "week" | "year"
+}
+
 export type TypeChange = {
   name: string
   before: string
@@ -919,6 +1643,25 @@ export type Typed = {
   n: number
   firstSeen: string
   lastSeen: string
+}
+
+export type VariantResult = {
+  variant: string
+  units: number
+  open: number
+  conversions: number | null
+  value: number | null
+  difference: number | null
+  interval: Array<unknown> | null
+  alwaysValid: Array<unknown> | null
+  p: number | null
+  chanceToWin: number | null
+}
+
+export type VariantUnits = {
+  variant: string
+  units: number
+  crossovers: number
 }
 
 export type Version = {
@@ -1029,4 +1772,22 @@ export type api_profiles_schemas_IdentifierRef = {
 export type engine_flags_document_IdentifierRef = {
   kind: string
   value: string
+}
+
+export type products_analytics_answers_schemas_Group = {
+  kind: "value" | "other" | "unknown"
+  values?: Array<unknown>
+}
+
+export type products_analytics_answers_schemas_SampleRatio = {
+  expected: Record<string, number>
+  p: number | null
+  mismatch: boolean
+}
+
+export type products_analytics_routes_schemas_Span = {
+  start: number
+  end: number
+  text: string
+  meaning: string
 }

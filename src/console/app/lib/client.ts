@@ -56,10 +56,15 @@ export interface Sent {
 }
 
 export async function ask<Answer>(url: string, sent: Sent = {}): Promise<Answer> {
+  return (await (await answered(url, sent)).json()) as Answer
+}
+
+/** The answer as the server sends it, such as a file. Raises RequestFailed for every other status than success. */
+export async function answered(url: string, sent: Sent = {}): Promise<Response> {
   const key = sent.key ?? currentKey()
   const headers: Record<string, string> = {
     Authorization: `Bearer ${key}`,
-    Accept: "application/json",
+    Accept: "application/json, */*;q=0.5",
     ...sent.headers,
   }
   if (sent.body !== undefined) headers["Content-Type"] = "application/json"
@@ -77,7 +82,7 @@ export async function ask<Answer>(url: string, sent: Sent = {}): Promise<Answer>
     if (sent.signal?.aborted) throw problem
     throw new RequestFailed(0, "OFFLINE", "The server does not answer. It may be restarting, or the network is away.")
   }
-  if (answer.ok) return (await answer.json()) as Answer
+  if (answer.ok) return answer
   const failed = await failure(answer)
   // A key that another tab or person replaced meanwhile is not this request's to end.
   if (answer.status === 401 && sent.key === undefined && key === currentKey()) signOut(failed.message)

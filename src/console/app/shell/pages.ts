@@ -1,4 +1,4 @@
-import { Flag, KeyRound, type LucideIcon, Tags, Users, UsersRound } from "lucide-react"
+import { ChartLine, Flag, KeyRound, type LucideIcon, Tags, Users, UsersRound } from "lucide-react"
 import { useMe } from "../lib/me.ts"
 
 interface ListedPage {
@@ -27,6 +27,7 @@ const PAGES: Group[] = [
       { to: "/flags", title: "Flags", icon: Flag, letter: "f" },
     ],
   },
+  { group: "Analyse", pages: [{ to: "/insights", title: "Insights", icon: ChartLine, letter: "i" }] },
   { group: "Admin", pages: [{ to: "/keys", title: "Keys", icon: KeyRound, needs: "admin" }] },
 ]
 

@@ -1,0 +1,25 @@
+import { createRoute, lazyRouteComponent, redirect } from "@tanstack/react-router"
+import { root } from "../root.tsx"
+
+/** All parameters, as texts: questions have many, by path. */
+export function texts(search: Record<string, unknown>): Record<string, string> {
+  const given = Object.entries(search).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(given.map(([name, value]) => [name, String(value)]))
+}
+
+const first = createRoute({
+  getParentRoute: () => root,
+  path: "/insights",
+  beforeLoad: () => {
+    throw redirect({ to: "/insights/trends", replace: true })
+  },
+})
+
+const trends = createRoute({
+  getParentRoute: () => root,
+  path: "/insights/trends",
+  validateSearch: texts,
+  component: lazyRouteComponent(() => import("./trends/page.tsx"), "TrendsPage"),
+})
+
+export const insights = [first, trends]

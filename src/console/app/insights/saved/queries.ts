@@ -1,0 +1,98 @@
+/** Reports, dashboards and saved events, as the server keeps them. */
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
+import type { DashboardDocument, Published, ReportDocument, SavedDefinition, Segments } from "../../lib/api.ts"
+import { address, ask } from "../../lib/client.ts"
+import { useSession } from "../../lib/session.ts"
+
+export type SavedKind = "reports" | "dashboards"
+type Documents = { reports: ReportDocument; dashboards: DashboardDocument }
+
+/** A saved definition whose document is of the kind. */
+export type Saved<K extends SavedKind> = Omit<SavedDefinition, "document"> & { document: Documents[K] }
+
+export function useSavedList<K extends SavedKind>(kind: K) {
+  const { key } = useSession()
+  return useQuery({
+    queryKey: ["saved", kind],
+    queryFn: async ({ signal }) => (await ask<Record<K, Saved<K>[]>>(address(["analytics", kind]), { signal }))[kind],
+    enabled: key !== "",
+  })
+}
+
+export function useSaved<K extends SavedKind>(kind: K, name: string) {
+  const { key } = useSession()
+  return useQuery({
+    queryKey: ["saved", kind, name],
+    queryFn: ({ signal }) => ask<Saved<K>>(address(["analytics", kind, name]), { signal }),
+    enabled: key !== "" && name !== "",
+  })
+}
+
+/** The report that an address names; nothing is asked if it names none. */
+export function useReport(name: string) {
+  return useSaved("reports", name)
+}
+
+/** Keys and names of saved events, which questions may name. */
+export function useSavedEvents(): { key: string; name: string }[] | undefined {
+  const { key } = useSession()
+  return useQuery({
+    queryKey: ["saved", "events"],
+    queryFn: async ({ signal }) =>
+      (await ask<{ events: { key: string; name: string }[] }>(address(["analytics", "events"]), { signal })).events,
+    enabled: key !== "",
+    staleTime: 60_000,
+  }).data
+}
+
+export function useSegmentKeys(): string[] | undefined {
+  const { key } = useSession()
+  return useQuery({
+    queryKey: ["definitions", "segments", "keys"],
+    queryFn: async ({ signal }) =>
+      (await ask<Segments>(address(["admin", "segments"]), { signal })).segments.map((one) => one.key),
+    enabled: key !== "",
+    staleTime: 60_000,
+  }).data
+}
+
+interface Kept<K extends SavedKind> {
+  key: string
+  document: Documents[K]
+  /** The version that it replaces: another one since is a conflict. 0 for a new one. */
+  version: number
+}
+
+/** Saves a document. What the server has meanwhile is never overwritten: 412, with its version. */
+export function useSave<K extends SavedKind>(kind: K) {
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: ({ key, document, version }: Kept<K>) =>
+      ask<Saved<K>>(address(["analytics", kind, key]), {
+        method: "PUT",
+        body: document,
+        headers: { "If-Match": `"${version}"` },
+      }),
+    onSuccess: (saved, { key }) => {
+      queries.setQueryData(["saved", kind, key], saved)
+      return queries.invalidateQueries({ queryKey: ["saved"] })
+    },
+  })
+}
+
+export function useRename(kind: SavedKind) {
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: ({ from, to }: { from: string; to: string }) =>
+      ask<Published>(address(["analytics", kind, from, "rename"]), { method: "POST", body: { key: to } }),
+    onSuccess: () => queries.invalidateQueries({ queryKey: ["saved"] }),
+  })
+}
+
+export function useRemove(kind: SavedKind) {
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: (key: string) => ask<Published>(address(["analytics", kind, key]), { method: "DELETE" }),
+    onSuccess: () => queries.invalidateQueries({ queryKey: ["saved"] }),
+  })
+}

@@ -1,0 +1,312 @@
+/** Keeping a question: as a report, as a change of one, on a dashboard, as a link. */
+import { Link } from "@tanstack/react-router"
+import { type FormEvent, useState } from "react"
+import type { ReportDocument } from "../../lib/api.ts"
+import { RequestFailed } from "../../lib/client.ts"
+import { useMay } from "../../lib/me.ts"
+import { Dialog } from "../../ui/dialog.tsx"
+import { Labelled } from "../../ui/fields.tsx"
+import { Failed, When } from "../../ui/parts.tsx"
+import type { Asked } from "../query/asked.ts"
+import { type Kind, type OfKind, type Question, shortest } from "../query/question.ts"
+import { keyOf } from "./keys.ts"
+import { type Saved, useReport, useSave, useSavedList } from "./queries.ts"
+
+/** The buttons that keep a question. A key that only reads has the link. */
+export function SaveReport<K extends Kind>({ asked, disabled }: { asked: Asked<K>; disabled: boolean }) {
+  const may = useMay("admin")
+  const report = useReport(asked.report)
+  const [open, setOpen] = useState<"" | "new" | "dashboard">("")
+  const saved = report.data
+  const changed = saved !== undefined && asked.changed && !isSame(asked.question, saved.document.question as Question)
+  return (
+    <>
+      {saved && (
+        <span className="report-name">
+          {saved.name || saved.key}
+          {changed && <small className="mute"> · changed</small>}
+        </span>
+      )}
+      <CopyLink />
+      {may && changed && <SaveChanges asked={asked} saved={saved} disabled={disabled} />}
+      {may && (!saved || changed) && (
+        <button type="button" className="button" disabled={disabled} onClick={() => setOpen("new")}>
+          {saved ? "Save as new" : "Save"}
+        </button>
+      )}
+      {may && (
+        <button type="button" className="button" disabled={disabled} onClick={() => setOpen("dashboard")}>
+          Add to dashboard
+        </button>
+      )}
+      {open === "new" && <SaveNew asked={asked} onClose={() => setOpen("")} />}
+      {open === "dashboard" && (
+        <AddToDashboard
+          tile={
+            saved && !changed
+              ? { report: saved.key }
+              : { question: shortest(asked.question) as unknown as ReportDocument["question"] }
+          }
+          onClose={() => setOpen("")}
+        />
+      )}
+    </>
+  )
+}
+
+function isSame(one: OfKind, other: OfKind): boolean {
+  const plain = (question: OfKind) => JSON.stringify(sorted(shortest(question)))
+  return plain(one) === plain(other)
+}
+
+/** With its fields in one order: the server's is another than that of an address. */
+function sorted(given: unknown): unknown {
+  if (Array.isArray(given)) return given.map(sorted)
+  if (typeof given !== "object" || given === null) return given
+  return Object.fromEntries(
+    Object.entries(given)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, value]) => [name, sorted(value)]),
+  )
+}
+
+function CopyLink() {
+  const [copied, setCopied] = useState(false)
+  async function copy(): Promise<void> {
+    await navigator.clipboard.writeText(location.href)
+    setCopied(true)
+    setTimeout(() => setCopied(false), 2000)
+  }
+  return (
+    <button type="button" className="button" onClick={copy}>
+      {copied ? "Copied" : "Copy link"}
+    </button>
+  )
+}
+
+function SaveChanges<K extends Kind>(props: { asked: Asked<K>; saved: Saved<"reports">; disabled: boolean }) {
+  const { asked, saved } = props
+  const save = useSave("reports")
+  const [conflict, setConflict] = useState(false)
+  const now = useReport(conflict ? saved.key : "")
+
+  async function keep(version: number): Promise<void> {
+    const document = { ...saved.document, question: shortest(asked.question) as unknown as ReportDocument["question"] }
+    try {
+      await save.mutateAsync({ key: saved.key, document, version })
+      setConflict(false)
+      asked.keep(saved.key)
+    } catch (problem) {
+      if (problem instanceof RequestFailed && problem.code === "VERSION_CONFLICT") {
+        setConflict(true)
+        now.refetch()
+      }
+    }
+  }
+
+  return (
+    <>
+      <button
+        type="button"
+        className="button primary"
+        disabled={props.disabled || save.isPending}
+        onClick={() => keep(saved.version)}
+      >
+        Save changes
+      </button>
+      {save.error && !conflict && <Failed problem={save.error} />}
+      {conflict && (
+        <Dialog title="Changed meanwhile" onClose={() => setConflict(false)}>
+          <div className="dialog-body">
+            <p>
+              <b>{saved.name || saved.key}</b> was saved
+              {now.data && (
+                <>
+                  {" "}
+                  by {now.data.savedBy}, <When at={now.data.savedAt} />
+                </>
+              )}
+              . Yours is still in this page, and nothing was overwritten.
+            </p>
+            <p>
+              <a href={`${location.pathname}?report=${encodeURIComponent(saved.key)}`} target="_blank" rel="noreferrer">
+                Open what is saved now
+              </a>
+            </p>
+          </div>
+          <div className="dialog-foot">
+            <button type="button" className="button" onClick={() => setConflict(false)}>
+              Keep editing
+            </button>
+            <button
+              type="button"
+              className="button danger"
+              disabled={!now.data || save.isPending}
+              onClick={() => now.data && keep(now.data.version)}
+            >
+              Replace it with mine
+            </button>
+          </div>
+        </Dialog>
+      )}
+    </>
+  )
+}
+
+function SaveNew<K extends Kind>({ asked, onClose }: { asked: Asked<K>; onClose: () => void }) {
+  const [name, setName] = useState("")
+  const [description, setDescription] = useState("")
+  const save = useSave("reports")
+  const key = keyOf(name)
+
+  async function submit(event: FormEvent): Promise<void> {
+    event.preventDefault()
+    const question = shortest(asked.question) as unknown as ReportDocument["question"]
+    await save.mutateAsync({
+      key,
+      document: { name: name.trim(), description: description.trim(), question },
+      version: 0,
+    })
+    onClose()
+    asked.keep(key)
+  }
+
+  return (
+    <Dialog title="Save as a report" onClose={onClose}>
+      <form className="form" onSubmit={(event) => submit(event).catch(() => {})}>
+        <Labelled label="Name" hint={key ? `Its key is ${key}.` : "Dashboards and others find it by this name."}>
+          {(names) => (
+            <input
+              {...names}
+              className="field"
+              autoComplete="off"
+              value={name}
+              onChange={({ target }) => setName(target.value)}
+            />
+          )}
+        </Labelled>
+        <Labelled label="Description">
+          {(names) => (
+            <input
+              {...names}
+              className="field"
+              autoComplete="off"
+              value={description}
+              onChange={({ target }) => setDescription(target.value)}
+            />
+          )}
+        </Labelled>
+        {save.error && <Failed problem={save.error} />}
+        <div className="dialog-foot">
+          <button type="button" className="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" className="button primary" disabled={!key || save.isPending}>
+            Save
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  )
+}
+
+const NEW = " new"
+
+/** A dashboard takes a saved report by its key, and another question as it is. */
+function AddToDashboard(props: {
+  tile: { report: string } | { question: ReportDocument["question"] }
+  onClose: () => void
+}) {
+  const dashboards = useSavedList("dashboards")
+  const [chosen, setChosen] = useState("")
+  const [name, setName] = useState("")
+  const [title, setTitle] = useState("")
+  const save = useSave("dashboards")
+  const all = dashboards.data ?? []
+  const into = all.find(({ key }) => key === (chosen || all[0]?.key))
+  const isNew = chosen === NEW || (dashboards.data !== undefined && all.length === 0)
+  const key = isNew ? keyOf(name) : (into?.key ?? "")
+  const asksTitle = "question" in props.tile
+
+  function submit(event: FormEvent): void {
+    event.preventDefault()
+    const tile = { ...props.tile, ...(title.trim() ? { title: title.trim() } : {}) }
+    const document = isNew
+      ? { name: name.trim(), tiles: [tile] }
+      : { ...into?.document, tiles: [...(into?.document.tiles ?? []), tile] }
+    save.mutate({ key, document, version: isNew ? 0 : (into?.version ?? 0) })
+  }
+
+  return (
+    <Dialog title="Add to a dashboard" onClose={props.onClose}>
+      {save.data ? (
+        <p className="notice" role="status">
+          <span>
+            It is on{" "}
+            <Link to="/dashboards/$name" params={{ name: save.data.key }}>
+              {save.data.name || save.data.key}
+            </Link>
+            .
+          </span>
+        </p>
+      ) : (
+        <form className="form" onSubmit={submit}>
+          {all.length > 0 && (
+            <Labelled label="Dashboard">
+              {(names) => (
+                <select
+                  {...names}
+                  className="field"
+                  value={chosen || all[0]?.key}
+                  onChange={({ target }) => setChosen(target.value)}
+                >
+                  {all.map((one) => (
+                    <option key={one.key} value={one.key}>
+                      {one.name || one.key}
+                    </option>
+                  ))}
+                  <option value={NEW}>A new one</option>
+                </select>
+              )}
+            </Labelled>
+          )}
+          {isNew && (
+            <Labelled label="Name of the dashboard" hint={key && `Its key is ${key}.`}>
+              {(names) => (
+                <input
+                  {...names}
+                  className="field"
+                  autoComplete="off"
+                  value={name}
+                  onChange={({ target }) => setName(target.value)}
+                />
+              )}
+            </Labelled>
+          )}
+          {asksTitle && (
+            <Labelled label="Title of the tile">
+              {(names) => (
+                <input
+                  {...names}
+                  className="field"
+                  autoComplete="off"
+                  value={title}
+                  onChange={({ target }) => setTitle(target.value)}
+                />
+              )}
+            </Labelled>
+          )}
+          {save.error && <Failed problem={save.error} />}
+          <div className="dialog-foot">
+            <button type="button" className="button" onClick={props.onClose}>
+              Cancel
+            </button>
+            <button type="submit" className="button primary" disabled={!key || save.isPending}>
+              Add
+            </button>
+          </div>
+        </form>
+      )}
+    </Dialog>
+  )
+}
