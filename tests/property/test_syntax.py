@@ -1,14 +1,17 @@
 """Laws of the language's surface: parse and format undo each other, and every input is understood or refused."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from laws import examples
 from strategies.expressions import conditions, soups, trees
-from tinycdp.dsl.ast import Expr
+from tinycdp.dsl.ast import Expr, Not
 from tinycdp.dsl.check.expressions import Scope, check
 from tinycdp.dsl.diagnostics import CODES, SourceError, apply, render, to_wire
 from tinycdp.dsl.editor.format import format_expression, format_source
+from tinycdp.dsl.editor.terms import TermShape, terms_of
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.parser import parse
 
@@ -101,3 +104,46 @@ def test_either_rewrite_ends_a_null_lint(source: str) -> None:
             assert sum(d.code == "W-NULL" for d in after.diagnostics) < sum(
                 d.code == "W-NULL" for d in checked.diagnostics
             )
+
+
+@examples(300)
+@given(trees())
+def test_the_terms_of_a_source_say_all_of_it(tree: Expr) -> None:
+    """Joined again they are the source, and one that has a shape is what its parts say."""
+    source = format_expression(tree)
+    terms = terms_of(source)
+    assert parse(f" {'&&' if terms[-1].join == 'and' else '||'} ".join(source[t.start : t.end] for t in terms)) == tree
+    for term in terms:
+        inner = parse(source[term.start : term.end])
+        negated = False
+        while isinstance(inner, Not):
+            negated, inner = not negated, inner.operand
+        assert negated is term.negated
+        if term.shape is not None:
+            assert parse(written(term.shape, source)) == inner
+
+
+def written(shape: TermShape, source: str) -> str:
+    """The term that the parts make, each as it stands in the source."""
+
+    def text(part: Any) -> str:
+        return source[part.start : part.end]
+
+    subject, measure, window = text(shape.subject), shape.measure, shape.window.text if shape.window else None
+    if shape.subject.kind in {"event", "any"}:
+        assert measure is not None
+        where = f".where({shape.where.text})" if shape.where is not None else ""
+        quantile = measure.quantile if measure.function == "percentile" else None
+        arguments = [text(measure.property) if measure.property else None, quantile, window]
+        given = ", ".join(one for one in arguments if one is not None)
+        found = f"events.{subject}{where}.{measure.function}" + (f"({given})" if given else "")
+    elif measure is None or shape.subject.kind == "seen":
+        found = subject
+    else:
+        found = f"{measure.function}({subject})"
+    if shape.comparison is None:
+        return found
+    op, value = shape.comparison.op, text(shape.value) if shape.value is not None else None
+    if op.isidentifier() and op != "in":
+        return f"{op}({found}{f', {value}' if value else ''})"
+    return f"{found} {op} {value}"

@@ -64,6 +64,20 @@ async def test_an_answer_has_the_form_that_is_documented(app: Application) -> No
     assert await asked(app, "hover", "absent|") == {"from": 6, "to": 6, "markdown": None, "type": None}
 
 
+async def test_check_takes_sources_apart(app: Application) -> None:
+    source = "events.purchase.sum(amount, 30d) >= 99.5 && !segments.away && spent ?? 0 > 1"
+    checked = (await app.read.post("/v1/dsl/check", json={"kind": "segment", "expression": source})).json()
+    [first, second, third] = checked["terms"]
+    assert [source[term["from"] : term["to"]] for term in checked["terms"]] == source.split(" && ")
+    assert (first["join"], second["join"], second["negated"], third["shape"]) == (None, "and", True, None)
+    assert second["shape"]["subject"] == {"from": 45, "to": 58, "kind": "segment", "name": "away"}
+    assert first["shape"]["measure"]["property"] == {"from": 20, "to": 26, "text": "amount"}
+    assert (first["shape"]["window"]["text"], first["shape"]["value"]["value"]) == ("30d", 99.5)
+    rules = [{"when": "spent > 1 || true", "serve": "on"}, {"when": "segments.vip", "serve": "on"}]
+    flag = (await app.read.post("/v1/dsl/check", json={"kind": "flag", "flag": {"rules": rules}})).json()
+    assert [term["path"] for term in flag["terms"]] == ["$.rules[0].when"] * 2 + ["$.rules[1].when"]
+
+
 async def test_check_is_validate(app: Application) -> None:
     for body in (
         {"kind": "segment", "expression": "opens = 3"},

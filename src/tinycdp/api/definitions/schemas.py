@@ -206,12 +206,6 @@ class Meaning(msgspec.Struct, frozen=True, rename="camel"):
     diagnostics: Diagnostics
 
 
-class Validity(Meaning, frozen=True, rename="camel", kw_only=True):
-    """The meaning, and the message of the first error; null if valid."""
-
-    error: str | None
-
-
 class NamedDefinition(msgspec.Struct, frozen=True):
     """The name of a definition."""
 

@@ -13,8 +13,9 @@ import msgspec
 from litestar import post
 from litestar.params import JSONBody
 
-from tinycdp.api.definitions.schemas import Cost, Meaning, NamedDefinition, Validity
+from tinycdp.api.definitions.schemas import Cost, Meaning, NamedDefinition
 from tinycdp.api.editor.schemas import (
+    CheckedSource,
     DraftBody,
     ExplainedPart,
     ExplainedSource,
@@ -25,6 +26,8 @@ from tinycdp.api.editor.schemas import (
     Proposals,
     Source,
     SourceReads,
+    Term,
+    Validity,
 )
 from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.parts import Injected
@@ -33,6 +36,7 @@ from tinycdp.dsl.editor import complete as completing
 from tinycdp.dsl.editor import hover as hovering
 from tinycdp.dsl.editor.describe import Sentence
 from tinycdp.dsl.editor.format import lay_out
+from tinycdp.dsl.editor.terms import SourceTerm, terms_of
 from tinycdp.engine.flags.document import Flag, read_flag
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.definitions import workspace as workspaces
@@ -53,7 +57,7 @@ _EXAMPLE = {"kind": "segment", "expression": "orders_90d = 3"}
     scope="read",
     example=_EXAMPLE,
 )
-async def check_source(workspace: Injected[Workspace], data: JSONBody[DraftBody]) -> Meaning:
+async def check_source(workspace: Injected[Workspace], data: JSONBody[DraftBody]) -> CheckedSource:
     """Answers 200 even for errors: `valid` is false; `diagnostics` has reasons and fixes."""
     return _check(workspace, data)
 
@@ -74,11 +78,23 @@ async def validate(workspace: Injected[Workspace], data: JSONBody[ExpressionBody
     return Validity(**msgspec.structs.asdict(meaning), error=error)
 
 
-def _check(workspace: Workspace, draft: DraftBody) -> Meaning:
+def _check(workspace: Workspace, draft: DraftBody) -> CheckedSource:
     source = _source(draft)
     if isinstance(source, Flag):
-        return as_schema(workspaces.understand_flag(workspace, source), Meaning)
-    return as_schema(workspaces.understand(workspace, draft.kind, draft.key, source), Meaning)
+        meaning = workspaces.understand_flag(workspace, source)
+        by_path: dict[str | None, str] = {f"$.rules[{n}].when": rule.when for n, rule in enumerate(source.rules)}
+    else:
+        meaning = workspaces.understand(workspace, draft.kind, draft.key, source)
+        by_path = {None: source}
+    terms = [_term(term, path) for path, text in by_path.items() for term in terms_of(text)]
+    return CheckedSource(**msgspec.structs.asdict(as_schema(meaning, Meaning)), terms=terms)
+
+
+def _term(found: SourceTerm, path: str | None) -> Term:
+    term = as_schema(found, Term)
+    if path is not None:
+        term.path = path
+    return term
 
 
 @post(

@@ -1,8 +1,11 @@
 """What editors and server exchange."""
 
+from typing import Any, Literal
+
 import msgspec
 
-from tinycdp.api.definitions.schemas import Cost, Diagnostics, FlagDocument, NamedDefinition
+from tinycdp.api.definitions.schemas import Cost, Diagnostics, FlagDocument, Meaning, NamedDefinition
+from tinycdp.dsl.editor.terms import SubjectKind
 from tinycdp.runtime.definitions.workspace import Kind
 from tinycdp.runtime.schema.editor import Edited
 
@@ -72,6 +75,96 @@ class Formatted(msgspec.Struct):
 
     formatted: str | None
     diagnostics: Diagnostics
+
+
+class TermPart(msgspec.Struct, rename={"start": "from", "end": "to"}, kw_only=True):
+    """A part of a term: the characters that say it."""
+
+    start: int
+    end: int
+
+
+class TermSubject(TermPart, rename={"start": "from", "end": "to"}, kw_only=True):
+    """What a term is about.
+
+    kind  `any` is every event, `property` one of the profile, `seen` the profile's first or last message
+    name  of the event or property, or the key; `first` or `last` for `seen`; null for `any`"""
+
+    kind: SubjectKind
+    name: str | None
+
+
+class TermText(TermPart, rename={"start": "from", "end": "to"}, kw_only=True):
+    """A property, the filter of an event as it is written, or a window as `30d` or `90d..30d`."""
+
+    text: str
+
+
+class TermMeasure(TermPart, rename={"start": "from", "end": "to"}, kw_only=True):
+    """What is taken of the subject.
+
+    function  an aggregate, such as `count` or `last_days_ago`; for `seen` `at`, `days_ago` …; or a function
+    property  of the event, for an aggregate that takes one; null for others
+    quantile  of a percentile"""
+
+    function: str
+    property: TermText | None
+    quantile: str | None
+
+
+class TermComparison(TermPart, rename={"start": "from", "end": "to"}, kw_only=True):
+    """op: an operator, `in`, `not in`, `between`, `exists`, `contains`, `starts_with` or `ends_with`"""
+
+    op: str
+
+
+class TermValue(TermPart, rename={"start": "from", "end": "to"}, kw_only=True):
+    """What is compared with. value: an instant or a version as it is written, a duration as `3d`"""
+
+    type: str
+    value: Any
+
+
+class TermShape(msgspec.Struct, kw_only=True):
+    """A term taken apart.
+
+    where       the filter of the event, null for all
+    measure     null for the subject's own value
+    window      null for all time
+    comparison  null if the subject itself is the condition; `exists` has no value"""
+
+    subject: TermSubject
+    where: TermText | None
+    measure: TermMeasure | None
+    window: TermText | None
+    comparison: TermComparison | None
+    value: TermValue | None
+
+
+class Term(TermPart, rename={"start": "from", "end": "to"}, kw_only=True, omit_defaults=True):
+    """One term of the outermost `&&` or `||`.
+
+    join     what joins it to the term before; null for the first
+    negated  `!` or `not` stands before it
+    shape    null if its form is not known: show it as text
+    path     of the rule's condition in a flag"""
+
+    join: Literal["and", "or"] | None
+    negated: bool
+    shape: TermShape | None
+    path: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class CheckedSource(Meaning, frozen=True, rename="camel", kw_only=True):
+    """The meaning, and the terms of the source; none if it does not parse."""
+
+    terms: list[Term]
+
+
+class Validity(CheckedSource, frozen=True, rename="camel", kw_only=True):
+    """As for `check`, with the message of the first error; null if valid."""
+
+    error: str | None
 
 
 class ExplainedPart(msgspec.Struct, rename={"start": "from", "end": "to"}, omit_defaults=True):
