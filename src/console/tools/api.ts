@@ -46,6 +46,7 @@ const NEEDED = [
   "Violations",
   "WholeLetter",
   "WholePlan",
+  "Explained",
   "FlagExposures",
   "Kills",
   "Differences",

@@ -23,7 +23,7 @@ ADDRESSES = (
     "/traits",
     "/traits/favourite_category",
     "/flags",
-    "/flags/price_level",
+    "/flags/price_level?person=clara",
     "/flags/price_level?tab=exposures",
     "/flags/price_level?tab=versions",
     "/flags/price_level?tab=impact",

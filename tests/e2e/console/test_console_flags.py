@@ -1,4 +1,4 @@
-"""Flags in the console: switched off and on, killed and revived, and returned to an earlier version."""
+"""Flags in the console: simulated, switched off and on, killed and revived, and returned to an earlier version."""
 
 from playwright.async_api import Page, expect
 
@@ -15,6 +15,46 @@ async def confirm(page: Page, action: str, note: str = "") -> None:
         await dialog.get_by_label("Note").fill(note)
     await dialog.get_by_role("button", name=action).click()
     await expect(dialog).to_have_count(0)
+
+
+async def test_a_flag_is_simulated_now_and_in_30_days(console: Open, site: Server) -> None:
+    """With a key that reads. What is asked is in the address; an unknown part is unknown, not false."""
+    rules = [
+        {"id": "phone", "when": 'context.platform == "ios"', "serve": "on"},
+        {"id": "buyer", "when": 'events.purchase.exists(2d) && profile.country == "DE"', "serve": "on"},
+        {"id": "ramp", "when": "true", "rollout": 0.001, "serve": "on"},
+    ]
+    define(site, "thanks", {"rules": rules})
+    async with console("/flags/thanks", key=READ_KEY) as page:
+        simulate = page.get_by_role("region", name="Simulate")
+        outcome = simulate.locator(".outcome")
+        await simulate.get_by_label("Person").fill("clara")
+        await expect(outcome.locator(".variant")).to_have_text("on")
+        assert site.holds("thanks", "clara")
+        await expect(outcome.locator("details", has_text="phone").first).to_contain_text("unknown")
+        buyer = outcome.locator("li", has=page.get_by_text("buyer", exact=True))
+        await expect(buyer.locator(".node", has_text="events.purchase.exists(2d)")).to_contain_text("until in 17 hours")
+        await expect(outcome).to_contain_text("One rule is not reached")
+        await expect(outcome.get_by_text("ramp", exact=True)).to_be_hidden()
+
+        await simulate.get_by_role("button", name="in 30 days").click()
+        await expect(outcome.locator(".variant")).to_have_text("off")
+        await expect(outcome).to_contain_text("if nothing arrives")
+        await expect(buyer.locator(".node", has_text="events.purchase.exists(2d)")).to_contain_text("decides")
+        await expect(outcome.locator(".scale")).to_contain_text("not admitted: below 0.001")
+        await page.reload()
+        await expect(outcome.locator(".variant")).to_have_text("off")
+
+        await simulate.get_by_label("Context").fill('{"platform": "ios"')
+        await expect(simulate.locator(".problem")).to_be_visible()
+        await simulate.get_by_label("Context").fill('{"platform": "ios"}')
+        await expect(outcome.locator(".variant")).to_have_text("on")
+        await simulate.get_by_label("Context").fill("")
+        await simulate.get_by_role("button", name="now", exact=True).click()
+        await expect(outcome).to_contain_text("Next change by itself")
+        await outcome.get_by_role("button", name="Look at that instant").click()
+        await expect(outcome.locator(".variant")).to_have_text("off")
+        assert "person=clara" in page.url and "at=" in page.url
 
 
 async def test_a_kill_acts_at_once_says_why_and_is_revived(console: Open, site: Server) -> None:

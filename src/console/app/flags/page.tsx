@@ -11,6 +11,7 @@ import "./flags.css"
 import { Kills } from "./kills.tsx"
 import { Rules } from "./rules.tsx"
 import { Scheduled } from "./schedule.tsx"
+import { Simulate } from "./simulate.tsx"
 import { Killed, Switches } from "./switches.tsx"
 
 const TABS = { "": "Rules", exposures: "Exposures", versions: "Versions", impact: "Impact" }
@@ -55,13 +56,14 @@ function Content({ of }: { of: Flag }) {
       <Killed of={of} />
       <Tabs />
       {shown === "" && (
-        <div className="columns">
+        <div className="columns flag-columns">
           <div className="main-column">
             <Rules of={of.document} />
             <Scheduled of={of.document} />
+            <InWords kind="flags" of={of} />
           </div>
           <div className="side-column">
-            <InWords kind="flags" of={of} />
+            <Simulate flag={of.key} document={of.document} />
           </div>
         </div>
       )}
@@ -85,7 +87,7 @@ function Tabs() {
           <Link
             to="."
             search={(now: Record<string, unknown>) => ({ ...now, tab: tab || undefined }) as never}
-            activeOptions={{ exact: true, includeSearch: true, explicitUndefined: true }}
+            activeOptions={{ exact: true, includeSearch: true }}
             resetScroll={false}
           >
             {title}

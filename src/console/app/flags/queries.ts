@@ -1,7 +1,37 @@
-import { useQuery } from "@tanstack/react-query"
-import type { FlagExposures, Kills } from "../lib/api.ts"
+import { keepPreviousData, useQuery } from "@tanstack/react-query"
+import type { Explained, FlagBody, FlagExposures, Kills } from "../lib/api.ts"
 import { address, ask } from "../lib/client.ts"
 import { useSession } from "../lib/session.ts"
+import { untilNext } from "../people/until.ts"
+
+/** The kinds of identifiers by which a decision names a person. */
+export const NAMED_BY = ["userId", "anonymousId", "deviceId", "externalId", "emailHash", "profileId"] as const
+export type NamedBy = (typeof NAMED_BY)[number]
+
+/** For whom, with what and when a flag is asked. */
+export interface Question {
+  flag: string
+  person: string
+  by: NamedBy
+  context: Record<string, unknown>
+  /** An instant; now if left out. */
+  at?: string
+  /** Instead of what is live. */
+  draft?: FlagBody
+}
+
+/** What a person gets, and the evaluator's own account of it. It is asked for again when its time has come. */
+export function useSimulation({ flag, person, by, context, at, draft }: Question) {
+  const { key } = useSession()
+  const body = { kind: "flag", key: flag, [by]: person, context, at, document: draft }
+  return useQuery({
+    queryKey: ["simulate", body],
+    queryFn: ({ signal }) => ask<Explained>(address(["admin", "explain"]), { method: "POST", body, signal }),
+    enabled: key !== "" && person !== "",
+    placeholderData: keepPreviousData,
+    refetchInterval: (query) => (at ? false : untilNext([query.state.data?.flag?.until ?? null])),
+  })
+}
 
 export function useKills(flag: string) {
   const { key } = useSession()

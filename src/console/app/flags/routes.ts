@@ -4,7 +4,7 @@ import { only, root } from "../root.tsx"
 const one = createRoute({
   getParentRoute: () => root,
   path: "/flags/$name",
-  validateSearch: only("tab"),
+  validateSearch: only("tab", "person", "by", "context", "at"),
   component: lazyRouteComponent(() => import("./page.tsx"), "FlagPage"),
 })
 

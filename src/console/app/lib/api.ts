@@ -429,6 +429,21 @@ export type ExperimentQuestion = {
   control?: string
 }
 
+export type Explained = {
+  sentence: string
+  definition: DefinitionExplanation | null
+  flag: FlagExplanation | null
+  profileId: string | null
+  version: number
+  revision: number
+  stale: boolean
+  zone: string
+  asOf: string
+  tense: "past" | "now" | "future"
+  draft: boolean
+  skipped: Array<SkippedEvents> | null
+}
+
 export type ExplainedPart = {
   from: number
   to: number
