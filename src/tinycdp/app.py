@@ -226,6 +226,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         catalogs,
         now,
         committed,
+        writing=snapshots.writing,
         batch=settings.ingest_batch,
         queue=settings.ingest_queue,
         rules=identity_rules,

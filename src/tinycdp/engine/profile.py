@@ -45,6 +45,7 @@ class Profile:
     backfilled        every aggregate's state is known to be complete up to this revision
     recompute_at  the first instant at which a membership may change with time alone; None for never
     saved_memberships, properties_changed   the state of the row, so that only differences are written
+    saved_state   the state as it was encoded when it was saved
     group         (instant, message id, group id) of the latest group call
     group_traits  a copy of the group's traits; a change of the traits updates the copy in every member
     group_changed whether the group differs from the row's
@@ -71,6 +72,7 @@ class Profile:
         "properties_changed",
         "recompute_at",
         "saved_memberships",
+        "saved_state",
         "states",
         "version",
     )
@@ -94,6 +96,7 @@ class Profile:
         self.listed: Set[int] = NOT_LISTED
         self.recompute_at: Instant | None = None
         self.version = 0
+        self.saved_state = b""
         self.backfilled = backfilled
         self._packed: dict[str, msgspec.Raw] = {}
         self._packed_stamps = msgspec.Raw()

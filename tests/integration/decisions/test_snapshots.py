@@ -151,3 +151,18 @@ async def test_an_identifier_that_moved_without_a_notification_follows_its_new_p
     assert not await holds_for(here, shop, "opened", TAB)
     await there.ingest.accept(shop, [opened("m3", ADA)])
     await eventually(lambda: holds_for(here, shop, "opened", TAB))
+
+
+async def test_a_profile_that_is_kept_is_kept_through_events_without_a_query(
+    services: list[Parts], shop: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = services[0]
+    await service.ingest.accept(shop, [opened("m1", ADA, name="other")])
+    assert not await holds_for(service, shop, "opened", ADA)
+
+    async def unread(*_: Any) -> Any:
+        raise AssertionError("the profile was read again")
+
+    monkeypatch.setattr(profile_store, "load_by_identifier", unread)
+    receipt = await service.ingest.accept(shop, [opened("m2", ADA)])
+    assert await holds_for(service, shop, "opened", ADA, receipt.version)

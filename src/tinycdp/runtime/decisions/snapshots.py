@@ -5,14 +5,17 @@ Shape   find(environment, identifier) is a dictionary look-up; load(…) reads P
 Laws    a snapshot older than a notification about its profile is served only while Postgres is away, marked stale.
         It has the state that the catalog in memory reads: a row of a revision which is not in memory yet brings
         that revision with it, and where memory has a newer one the row is read again.
-        Unknown profiles are not remembered
+        Unknown profiles are not remembered.
+        What this process commits takes the place of what it keeps, if that is of the version that was changed: then
+        its identifiers are known to be the same
 Units   at most `size` identifiers are kept, each with its profile's snapshot; the longest unused leave first
 Errors  Unavailable when Postgres is away and the profile is not known here
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import FlagActivation
@@ -101,6 +104,25 @@ def _of_row(row: profile_store.LoadedProfileRow, catalog: Catalog, now: Instant)
     return snapshot
 
 
+def _of_written(profile: Profile, catalog: Catalog, former: Snapshot) -> Snapshot:
+    """The same of a profile that was just saved, and whose identifiers are those of a former snapshot."""
+    stored = StoredProfile(profile.saved_state)
+    snapshot = Snapshot(
+        former.now,
+        calendar=catalog.calendar,
+        properties=profile.properties,
+        state=stored.state,
+        first_seen=profile.first_seen,
+        last_seen=profile.last_seen,
+        evaluators=catalog.live.evaluators,
+        group=profile.group_traits,
+        listed=profile.listed,
+    )
+    snapshot.stored = stored
+    _name(snapshot, catalog, profile.id, profile.version, profile.bucketing_key, former.names[1:])
+    return snapshot
+
+
 def _name(snapshot: Snapshot, catalog: Catalog, id: int, version: int, unit: str, identifiers: Sequence[str]) -> None:
     snapshot.profile_id = id
     snapshot.version = version
@@ -121,6 +143,19 @@ def unknown_profile(catalog: Catalog, identifier: Identifier | None, now: Instan
         kind = identifier.kind if identifier.kind != ANY_KIND else IdentifierKind.USER
         snapshot.names = (f"{kind} {identifier.value}",)
     return snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What a transaction of this process writes. It counts once it is known to be committed.
+
+    epoch   when it was written
+    former  the version of each profile that it changes"""
+
+    version: int
+    epoch: int
+    profiles: Mapping[int, Profile]
+    former: Mapping[int, int]
 
 
 class Snapshots:
@@ -145,6 +180,8 @@ class Snapshots:
         # announced last. It is written for every profile of every commit, where an LRUCache costs several times
         # as much.
         self._latest: OrderedDict[tuple[int, int], int] = OrderedDict()
+        # What the last transaction of each environment writes: they follow one another.
+        self._written: dict[int, _Written] = {}
         self._size = size
         self._epoch = self._grown = 1
         self.away = True
@@ -154,18 +191,46 @@ class Snapshots:
 
     # Notifications
 
+    def writing(
+        self,
+        environment_id: int,
+        version: int,
+        catalog: Catalog,
+        profiles: Mapping[int, Profile],
+        former: Mapping[int, int],
+    ) -> None:
+        """A transaction of this process is about to commit these profiles, which keep their identifiers.
+
+        former  the version of each before"""
+        known = self._catalogs.current(environment_id)
+        if known is not None and (known.revision, known.head) == (catalog.revision, catalog.head):
+            self._written[environment_id] = _Written(version, self._epoch, profiles, former)
+
     def changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
-        """Drop the kept snapshots of these profiles, which have a newer version."""
-        latest = self._latest
+        """Drop the kept snapshots of these profiles, which have a newer version, or keep the newer if we wrote it."""
+        latest, written = self._latest, self._written.get(environment_id)
+        if written is not None and (written.version != version or written.epoch != self._epoch):
+            written = None
         for id in profile_ids:
             name = (environment_id, id)
             # Our own commits are announced twice, and before the notifications of what came before them.
             if latest.get(name, 0) < version:
                 latest[name] = version
                 latest.move_to_end(name)
+                if written is not None and (profile := written.profiles.get(id)) is not None:
+                    self._keep_written(name, profile, written.former[id])
                 self._cache.forget(name, version)
         while len(latest) > self._size:
             latest.popitem(last=False)
+
+    def _keep_written(self, name: tuple[int, int], profile: Profile, former_version: int) -> None:
+        catalog = self._catalogs.current(name[0])
+        former = self._cache.of_profile(name)
+        if catalog is None or former is None or former.version != former_version or former.epoch != self._epoch:
+            return
+        snapshot = _of_written(profile, catalog, former)
+        snapshot.epoch = self._epoch
+        self._cache.renew(name, former_version, snapshot)
 
     def created(self, environment_id: int, values: Iterable[str]) -> None:
         """Drop what is kept by these values of any kind: a stronger identifier with the value may lead elsewhere."""
@@ -330,6 +395,18 @@ class _Cache:
         """Drop all that is kept by values of any kind."""
         for value in list(self._values):
             self.forget_value(value)
+
+    def of_profile(self, profile: tuple[int, int]) -> Snapshot | None:
+        """The newest snapshot that is kept of a profile."""
+        names = self._names.get(profile)
+        return self._snapshots[names[-1]] if names else None
+
+    def renew(self, profile: tuple[int, int], version: int, snapshot: Snapshot) -> None:
+        """Replace what is kept of a profile's version."""
+        for name in self._names[profile]:
+            kept = self._snapshots[name]
+            if kept.version == version and kept.epoch == snapshot.epoch:
+                self._snapshots[name] = snapshot
 
     def forget(self, profile: tuple[int, int], version: int) -> None:
         """Drop what is older than a version."""

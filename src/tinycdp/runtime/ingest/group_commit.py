@@ -18,6 +18,7 @@ from hashlib import blake2b
 from typing import Any
 
 from tinycdp.engine import outbox, recompute
+from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import Overloaded, TinyCDPError, Unavailable
 from tinycdp.model import Message, Rejection
@@ -36,6 +37,10 @@ from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import BROKEN, RETRY, UNSTORABLE, Connection, Pool, transaction
 
 log = logging.getLogger(__name__)
+
+#: Called in a transaction that is about to commit: environment, version, catalog, the profiles that it changed and
+#: that keep their identifiers, and the version of each before.
+Writing = Callable[[int, int, Catalog, Mapping[int, Profile], Mapping[int, int]], None]
 
 #: Applies the tracking plan and adds warnings: the messages to store, and the rejections.
 Screen = Callable[[int, Sequence[Message]], tuple[Sequence[Message], list[Rejection]]]
@@ -124,7 +129,7 @@ class Committed:
 class Ingest:
     """The group commit of one process, with one queue per environment.
 
-    `committed` is called after each commit, before the answers."""
+    `committed` is called after each commit, before the answers, and `writing` just before each."""
 
     def __init__(
         self,
@@ -133,6 +138,7 @@ class Ingest:
         clock: Clock,
         committed: Callable[[Committed], None],
         *,
+        writing: Writing = lambda *_: None,
         batch: int,
         queue: int,
         rules: Callable[[int], IdentifierRules] = lambda environment_id: DEFAULT,
@@ -142,6 +148,7 @@ class Ingest:
         self._catalogs = catalogs
         self._clock = clock
         self._committed = committed
+        self._writing = writing
         self._rules = rules
         self._plan = plan
         self._batch = batch
@@ -304,6 +311,7 @@ class Ingest:
         traits = await groups.apply_calls(connection, environment_id, messages, identities.now)
         transitions = _apply_to_profiles(identities, messages, traits)
         stored = [profile for id, profile in identities.profiles.items() if id not in identities.new]
+        former = {profile.id: profile.version for profile in stored}
         version = await storage.save(
             connection,
             environment_id,
@@ -319,6 +327,10 @@ class Ingest:
         created = [row.identifier.value for row in identities.created]
         await announce_profiles(connection, environment_id, version, [*touched, *identities.merged], created)
         await self._rejection_log.write(connection, environment_id, rejections, identities.now)
+        if not identities.changes:  # no identifier moved
+            renamed = {row.profile_id for row in identities.created}
+            steady = {id: identities.profiles[id] for id in former if id not in renamed}
+            self._writing(environment_id, version, catalog, steady, former)
 
         def owner(message: Message) -> int:
             return _owner(identities, message)

@@ -80,6 +80,8 @@ async def save(
     followed  False if the environment's outbox has no consumer
     catalog   needed if identities changed: then memberships may have moved without a transition"""
     changed, new = list(changed), list(new)
+    for p in (*changed, *new):
+        p.saved_state = encoded[p.id] if p.id in encoded else p.encode()
     version = await profile_store.save_profiles(
         connection,
         environment_id,
@@ -89,7 +91,7 @@ async def save(
                 p.first_seen,
                 p.last_seen,
                 p.properties if p.properties_changed else None,
-                encoded[p.id] if p.id in encoded else p.encode(),
+                p.saved_state,
                 p.recompute_at,
                 merged.get(p.id),
             )
@@ -103,7 +105,16 @@ async def save(
         environment_id,
         version,
         [
-            (p.id, p.bucketing_key, p.created_at, p.first_seen, p.last_seen, p.properties, p.encode(), p.recompute_at)
+            (
+                p.id,
+                p.bucketing_key,
+                p.created_at,
+                p.first_seen,
+                p.last_seen,
+                p.properties,
+                p.saved_state,
+                p.recompute_at,
+            )
             for p in new
         ],
     )
