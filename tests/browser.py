@@ -29,6 +29,18 @@ _TYPES = {".html": "text/html", ".js": "text/javascript", ".map": "application/j
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "date", "server"}
 
 
+#: Until colours that change have changed: a transition takes a moment, even where motion is reduced.
+_SETTLED = """
+async () => {
+  const frame = () => new Promise(requestAnimationFrame)
+  await frame(), await frame()
+  const ending = animation => animation.effect.getComputedTiming().endTime !== Infinity
+  await Promise.allSettled(document.getAnimations().filter(ending).map(animation => animation.finished))
+  await frame()
+}
+"""
+
+
 @contextlib.asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """The system's Chromium. Raises Missing if absent."""
@@ -44,11 +56,16 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 async def accessible(page: Page, axe: str, view: str) -> None:
-    """Axe finds nothing wrong with what the page shows, and it does not scroll sideways."""
+    """Axe finds nothing wrong with what the page shows, in both themes, and it does not scroll sideways."""
     await page.evaluate(axe)  # by the debugger, which no policy holds back
-    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    problems = [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found["violations"]]
-    assert problems == [], view
+    for theme, rules in (("light", None), ("dark", ["color-contrast"])):  # a theme changes nothing but colours
+        await page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        await page.evaluate(_SETTLED)
+        found = await page.evaluate(
+            "runOnly => axe.run(document, {resultTypes: ['violations'], ...(runOnly && { runOnly })})", rules
+        )
+        problems = [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found["violations"]]
+        assert problems == [], (view, theme, problems)
     too_wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert too_wide <= 0, f"{view} scrolls sideways"
 

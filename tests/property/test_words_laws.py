@@ -6,6 +6,7 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
+from laws import examples
 from strategies.questions import NAMES, questions
 from tinycdp.products.analytics.questions.schemas import Question
 from tinycdp.products.analytics.words.asking import ask
@@ -36,6 +37,7 @@ _WORDS = st.sampled_from(
 )
 
 
+@examples(40, deep=1_000)
 @given(questions())
 def test_a_sentence_reads_back_as_its_question(question: Question) -> None:
     for names in (SHOP, Lexicon()):

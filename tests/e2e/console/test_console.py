@@ -235,12 +235,9 @@ async def test_a_theme_is_kept_and_the_phone_has_a_menu(console: Open) -> None:
         await expect(body).to_have_css("background-color", "rgb(13, 17, 22)")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
-async def test_every_page_is_accessible(
-    console: Open, axe: str, size: tuple[int, int], theme: str, site: Server
-) -> None:
-    async with console("/", key=None, size=size, theme=theme) as page:
+async def test_every_page_is_accessible(console: Open, axe: str, size: tuple[int, int], site: Server) -> None:
+    async with console("/", key=None, size=size) as page:
 
         async def check(view: str) -> None:
             await expect(page.locator("[aria-busy]")).to_have_count(0)

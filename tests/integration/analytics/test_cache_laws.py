@@ -8,6 +8,7 @@ import pytest
 
 from analytics_app import Analysed, analysing
 from clickhouse_engine import Engine
+from laws import DEEP
 from serving import ManualClock
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS
 from tinycdp.products.analytics.service.cache import AnswerCache, Entry
@@ -18,7 +19,7 @@ from tinycdp.times import iso
 
 NOON = 1_772_366_400_000  # 2026-03-01T12:00Z
 #: The questions are asked in parts, each of them after every step.
-PARTS, STEPS = 4, 30
+PARTS, STEPS = 2, 60 if DEEP else 18
 SPAN = {"from": "2026-02-27", "to": "2026-03-04"}
 BUY: dict[str, Any] = {"kind": "trend", **SPAN, "series": [{"event": "buy", "measure": "people"}]}
 TWO = [{"event": "view"}, {"event": "buy"}]
