@@ -13,8 +13,7 @@ import pytest
 from litestar.handlers import HTTPRouteHandler
 
 from tinycdp.api import routes
-from tinycdp.api.http.encoding import as_schema, encode
-from tinycdp.api.http.openapi import Documented
+from tinycdp.api.http.encoding import Documented, as_schema, encode
 from tinycdp.engine.flags.document import IdentifierRef, Override
 from tinycdp.engine.flags.local import Clause, KnownStep, LocalFlag
 from tinycdp.engine.schema.tracking_plan import Naming, PlannedEvent, PlannedProperty

@@ -23,7 +23,8 @@ from msgspec import inspect
 
 from application import Application, running
 from tinycdp.api.http.bodies import BODY_LIMIT
-from tinycdp.api.http.openapi import Documented, reads_body, scope_of
+from tinycdp.api.http.encoding import Documented
+from tinycdp.api.http.openapi import reads_body, scope_of
 from tinycdp.api.http.params import parameters_of
 from tinycdp.api.pages.console import console
 from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED

@@ -161,10 +161,9 @@ function Fields({ asked, ask }: { asked: Asked; ask: (change: Partial<Asked>) =>
               key={days}
               type="button"
               className="chip"
-              aria-label={`in ${days} ${days === 1 ? "day" : "days"}`}
               onClick={() => ask({ at: new Date(Date.now() + days * DAY_MS).toISOString() })}
             >
-              +{days} d
+              in {days} {days === 1 ? "day" : "days"}
             </button>
           ))}
         </fieldset>

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from tinycdp.api.exposures.schemas import RecentExposures
-from tinycdp.api.http.openapi import Documented
+from tinycdp.api.http.encoding import Documented
 from tinycdp.api.profiles.schemas import IdentifierRef
 
 

@@ -44,6 +44,7 @@ from litestar.types.internal_types import PathParameterDefinition
 from litestar.typing import FieldDefinition
 
 from tinycdp import __version__
+from tinycdp.api.http.encoding import Documented
 from tinycdp.runtime.access.keys import ANY_SCOPE
 
 _DESCRIBED = "described_body"
@@ -89,15 +90,6 @@ _PROBLEMS = {
 
 
 _SHOWN: dict[tuple[type, str], Any] = {}
-
-
-class Documented:
-    """A marker of a plain object that the document shows as a struct.
-
-    Example: `Annotated[dict[str, Any], Documented(FlagBody)]`"""
-
-    def __init__(self, kind: Any) -> None:
-        self.kind = kind
 
 
 def shows(struct: type[msgspec.Struct], **fields: Any) -> None:

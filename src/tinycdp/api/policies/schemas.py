@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from tinycdp.api.http.openapi import Documented
+from tinycdp.api.http.encoding import Documented
 from tinycdp.engine.schema.tracking_plan import Naming
 from tinycdp.runtime.policies.enrichment import EnrichmentPolicy
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from tinycdp.api.http.openapi import Documented
+from tinycdp.api.http.encoding import Documented
 from tinycdp.engine.schema.inference import State
 from tinycdp.engine.schema.tracking_plan import PlannedEvent, PlannedProperty
 from tinycdp.runtime.schema.registry_reads import EventState

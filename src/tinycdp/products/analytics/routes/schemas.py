@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from tinycdp.api.definitions.schemas import NamedDefinition
-from tinycdp.api.http.openapi import Documented
+from tinycdp.api.http.encoding import Documented
 from tinycdp.api.http.params import Note
 from tinycdp.api.profiles.schemas import ProfileSummary
 from tinycdp.products.analytics.answers.schemas import Answer, Notice
