@@ -62,7 +62,7 @@ async def explain(
     "/v1/admin/explain",
     status_code=200,
     summary="The same of a draft, and of a past or future instant",
-    tags=["Definitions"],
+    tags=["Editing"],
     scope="read",
     example={
         "kind": "segment",
