@@ -60,6 +60,13 @@ const NEEDED = [
   "DashboardDocument",
   "AskedInWords",
   "ExportRequest",
+  "Deleted",
+  "DraftOnProfile",
+  "Formatted",
+  "Hover",
+  "CheckedSource",
+  "Preview",
+  "Proposals",
 ]
 
 interface Schema {

@@ -15,12 +15,16 @@ from tinycdp.times import iso
 
 #: All scripts of the first page, compressed.
 MOST_BYTES = 170_000
+#: The text field of the editor, compressed.
+MOST_BYTES_OF_EDITOR = 120_000
 ADDRESSES = (
     "/segments",
     "/segments?q=nothing+has+this",
     "/segments/abandoned_carts",
     "/segments/no_such_segment",
     "/traits",
+    "/segments/new",
+    "/segments/newcomers?edit=yes",
     "/traits/favourite_category",
     "/flags",
     "/flags/price_level?person=clara",
@@ -256,10 +260,27 @@ async def test_every_page_is_accessible(console: Open, axe: str, size: tuple[int
 
 
 async def test_the_first_page_is_small() -> None:
-    assets = built_console() / "assets"
-    sizes = {file.name: file.stat().st_size for file in assets.glob("console-*.gz")}
-    assert len(sizes) == 2
+    sizes = {name: (built_console() / "assets" / f"{name}.gz").stat().st_size for name in _loaded_first()}
     assert sum(sizes.values()) < MOST_BYTES, sizes
+
+
+def _loaded_first() -> set[str]:
+    """The scripts and styles of the page, and all scripts that these import before they run."""
+    page = (built_console() / "console.html").read_text()
+    found, open_ = set[str](), set(re.findall(r'/assets/([\w.-]+\.(?:js|css))"', page))
+    assert open_
+    while open_:
+        name = open_.pop()
+        found.add(name)
+        text = (built_console() / "assets" / name).read_text()
+        open_ |= set(re.findall(r'(?:from|import)"\./([\w.-]+\.js)"', text)) - found
+    return found
+
+
+async def test_the_editor_s_text_field_is_loaded_apart_and_small() -> None:
+    [file] = (built_console() / "assets").glob("codemirror-*.js.gz")
+    assert file.stat().st_size < MOST_BYTES_OF_EDITOR
+    assert file.name.removesuffix(".gz") not in _loaded_first()
 
 
 def test_the_types_are_those_of_the_server_s_document(site: Server, tmp_path: Path) -> None:

@@ -1,17 +1,48 @@
-import { Link, useParams } from "@tanstack/react-router"
-import type { Flag, Segment } from "../lib/api.ts"
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
+import { lazy, Suspense } from "react"
+import type { Edited, EditedKind } from "../editor/fields.ts"
+import { Manage } from "../editor/lifecycle.tsx"
+import { PublishedNotice } from "../editor/published.tsx"
+import type { Segment } from "../lib/api.ts"
 import { count, plural } from "../lib/format.ts"
+import { useSingleKey } from "../lib/keys.ts"
+import { useMay } from "../lib/me.ts"
 import { PeopleTable } from "../people/table.tsx"
-import { Answered, Badge, Code, Page, Panel } from "../ui/parts.tsx"
+import { Answered, Badge, Code, Page, Panel, Waiting } from "../ui/parts.tsx"
 import { ImpactOf, InWords } from "./facts.tsx"
-import { type Definition, type Kind, sourceOf, WORDS } from "./kinds.ts"
-import { useDefinition, useMembers } from "./queries.ts"
+import { sourceOf, WORDS } from "./kinds.ts"
+import { useEdited, useMembers } from "./queries.ts"
 import { State } from "./state.tsx"
 import { VersionsOf } from "./versions.tsx"
 
-export function DefinitionPage({ kind }: { kind: Kind }) {
+const EditDefinition = lazy(async () => ({ default: (await import("../editor/page.tsx")).EditDefinition }))
+
+export function TraitPage() {
+  return <EditablePage kind="traits" />
+}
+
+export function SegmentPage() {
+  return <EditablePage kind="segments" />
+}
+
+/** The page of a definition, or its editor: `e` opens it, if the key may change definitions. */
+function EditablePage({ kind }: { kind: EditedKind }) {
   const { name = "" } = useParams({ strict: false })
-  const answer = useDefinition(kind, name)
+  const { edit } = useSearch({ strict: false }) as { edit?: string }
+  const may = useMay("admin")
+  const navigate = useNavigate()
+  const open = () => navigate({ to: `/${kind}/$name`, params: { name }, search: { edit: "yes" } })
+  useSingleKey("e", () => may && !edit && open())
+  if (!(may && edit)) return <DefinitionPage kind={kind} name={name} onEdit={may ? open : undefined} />
+  return (
+    <Suspense fallback={<Waiting lines={8} />}>
+      <EditDefinition kind={kind} name={name} />
+    </Suspense>
+  )
+}
+
+function DefinitionPage({ kind, name, onEdit }: { kind: EditedKind; name: string; onEdit?: () => void }) {
+  const answer = useEdited(kind, name)
   const one = answer.data
   return (
     <Page
@@ -29,34 +60,41 @@ export function DefinitionPage({ kind }: { kind: Kind }) {
             )}
             {"expression" in one && <Badge>{one.type === "dyn" ? "any type" : one.type}</Badge>}
             <span className="mute">version {one.version}</span>
+            {onEdit && (
+              <button type="button" className="button" onClick={onEdit}>
+                Edit <kbd>E</kbd>
+              </button>
+            )}
           </p>
         )
       }
     >
+      <PublishedNotice kind={WORDS[kind].one} name={name} live={one} />
       <Answered answer={answer} lines={8}>
-        {(definition) => <Content kind={kind} of={definition} />}
+        {(definition) => <Content kind={kind} of={definition} may={onEdit !== undefined} />}
       </Answered>
     </Page>
   )
 }
 
-function Content({ kind, of }: { kind: Kind; of: Definition }) {
+function Content({ kind, of, may }: { kind: EditedKind; of: Edited; may: boolean }) {
   return (
     <div className="columns">
       <div className="main-column">
-        {!("document" in of) && <Expression of={of} />}
+        <Expression of={of} />
         <InWords kind={kind} of={of} />
         {"members" in of && <MembersOf of={of} />}
       </div>
       <div className="side-column">
         <ImpactOf kind={kind} name={of.key} />
         <VersionsOf kind={kind} name={of.key} />
+        {may && <Manage kind={kind} of={of} />}
       </div>
     </div>
   )
 }
 
-function Expression({ of }: { of: Exclude<Definition, Flag> }) {
+function Expression({ of }: { of: Edited }) {
   if ("static" in of && of.static) {
     return (
       <Panel title="List">

@@ -1,6 +1,8 @@
 import { Link, useNavigate, useSearch } from "@tanstack/react-router"
 import type { ReactNode } from "react"
+import { useDraftsOf } from "../editor/drafts.ts"
 import { plural } from "../lib/format.ts"
+import { useMay } from "../lib/me.ts"
 import { Answered, Badge, Code, Count, Empty, Page } from "../ui/parts.tsx"
 import { type Definition, type Kind, matches, sourceOf, WORDS } from "./kinds.ts"
 import { useDefinitions } from "./queries.ts"
@@ -11,31 +13,40 @@ export function DefinitionList({ kind }: { kind: Kind }) {
   const { q = "" } = useSearch({ strict: false })
   const navigate = useNavigate()
   const words = WORDS[kind]
+  const may = useMay("admin") && kind !== "flags"
+  const drafts = useDraftsOf(words.one)
   return (
     <Page
       title={words.title}
       lead={words.lead}
       aside={
-        <input
-          type="search"
-          className="field filter"
-          aria-label={`Filter ${kind}`}
-          placeholder="Filter   /"
-          value={q}
-          onChange={(event) =>
-            navigate({ to: `/${kind}`, search: { q: event.target.value || undefined }, replace: true })
-          }
-        />
+        <div className="page-tools">
+          <input
+            type="search"
+            className="field filter"
+            aria-label={`Filter ${kind}`}
+            placeholder="Filter   /"
+            value={q}
+            onChange={(event) =>
+              navigate({ to: `/${kind}`, search: { q: event.target.value || undefined }, replace: true })
+            }
+          />
+          {may && (
+            <Link className="button primary" to={`/${kind}/new`}>
+              {drafts.includes("") ? `Go on with the new ${words.one}` : `New ${words.one}`}
+            </Link>
+          )}
+        </div>
       }
     >
       <Answered answer={answer} lines={10}>
-        {(all) => <Rows kind={kind} all={all} q={q} />}
+        {(all) => <Rows kind={kind} all={all} q={q} drafts={drafts} />}
       </Answered>
     </Page>
   )
 }
 
-function Rows({ kind, all, q }: { kind: Kind; all: Definition[]; q: string }) {
+function Rows({ kind, all, q, drafts }: { kind: Kind; all: Definition[]; q: string; drafts: string[] }) {
   const words = WORDS[kind]
   const shown = q ? all.filter((one) => matches(one, q)) : all
   if (all.length === 0) {
@@ -74,6 +85,7 @@ function Rows({ kind, all, q }: { kind: Kind; all: Definition[]; q: string }) {
                   {one.key}
                 </Link>
                 <State of={one} />
+                {drafts.includes(one.key) && <Badge tone="info">draft</Badge>}
                 {one.description && <p className="mute">{one.description}</p>}
               </td>
               <td className="wide-only source">

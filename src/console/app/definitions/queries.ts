@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query"
-import type { DefinitionVersions, ExplainedSource, Flag, Impact, Members } from "../lib/api.ts"
+import type { DefinitionVersions, ExplainedSource, Flag, Impact, Members, Segment, Trait } from "../lib/api.ts"
 import { address, ask } from "../lib/client.ts"
 import { useSession } from "../lib/session.ts"
 import type { Definition, Kind } from "./kinds.ts"
@@ -21,11 +21,16 @@ export function useDefinitions(kind: Kind) {
   })
 }
 
-export function useDefinition(kind: Kind, name: string) {
+/** A trait or a segment. */
+export function useEdited(kind: "traits" | "segments", name: string) {
+  return useDefinition<Trait | Segment>(kind, name)
+}
+
+export function useDefinition<Kept extends Definition = Definition>(kind: Kind, name: string) {
   const { key } = useSession()
   return useQuery({
     queryKey: ["definitions", kind, name],
-    queryFn: ({ signal }) => ask<Definition>(address(["admin", kind, name]), { signal }),
+    queryFn: ({ signal }) => ask<Kept>(address(["admin", kind, name]), { signal }),
     enabled: key !== "",
     refetchInterval: (query) => (query.state.data && query.state.data.status !== "live" ? PROGRESS_MS : false),
   })

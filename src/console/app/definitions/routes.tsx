@@ -1,23 +1,37 @@
-import { createRoute } from "@tanstack/react-router"
+import { createRoute, lazyRouteComponent } from "@tanstack/react-router"
 import { only, root } from "../root.tsx"
-import { DefinitionPage } from "./definition.tsx"
 import { KINDS, type Kind } from "./kinds.ts"
 import { DefinitionList } from "./list.tsx"
 
-/** The list of a kind, and the page of one; flags have pages of their own. */
-function pagesOf(kind: Kind) {
-  const list = createRoute({
+function listOf(kind: Kind) {
+  return createRoute({
     getParentRoute: () => root,
     path: `/${kind}`,
     validateSearch: only("q"),
     component: () => <DefinitionList kind={kind} />,
   })
-  const one = createRoute({
-    getParentRoute: () => root,
-    path: `/${kind}/$name`,
-    component: () => <DefinitionPage kind={kind} />,
-  })
-  return kind === "flags" ? [list] : [list, one]
 }
 
-export const definitions = KINDS.flatMap(pagesOf)
+/** The pages of a kind that is one expression; flags have pages of their own. */
+function pagesOf(kind: "traits" | "segments", one: "TraitPage" | "SegmentPage", created: "NewTrait" | "NewSegment") {
+  return [
+    createRoute({
+      getParentRoute: () => root,
+      path: `/${kind}/new`,
+      validateSearch: only("expression"),
+      component: lazyRouteComponent(() => import("../editor/page.tsx"), created),
+    }),
+    createRoute({
+      getParentRoute: () => root,
+      path: `/${kind}/$name`,
+      validateSearch: only("edit"),
+      component: lazyRouteComponent(() => import("./definition.tsx"), one),
+    }),
+  ]
+}
+
+export const definitions = [
+  ...KINDS.map(listOf),
+  ...pagesOf("traits", "TraitPage", "NewTrait"),
+  ...pagesOf("segments", "SegmentPage", "NewSegment"),
+]

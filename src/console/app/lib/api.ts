@@ -184,6 +184,16 @@ export type Changed = {
   after: api_definitions_schemas_SegmentBody | FlagBody | null
 }
 
+export type CheckedSource = {
+  valid: boolean
+  type: string
+  nullable: boolean
+  canonical: string | null
+  cost: Cost
+  diagnostics: Array<Diagnostic>
+  terms: Array<Term>
+}
+
 export type Cohort = {
   bucket: BucketSpan
   people: number
@@ -249,6 +259,13 @@ export type DefinitionWarnings = {
   diagnostics: Array<Diagnostic>
 }
 
+export type Deleted = {
+  key: string
+  revision: number
+  backfilling: boolean
+  dryRun: boolean
+}
+
 export type DerivedEvent = {
   any?: Array<Matching>
   derived?: string
@@ -290,6 +307,36 @@ export type Differences = {
 export type Discarded = {
   discarded: number
   dryRun: boolean
+}
+
+export type Draft = {
+  kind: string
+  key: string
+  diagnostics: Array<Diagnostic>
+  cost: Cost
+}
+
+export type DraftOnProfile = {
+  profileId: string | null
+  revision: number
+  asOf: string
+  definitions: Array<DraftedDefinition>
+}
+
+export type DraftValue = {
+  value: unknown
+  variant: string | null
+  until: string | null
+}
+
+export type DraftedDefinition = {
+  kind: string
+  key: string | null
+  was: string | null
+  before: DraftValue | null
+  after: DraftValue | null
+  definition: DefinitionExplanation | null
+  flag: FlagExplanation | null
 }
 
 export type Environments = {
@@ -372,6 +419,12 @@ export type EventVersion = {
 export type Events = {
   events: Array<EventSummary>
   overflow: number
+}
+
+export type Example = {
+  profileId: string
+  identifiers: Array<api_profiles_schemas_IdentifierRef>
+  why?: string | null
 }
 
 export type Exclusion = {
@@ -571,9 +624,20 @@ export type FlagExposures = {
   asOf: string
 }
 
+export type FlagPreview = {
+  key: string | null
+  was: string | null
+  moves: Array<VariantMove>
+}
+
 export type Flags = {
   flags: Array<Flag>
   revision: number
+}
+
+export type Formatted = {
+  formatted: string | null
+  diagnostics: Array<Diagnostic>
 }
 
 export type FrequencyAnswer = {
@@ -690,6 +754,13 @@ export type HourCount = {
   code: string
   messages: number
   repeats: number
+}
+
+export type Hover = {
+  from: number
+  to: number
+  markdown: string | null
+  type: string | null
 }
 
 export type Impact = {
@@ -1115,6 +1186,20 @@ export type PrerequisiteExplanation = {
   met: boolean
 }
 
+export type Preview = {
+  asOf: string
+  revision: number
+  lookedAt: number
+  profiles: number
+  sampled: boolean
+  backfilling: boolean
+  changes: Array<Changed>
+  drafts: Array<Draft>
+  segments: Array<SegmentPreview>
+  flags: Array<FlagPreview>
+  traits: Array<TraitPreview>
+}
+
 export type Problem = {
   success: false
   code: string
@@ -1179,6 +1264,20 @@ export type PropertyUse = {
   declared: boolean
   n: number
   lastSeen: string | null
+}
+
+export type Proposal = {
+  label: string
+  insert: string
+  kind: string
+  detail: string
+  score: number
+}
+
+export type Proposals = {
+  from: number
+  to: number
+  items: Array<Proposal>
 }
 
 export type Published = {
@@ -1424,6 +1523,23 @@ export type Segment = {
   asOf: string
 }
 
+export type SegmentCounts = {
+  membersBefore?: number
+  members?: number
+  enters?: number
+  leaves?: number
+  unknownBefore?: number
+  unknown?: number
+}
+
+export type SegmentPreview = {
+  key: string | null
+  was: string | null
+  counts: SegmentCounts
+  estimate: SegmentCounts | null
+  examples: Record<string, Array<Example>>
+}
+
 export type Segments = {
   segments: Array<Segment>
   revision: number
@@ -1548,6 +1664,58 @@ export type StickinessRow = {
   atLeast: number
 }
 
+export type Term = {
+  from: number
+  to: number
+  join: "and" | "or" | null
+  negated: boolean
+  shape: TermShape | null
+  path?: string
+}
+
+export type TermComparison = {
+  from: number
+  to: number
+  op: string
+}
+
+export type TermMeasure = {
+  from: number
+  to: number
+  function: string
+  property: TermText | null
+  quantile: string | null
+}
+
+export type TermShape = {
+  subject: TermSubject
+  where: TermText | null
+  measure: TermMeasure | null
+  window: TermText | null
+  comparison: TermComparison | null
+  value: TermValue | null
+}
+
+export type TermSubject = {
+  from: number
+  to: number
+  kind: "event" | "any" | "trait" | "segment" | "flag" | "property" | "group" | "context" | "seen"
+  name: string | null
+}
+
+export type TermText = {
+  from: number
+  to: number
+  text: string
+}
+
+export type TermValue = {
+  from: number
+  to: number
+  type: string
+  value: unknown
+}
+
 export type TextEdit = {
   start: number
   end: number
@@ -1580,6 +1748,16 @@ export type Trait = {
   expression: string
   canonical: string
   nullable: boolean
+}
+
+export type TraitPreview = {
+  key: string | null
+  was: string | null
+  differs: number
+  unknownBefore: number
+  unknown: number
+  estimate: number | null
+  examples: Array<ValueExample>
 }
 
 export type TraitValue = {
@@ -1658,6 +1836,22 @@ export type Typed = {
   n: number
   firstSeen: string
   lastSeen: string
+}
+
+export type ValueExample = {
+  profileId: string
+  identifiers: Array<api_profiles_schemas_IdentifierRef>
+  why?: string | null
+  before?: unknown
+  after?: unknown
+}
+
+export type VariantMove = {
+  before: string | null
+  after: string | null
+  profiles: number
+  estimate: number | null
+  examples: Array<Example>
 }
 
 export type VariantResult = {

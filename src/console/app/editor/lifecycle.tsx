@@ -1,0 +1,170 @@
+/** Giving a definition another key, and deleting it: each after a look at what that does. */
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
+import { useNavigate } from "@tanstack/react-router"
+import { type FormEvent, useState } from "react"
+import { type Definition, type Kind, WORDS } from "../definitions/kinds.ts"
+import type { Deleted, Published } from "../lib/api.ts"
+import { address, ask } from "../lib/client.ts"
+import { exactCount } from "../lib/format.ts"
+import { useMe } from "../lib/me.ts"
+import { Confirm, Dialog } from "../ui/dialog.tsx"
+import { Diff } from "../ui/diff.tsx"
+import { Labelled } from "../ui/fields.tsx"
+import { Answered, Failed, Panel } from "../ui/parts.tsx"
+import { useRested } from "./services.ts"
+
+const TYPING_MS = 400
+
+interface LifecycleProps {
+  kind: Kind
+  of: Definition
+  onClose: () => void
+}
+
+/** Asks for another key, and shows every expression that is rewritten. */
+function Rename({ kind, of, onClose }: LifecycleProps) {
+  const me = useMe()
+  const navigate = useNavigate()
+  const queries = useQueryClient()
+  const [key, setKey] = useState(of.key)
+  const [note, setNote] = useState("")
+  const rested = useRested(key, TYPING_MS)
+  const path = address(["admin", kind, of.key, "rename"])
+  const differs = rested !== "" && rested !== of.key
+  const planned = useQuery({
+    queryKey: ["rename", path, rested],
+    queryFn: ({ signal }) => ask<Published>(path, { method: "POST", body: { key: rested, dryRun: true }, signal }),
+    enabled: differs,
+    retry: false,
+    gcTime: 0,
+  })
+  const renamed = useMutation({
+    mutationFn: () => ask<Published>(path, { method: "POST", body: { key, note: note.trim() } }),
+    onSuccess: async () => {
+      onClose()
+      await navigate({ to: `/${kind}/$name`, params: { name: key }, replace: true })
+      await queries.invalidateQueries({ queryKey: ["definitions"] })
+    },
+  })
+  const ready = differs && rested === key && planned.data !== undefined && !renamed.isPending
+
+  function submit(event: FormEvent): void {
+    event.preventDefault()
+    if (ready) renamed.mutate()
+  }
+
+  return (
+    <Dialog
+      wide
+      title={`Rename ${of.key}`}
+      lead={
+        <p>
+          In the environment <b className="environment">{me?.environment.key ?? "…"}</b>. Nobody moves, and every
+          expression that names it is rewritten. Applications have to ask for the new key.
+        </p>
+      }
+      onClose={onClose}
+    >
+      <form className="review" onSubmit={submit}>
+        <Labelled label="New key" problem={differs ? planned.error?.message : undefined}>
+          {(names) => (
+            <input
+              {...names}
+              className="field mono"
+              value={key}
+              autoComplete="off"
+              spellCheck={false}
+              onChange={(event) => setKey(event.target.value.trim())}
+            />
+          )}
+        </Labelled>
+        {differs && planned.data?.changes.map((one) => <Diff key={`${one.kind} ${one.key}`} text={one.text} />)}
+        <Labelled label="Note" hint="Why; the history shows it.">
+          {(names) => (
+            <input
+              {...names}
+              className="field"
+              value={note}
+              autoComplete="off"
+              onChange={(event) => setNote(event.target.value)}
+            />
+          )}
+        </Labelled>
+        {renamed.error && <Failed problem={renamed.error} />}
+        <div className="dialog-foot">
+          <button type="button" className="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" className="button primary" disabled={!ready}>
+            Rename
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  )
+}
+
+/** Asks whether a definition shall go, and says who leaves; what others refer to cannot. */
+function Delete({ kind, of, onClose }: LifecycleProps) {
+  const navigate = useNavigate()
+  const queries = useQueryClient()
+  const path = address(["admin", kind, of.key])
+  const headers = { "If-Match": `"${of.version}"` }
+  const planned = useQuery({
+    queryKey: ["delete", path, of.version],
+    queryFn: ({ signal }) => ask<Deleted>(`${path}?dryRun=true`, { method: "DELETE", headers, signal }),
+    retry: false,
+    gcTime: 0,
+  })
+  const deleted = useMutation({
+    mutationFn: () => ask<Deleted>(path, { method: "DELETE", headers }),
+    onSuccess: async () => {
+      onClose()
+      await navigate({ to: `/${kind}`, replace: true })
+      queries.removeQueries({ queryKey: ["definitions", kind, of.key] })
+      await queries.invalidateQueries({ queryKey: ["definitions", kind], exact: true })
+    },
+  })
+  const members = "members" in of ? (of.members ?? 0) : 0
+  return (
+    <Confirm
+      title={`Delete the ${WORDS[kind].one} ${of.key}`}
+      action="Delete"
+      busy={planned.data === undefined || deleted.isPending}
+      problem={deleted.error}
+      onConfirm={() => deleted.mutate()}
+      onClose={onClose}
+    >
+      <Answered answer={planned} lines={2}>
+        {() => (
+          <p>
+            {kind === "segments" && members > 0
+              ? `${exactCount(members)} ${members === 1 ? "member leaves" : "members leave"} it. `
+              : ""}
+            Its versions are kept: restoring one brings it back, with its id.
+          </p>
+        )}
+      </Answered>
+    </Confirm>
+  )
+}
+
+/** The buttons for both. */
+export function Manage({ kind, of }: { kind: Kind; of: Definition }) {
+  const [open, setOpen] = useState<"rename" | "delete" | null>(null)
+  const close = () => setOpen(null)
+  return (
+    <Panel title="Manage">
+      <p className="edit-actions">
+        <button type="button" className="button" onClick={() => setOpen("rename")}>
+          Rename…
+        </button>
+        <button type="button" className="button" onClick={() => setOpen("delete")}>
+          Delete…
+        </button>
+      </p>
+      {open === "rename" && <Rename kind={kind} of={of} onClose={close} />}
+      {open === "delete" && <Delete kind={kind} of={of} onClose={close} />}
+    </Panel>
+  )
+}

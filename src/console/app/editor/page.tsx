@@ -1,0 +1,357 @@
+/**
+ * Where a trait or a segment is written: new, or an existing one.
+ *
+ * Laws: the text is the truth, and no edit is lost: what differs from the published definition is kept as a draft.
+ */
+import { useQueryClient } from "@tanstack/react-query"
+import { Link, useNavigate, useSearch } from "@tanstack/react-router"
+import { useEffect, useState } from "react"
+import { WORDS } from "../definitions/kinds.ts"
+import { useDefinitions, useEdited, useVersions } from "../definitions/queries.ts"
+import type { Published } from "../lib/api.ts"
+import { RequestFailed } from "../lib/client.ts"
+import { plural } from "../lib/format.ts"
+import { useMay, useMe } from "../lib/me.ts"
+import { Labelled } from "../ui/fields.tsx"
+import { Answered, NeedsAdmin, Page, Waiting } from "../ui/parts.tsx"
+import { type Change, isConflict, outcomeOf, useRemember } from "./changes.ts"
+import { COMMAND, useCommand } from "./commands.ts"
+import { Conflict } from "./conflict.tsx"
+import { type DraftOf, discardDraft, useDraft } from "./drafts.ts"
+import { ExpressionEditor } from "./expression.tsx"
+import { changeOf, type Edited, type EditedKind, type Fields, fieldsOf, singular } from "./fields.ts"
+import { PreviewPanel } from "./preview.tsx"
+import { Review } from "./review.tsx"
+import { type Check, useExplained } from "./services.ts"
+
+export function NewTrait() {
+  return <NewDefinition kind="traits" />
+}
+
+export function NewSegment() {
+  return <NewDefinition kind="segments" />
+}
+
+function NewDefinition({ kind }: { kind: EditedKind }) {
+  const me = useMe()
+  const may = useMay("admin")
+  if (!me) return <Waiting lines={8} />
+  if (!may) return <NeedsAdmin what={`New ${kind}`} />
+  return <Editing key={kind} kind={kind} of={{ environment: me.environment.key, kind: singular(kind), name: "" }} />
+}
+
+/** The editor of a definition that exists, or of a draft whose definition was deleted meanwhile. */
+export function EditDefinition({ kind, name }: { kind: EditedKind; name: string }) {
+  const me = useMe()
+  const answer = useEdited(kind, name)
+  if (!me) return <Waiting lines={8} />
+  const of = { environment: me.environment.key, kind: singular(kind), name }
+  if (answer.error instanceof RequestFailed && answer.error.status === 404)
+    return <Editing key={name} kind={kind} of={of} deleted />
+  return (
+    <Answered answer={answer} lines={8}>
+      {(one) => <Editing key={name} kind={kind} of={of} live={one} />}
+    </Answered>
+  )
+}
+
+interface EditingProps {
+  kind: EditedKind
+  of: DraftOf
+  live?: Edited
+  deleted?: boolean
+}
+
+function Editing({ kind, of, live, deleted = false }: EditingProps) {
+  const words = WORDS[kind]
+  const navigate = useNavigate()
+  const queries = useQueryClient()
+  const remember = useRemember()
+  const search = useSearch({ strict: false }) as { expression?: string }
+  const version = live?.version ?? 0
+  const published: Fields = live
+    ? fieldsOf(live)
+    : { name: of.name, description: "", expression: of.name === "" ? (search.expression ?? "") : "" }
+  const draft = useDraft(of, version, published)
+  const { fields, change } = draft
+  const [check, setCheck] = useState<Check>()
+  const [given, setGiven] = useState<{ base: number; fields: Fields }>()
+  const [reviewing, setReviewing] = useState(false)
+  const [refused, setRefused] = useState<RequestFailed>()
+
+  const isStatic = live !== undefined && "static" in live && live.static
+  const valid = isStatic || (check?.source === fields.expression && check.meaning.valid)
+  const conflict = live !== undefined && draft.drafted && draft.base !== version
+  const base = deleted ? 0 : draft.base
+  const missing = missingOf(fields, valid, conflict, draft.drafted || !live)
+  const toPublish = changeOf(kind, fields, base, isStatic)
+  const counted = useCounted(toPublish, valid && !isStatic, fields.expression !== published.expression || !live)
+
+  const review = () => (missing === "" ? setReviewing(true) : undefined)
+  useCommand("s", review)
+  useCommand("Enter", review)
+
+  function leave(): void {
+    if (of.name === "" || deleted) navigate({ to: `/${kind}` })
+    else navigate({ to: `/${kind}/$name`, params: { name: of.name }, search: {} })
+  }
+
+  function wasPublished(answer: Published): void {
+    discardDraft(of)
+    remember(singular(kind), fields.name, outcomeOf(answer, toPublish))
+    navigate({ to: `/${kind}/$name`, params: { name: fields.name }, search: {}, replace: of.name !== "" })
+  }
+
+  function wasRefused(problem: Error): void {
+    if (!(problem instanceof RequestFailed)) return
+    const aboutKey = problem.code === "KEY_EXISTS" || problem.code === "INVALID_KEY"
+    if (aboutKey) setRefused(problem)
+    if (aboutKey || isConflict(problem)) setReviewing(false)
+    if (isConflict(problem)) queries.invalidateQueries({ queryKey: ["definitions", kind] })
+  }
+
+  function discard(): void {
+    setGiven({ base: draft.base, fields })
+    draft.discard()
+  }
+
+  return (
+    <Page
+      title={live || deleted ? `Edit ${of.name}` : `New ${words.one}`}
+      above={<Link to={`/${kind}`}>{words.title}</Link>}
+      aside={
+        <div className="edit-actions">
+          <span className="mute small" role="status">
+            {draft.drafted ? (live ? `Draft of version ${draft.base}, kept` : "Draft, kept") : ""}
+          </span>
+          {draft.drafted && (
+            <button type="button" className="button" onClick={discard}>
+              Discard draft
+            </button>
+          )}
+          <button type="button" className="button" onClick={leave}>
+            Close
+          </button>
+          <button
+            type="button"
+            className="button primary"
+            aria-disabled={missing !== ""}
+            aria-describedby="missing"
+            onClick={review}
+          >
+            Review and publish <kbd>{COMMAND}S</kbd>
+          </button>
+        </div>
+      }
+    >
+      <p id="missing" className="missing mute small">
+        {missing}
+      </p>
+      {given && !draft.drafted && (
+        <div className="notice" role="status">
+          <p>The draft is discarded.</p>
+          <button
+            type="button"
+            className="button"
+            onClick={() => {
+              draft.rebase(given.base, given.fields)
+              setGiven(undefined)
+            }}
+          >
+            Bring it back
+          </button>
+        </div>
+      )}
+      {deleted && (
+        <div className="notice warn" role="alert">
+          <p>
+            {of.name} was deleted. {draft.drafted ? "Your draft is kept: publish it, and the key exists again." : ""}
+          </p>
+        </div>
+      )}
+      {conflict && (
+        <Disagreement
+          kind={kind}
+          name={of.name}
+          base={draft.base}
+          version={version}
+          mine={fields}
+          onGoOn={(chosen) => draft.rebase(version, chosen)}
+          onTakeTheirs={discard}
+        />
+      )}
+      <div className="columns edit-columns">
+        <div className="main-column form">
+          {!live && !deleted && (
+            <KeyField
+              kind={kind}
+              value={fields.name}
+              problem={refused?.message}
+              onChange={(name) => {
+                setRefused(undefined)
+                change({ name })
+              }}
+            />
+          )}
+          <Labelled label="Description" hint="What it is for. Lists and the editor's help show it.">
+            {(names) => (
+              <input
+                {...names}
+                className="field"
+                value={fields.description}
+                autoComplete="off"
+                onChange={(event) => change({ description: event.target.value })}
+              />
+            )}
+          </Labelled>
+          {isStatic ? (
+            <p className="mute">Its members are listed one by one; there is no rule to edit.</p>
+          ) : (
+            <div className="labelled">
+              <span>{kind === "traits" ? "Expression" : "Rule"}</span>
+              <ExpressionEditor
+                kind={singular(kind)}
+                name={fields.name || undefined}
+                value={fields.expression}
+                onChange={(expression) => change({ expression })}
+                label={kind === "traits" ? "Expression" : "Rule"}
+                hint={kind === "traits" ? "events.purchase.sum(amount, 30d)" : "events.purchase.count_30d >= 2"}
+                onCheck={setCheck}
+                focused={live !== undefined}
+                words
+              />
+              <Properties kind={kind} name={fields.name} check={check} />
+            </div>
+          )}
+        </div>
+        <div className="side-column">
+          {!isStatic && <PreviewPanel change={counted} stale={counted?.document?.expression !== fields.expression} />}
+        </div>
+      </div>
+      {reviewing && (
+        <Review
+          title={
+            live ? `Publish version ${version + 1} of ${fields.name}` : `Publish the new ${words.one} ${fields.name}`
+          }
+          change={toPublish}
+          previewed={counted}
+          onClose={() => setReviewing(false)}
+          onPublished={wasPublished}
+          onRefused={wasRefused}
+        />
+      )}
+    </Page>
+  )
+}
+
+/** What is still to do before it can be published; nothing if it can. */
+function missingOf(fields: Fields, valid: boolean, conflict: boolean, differs: boolean): string {
+  if (conflict) return "Decide first what becomes of the other version."
+  if (!differs) return "Nothing differs from the published version."
+  if (!fields.name) return "It needs a key."
+  if (!valid) return fields.expression.trim() ? "The text is not valid yet." : "It needs a text."
+  return ""
+}
+
+/** The last change that can be counted: it stays while the text is not valid. */
+function useCounted(change: Change, valid: boolean, differs: boolean): Change | undefined {
+  // What a definition is called and how it is described moves nobody.
+  const { kind, key, document } = change
+  const now = JSON.stringify({ kind, key: key || `new_${kind}`, document: { expression: document?.expression } })
+  const [counted, setCounted] = useState<string>()
+  useEffect(() => {
+    if (!differs) setCounted(undefined)
+    else if (valid) setCounted(now)
+  }, [now, valid, differs])
+  return counted === undefined ? undefined : (JSON.parse(counted) as Change)
+}
+
+function KeyField(props: { kind: EditedKind; value: string; problem?: string; onChange: (key: string) => void }) {
+  const others = useDefinitions(props.kind).data ?? []
+  const taken = others.some(({ key }) => key === props.value)
+  const one = WORDS[props.kind].one
+  return (
+    <Labelled
+      label="Key"
+      hint={`What expressions and applications call it. It can be renamed later.`}
+      problem={props.problem ?? (taken ? `There is a ${one} ${props.value} already.` : undefined)}
+    >
+      {(names) => (
+        <input
+          {...names}
+          className="field mono"
+          value={props.value}
+          autoComplete="off"
+          spellCheck={false}
+          // biome-ignore lint/a11y/noAutofocus: the page is about this field
+          autoFocus
+          onChange={(event) => props.onChange(event.target.value.trim())}
+        />
+      )}
+    </Labelled>
+  )
+}
+
+/** What the server says of a valid text besides its words: when it changes, when it is unknown, what it costs. */
+function Properties({ kind, name, check }: { kind: EditedKind; name: string; check: Check | undefined }) {
+  const source = check?.meaning.valid ? check.source : ""
+  const said = useExplained({ kind: singular(kind), name: name || undefined }, source).data?.explained
+  if (!said?.valid || !check) return null
+  const { stateBytes, wakeupsPerDay } = said.cost
+  const wakeups = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 }).format(wakeupsPerDay)
+  return (
+    <dl className="stacked properties">
+      <dt>Changes by itself</dt>
+      <dd>{said.changes.length ? <Lines of={said.changes} /> : "Never: only messages and edits change it."}</dd>
+      <dt>Unknown when</dt>
+      <dd>{said.unknown.length ? <Lines of={said.unknown} /> : "Never."}</dd>
+      <dt>Cost of a person</dt>
+      <dd>
+        {stateBytes > 0 ? `At most ${plural(stateBytes, "byte")} of state` : "No state of its own"}; computed again
+        about {wakeups} {wakeups === "1" ? "time" : "times"} a day without an event.
+      </dd>
+      {kind === "traits" && (
+        <>
+          <dt>Type</dt>
+          <dd>
+            {check.meaning.type === "dyn" ? "any" : check.meaning.type}
+            {check.meaning.nullable && ", or unknown"}
+          </dd>
+        </>
+      )}
+    </dl>
+  )
+}
+
+function Lines({ of }: { of: string[] }) {
+  return (
+    <ul>
+      {of.map((line) => (
+        <li key={line}>{line}</li>
+      ))}
+    </ul>
+  )
+}
+
+interface DisagreementProps {
+  kind: EditedKind
+  name: string
+  base: number
+  version: number
+  mine: Fields
+  onGoOn: (fields: Fields) => void
+  onTakeTheirs: () => void
+}
+
+function Disagreement({ kind, name, base, version, ...rest }: DisagreementProps) {
+  const answer = useVersions(kind, name)
+  return (
+    <Answered answer={answer} lines={4}>
+      {({ versions }) => {
+        const theirs = versions.find((one) => one.version === version)
+        if (!theirs) return <Waiting lines={4} />
+        return <Conflict base={versions.find((one) => one.version === base)} theirs={theirs} {...rest} />
+      }}
+    </Answered>
+  )
+}

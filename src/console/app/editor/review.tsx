@@ -1,0 +1,118 @@
+/** The last look before a change is published: the difference, whom it moves, and a note of why. */
+import { type FormEvent, useEffect, useState } from "react"
+import type { Published } from "../lib/api.ts"
+import { useMe } from "../lib/me.ts"
+import { Dialog } from "../ui/dialog.tsx"
+import { Diff } from "../ui/diff.tsx"
+import { Labelled } from "../ui/fields.tsx"
+import { Answered, Failed, Waiting } from "../ui/parts.tsx"
+import { type Change, useDryRun, usePreview, usePublish } from "./changes.ts"
+import { COMMAND, useCommand } from "./commands.ts"
+import { Effects } from "./preview.tsx"
+
+interface ReviewProps {
+  title: string
+  change: Change
+  /** What is counted; without it, nothing is. */
+  previewed?: Change
+  onClose: () => void
+  onPublished: (published: Published) => void
+  /** The server refused it: somebody was quicker, or a key is taken. */
+  onRefused: (problem: Error) => void
+}
+
+export function Review({ title, change, previewed, onClose, onPublished, onRefused }: ReviewProps) {
+  const me = useMe()
+  const [note, setNote] = useState("")
+  const dry = useDryRun(change)
+  const preview = usePreview(previewed)
+  const publish = usePublish()
+  // biome-ignore lint/correctness/useExhaustiveDependencies: who is told may be another function each time
+  useEffect(() => {
+    if (dry.error) onRefused(dry.error)
+  }, [dry.error])
+  const changed = dry.data?.changes.find(({ kind, key }) => kind === change.kind && key === change.key)
+  const ready = dry.data !== undefined && !publish.isPending
+
+  function go(): void {
+    if (!ready) return
+    publish.mutate({ change, note: note.trim() }, { onSuccess: onPublished, onError: onRefused })
+  }
+
+  useCommand("Enter", go)
+
+  function submit(event: FormEvent): void {
+    event.preventDefault()
+    go()
+  }
+
+  return (
+    <Dialog
+      wide
+      title={title}
+      lead={
+        <p>
+          In the environment <b className="environment">{me?.environment.key ?? "…"}</b>
+        </p>
+      }
+      onClose={onClose}
+    >
+      <form className="review" onSubmit={submit}>
+        <Answered answer={dry} lines={4}>
+          {({ changes, backfilling, warnings }) => (
+            <>
+              {changes.length === 0 && <p>Nothing differs from what is published.</p>}
+              {changes.map((one) => (
+                <Diff key={`${one.kind} ${one.key}`} text={one.text} />
+              ))}
+              {warnings.flatMap(({ kind, key, diagnostics }) =>
+                diagnostics.map(({ code, message }) => (
+                  <p key={`${kind} ${key} ${code} ${message}`} className="problem-warning">
+                    {message} <code>{code}</code>
+                  </p>
+                )),
+              )}
+              {changed?.sameMeaning && <p>Nobody moves: only its description or its layout differs.</p>}
+              {backfilling && (
+                <p className="mute">
+                  It is computed for all people first. Until that is done, the version of now serves on.
+                </p>
+              )}
+            </>
+          )}
+        </Answered>
+        {previewed && !changed?.sameMeaning && (
+          <div className="effects">
+            {preview.data ? (
+              <Effects of={preview.data} name={previewed.key} short />
+            ) : preview.error ? (
+              <Failed problem={preview.error} retry={() => preview.refetch()} />
+            ) : (
+              <Waiting lines={3} />
+            )}
+          </div>
+        )}
+        <Labelled label="Note" hint="Why; the history shows it.">
+          {(names) => (
+            <input
+              {...names}
+              className="field"
+              value={note}
+              autoComplete="off"
+              onChange={(event) => setNote(event.target.value)}
+            />
+          )}
+        </Labelled>
+        {publish.error && <Failed problem={publish.error} />}
+        <div className="dialog-foot">
+          <button type="button" className="button" onClick={onClose}>
+            Back to editing
+          </button>
+          <button type="submit" className="button primary" disabled={!ready}>
+            {publish.isPending ? "Publishing…" : "Publish"} <kbd>{COMMAND}Enter</kbd>
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  )
+}
