@@ -64,7 +64,7 @@ async def test_a_kill_acts_at_once_says_why_and_is_revived(console: Open, site: 
         await page.get_by_role("button", name="Kill").click()
         await expect(page.get_by_role("alertdialog")).to_contain_text("Everyone gets off (false) from the next")
         await confirm(page, "Kill", "it howls")
-        await expect(page.get_by_role("status")).to_contain_text("it howls")
+        await expect(page.get_by_role("status").filter(has_text="it howls")).to_be_visible()
         assert not site.holds("siren", "clara")
         await page.reload()
         await page.get_by_role("button", name="Revive").click()
@@ -72,6 +72,7 @@ async def test_a_kill_acts_at_once_says_why_and_is_revived(console: Open, site: 
         await expect(page.get_by_role("button", name="Kill")).to_be_visible()
         assert site.holds("siren", "clara")
         await page.get_by_role("link", name="Versions").click()
+        await expect(page.get_by_role("link", name="Versions")).to_have_attribute("aria-current", "page")
         assert page.url.endswith("?tab=versions")
         await expect(page.get_by_role("region", name="Kills")).to_contain_text("it howls")
 
