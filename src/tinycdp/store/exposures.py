@@ -94,7 +94,7 @@ async def record_exposures(connection: Connection, rows: Sequence[Exposed], now:
     Registering a consumer waits for this transaction. The locks come in the order in which an erasure takes them.
 
     A row without a unit and an identifier is a use without an exposure. An identifier that no profile has is the unit
-    by itself, as in a decision about an unknown profile."""
+    by itself, as in a decision about an unknown profile, unless data was erased since: it may have been this."""
     by_environment: dict[int, list[Exposed]] = {}
     for row in rows:
         by_environment.setdefault(row[0], []).append(row)
@@ -115,9 +115,14 @@ async def _record(connection: Connection, environment_id: int, rows: Sequence[Ex
         kinds, values = map(list, zip(*sorted(named), strict=True))
         for row in await connection.fetch(_SQL["units_of_identifiers"], environment_id, kinds, values):
             units[row["kind"], row["value"]] = (row["bucketing_key"], row["id"])
+    absent = named - units.keys()
+    erased_at = await connection.fetchval(_SQL["newest_erasure"], environment_id) if absent else None
     whole = []
     for _, definition_id, version, stage, variant, unit, profile_id, rule, revision, first_at, kind, value in rows:
-        whose = (unit, profile_id) if kind is None else units.get((kind, value), (value, None))
+        whose: tuple[str | None, int | None] = (unit, profile_id)
+        if kind is not None:
+            unknown = value if erased_at is None or erased_at < first_at else None
+            whose = units.get((kind, value), (unknown, None))
         whole.append((definition_id, version, stage, variant, *whose, rule, revision, first_at))
     columns = map(list, zip(*whole, strict=True))
     return await connection.fetchval(_SQL["record_exposures"], environment_id, *columns, now)

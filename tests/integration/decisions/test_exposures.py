@@ -337,7 +337,7 @@ async def test_a_batch_may_be_of_several_environments_and_name_people_by_identif
         )
     ]
     async with transaction(pool) as connection:
-        assert await store.record_exposures(connection, batch, NOON) == 4
+        assert await store.record_exposures(connection, batch, NOON) == 6
         assert await store.record_exposures(connection, batch, NOON) == 0
     found = await pool.fetch(
         "SELECT e.environment_id, e.unit, p.bucketing_key FROM exposures e"
@@ -348,7 +348,11 @@ async def test_a_batch_may_be_of_several_environments_and_name_people_by_identif
         row
         for environment in sorted((shop, other))
         for row in sorted(
-            [(environment, "given", None), (environment, keys[environment], keys[environment])],
+            [
+                (environment, "given", None),
+                (environment, "absent", None),  # the identifier is the unit where no profile has it
+                (environment, keys[environment], keys[environment]),
+            ],
             key=lambda one: one[1],
             reverse=True,
         )

@@ -13,6 +13,12 @@ FROM unnest($2::text[], $3::text[]) AS wanted (kind, value)
 JOIN identifiers a ON a.environment_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value
 JOIN profiles p ON p.environment_id = $1 AND p.id = a.profile_id;
 
+-- name: newest_erasure
+-- When data was erased last; an erasure that comes later waits for this transaction.
+-- args: environment_id
+-- index: erasures_pkey
+SELECT erased_at FROM erasures WHERE environment_id = $1 ORDER BY id DESC LIMIT 1;
+
 -- name: record_exposures
 -- What is known already stays as it is: two processes may have answered the same profile. Sorted, so that two flushes
 -- that meet wait for each other in one order. A use is written once a day, else only looked up. Profiles that were erased since
