@@ -217,6 +217,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
 
     def committed(group: Committed) -> None:
         mirror.profiles_changed(group.environment_id, group.version, [*group.touched, *group.merged])
+        snapshots.written(group.environment_id)
         snapshots.created(group.environment_id, group.created)
         registry.committed(group.environment_id, group.messages)
         event_streams.committed(group)

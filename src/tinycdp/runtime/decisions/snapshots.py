@@ -66,20 +66,29 @@ class Snapshot(FlagActivation):
             self.stored.release()
 
 
-def snapshot_of(profile: Profile, catalog: Catalog, identifiers: Sequence[str], now: Instant) -> Snapshot:
-    """A snapshot of a profile; `identifiers` are "kind value" pairs."""
+def snapshot_of(
+    profile: Profile,
+    catalog: Catalog,
+    identifiers: Sequence[str],
+    now: Instant,
+    stored: StoredProfile | None = None,
+) -> Snapshot:
+    """A snapshot of a profile.
+
+    identifiers  "kind value" pairs
+    stored       the profile's state, which stays encoded; by default the state of the profile itself"""
     snapshot = Snapshot(
         now,
         calendar=catalog.calendar,
         properties=profile.properties,
-        state=profile.state,
+        state=profile.state if stored is None else stored.state,
         first_seen=profile.first_seen,
         last_seen=profile.last_seen,
         evaluators=catalog.live.evaluators,
         group=profile.group_traits,
         listed=profile.listed,
     )
-    snapshot.stored = None
+    snapshot.stored = stored
     _name(snapshot, catalog, profile.id, profile.version, profile.bucketing_key, identifiers)
     return snapshot
 
@@ -101,25 +110,6 @@ def _of_row(row: profile_store.LoadedProfileRow, catalog: Catalog, now: Instant)
     )
     snapshot.stored = stored
     _name(snapshot, catalog, row.id, row.version, row.bucketing_key, row.identifiers)
-    return snapshot
-
-
-def _of_written(profile: Profile, catalog: Catalog, former: Snapshot) -> Snapshot:
-    """The same of a profile that was just saved, and whose identifiers are those of a former snapshot."""
-    stored = StoredProfile(profile.saved_state)
-    snapshot = Snapshot(
-        former.now,
-        calendar=catalog.calendar,
-        properties=profile.properties,
-        state=stored.state,
-        first_seen=profile.first_seen,
-        last_seen=profile.last_seen,
-        evaluators=catalog.live.evaluators,
-        group=profile.group_traits,
-        listed=profile.listed,
-    )
-    snapshot.stored = stored
-    _name(snapshot, catalog, profile.id, profile.version, profile.bucketing_key, former.names[1:])
     return snapshot
 
 
@@ -223,12 +213,16 @@ class Snapshots:
         while len(latest) > self._size:
             latest.popitem(last=False)
 
+    def written(self, environment_id: int) -> None:
+        """The transaction has ended, and `changed` knows of it: its profiles are let go."""
+        self._written.pop(environment_id, None)
+
     def _keep_written(self, name: tuple[int, int], profile: Profile, former_version: int) -> None:
         catalog = self._catalogs.current(name[0])
         former = self._cache.of_profile(name)
         if catalog is None or former is None or former.version != former_version or former.epoch != self._epoch:
             return
-        snapshot = _of_written(profile, catalog, former)
+        snapshot = snapshot_of(profile, catalog, former.names[1:], former.now, StoredProfile(profile.saved_state))
         snapshot.epoch = self._epoch
         self._cache.renew(name, former_version, snapshot)
 
