@@ -255,7 +255,7 @@ function missingOf(fields: Fields, valid: boolean, conflict: boolean, differs: b
 
 /** The last change that can be counted: it stays while the text is not valid. */
 function useCounted(change: Change, valid: boolean, differs: boolean): Change | undefined {
-  // What a definition is called and how it is described moves nobody.
+  // What a definition is called and how it is described moves no person.
   const { kind, key, document } = change
   const now = JSON.stringify({ kind, key: key || `new_${kind}`, document: { expression: document?.expression } })
   const [counted, setCounted] = useState<string>()
@@ -292,13 +292,19 @@ function KeyField(props: { kind: EditedKind; value: string; problem?: string; on
   )
 }
 
+/** How often a value is computed again because time passes. */
+function again(perDay: number): string {
+  if (perDay === 0) return "never computed again"
+  if (perDay < 1) return `computed again about once in ${plural(Math.round(1 / perDay), "day")}`
+  return `computed again about ${plural(Math.round(perDay), "time")} a day`
+}
+
 /** What the server says of a valid text besides its words: when it changes, when it is unknown, what it costs. */
 function Properties({ kind, name, check }: { kind: EditedKind; name: string; check: Check | undefined }) {
   const source = check?.meaning.valid ? check.source : ""
   const said = useExplained({ kind: singular(kind), name: name || undefined }, source).data?.explained
   if (!said?.valid || !check) return null
   const { stateBytes, wakeupsPerDay } = said.cost
-  const wakeups = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 }).format(wakeupsPerDay)
   return (
     <dl className="stacked properties">
       <dt>Changes by itself</dt>
@@ -307,8 +313,8 @@ function Properties({ kind, name, check }: { kind: EditedKind; name: string; che
       <dd>{said.unknown.length ? <Lines of={said.unknown} /> : "Never."}</dd>
       <dt>Cost of a person</dt>
       <dd>
-        {stateBytes > 0 ? `At most ${plural(stateBytes, "byte")} of state` : "No state of its own"}; computed again
-        about {wakeups} {wakeups === "1" ? "time" : "times"} a day without an event.
+        {stateBytes > 0 ? `At most ${plural(stateBytes, "byte")} of state` : "No state of its own"};{" "}
+        {again(wakeupsPerDay)} without an event.
       </dd>
       {kind === "traits" && (
         <>

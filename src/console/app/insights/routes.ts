@@ -22,4 +22,10 @@ const trends = createRoute({
   component: lazyRouteComponent(() => import("./trends/page.tsx"), "TrendsPage"),
 })
 
-export const insights = [first, trends]
+const saved = createRoute({
+  getParentRoute: () => root,
+  path: "/insights/saved",
+  component: lazyRouteComponent(() => import("./saved/page.tsx"), "SavedPage"),
+})
+
+export const insights = [first, trends, saved]

@@ -29,6 +29,7 @@ export function InsightsPage({ title, children }: { title: string; children: Rea
             {tab.title}
           </Link>
         ))}
+        <Link to="/insights/saved">Saved</Link>
       </nav>
       {children}
     </Page>

@@ -103,7 +103,7 @@ export function Picker(props: {
             onPoint={() => setAt(index)}
           />
         ))}
-        {open && found.length === 0 && <p className="mute">Nothing is called so.</p>}
+        {open && found.length === 0 && <p className="mute">Nothing has this name.</p>}
       </div>
     </div>
   )

@@ -53,7 +53,7 @@ export function PeopleDialog<K extends Kind>(props: {
       lead={
         first && (
           <p>
-            {plural(first.total, "person").replace("persons", "people")}, as of <When at={first.asOf} />
+            {plural(first.total, "person", "people")}, as of <When at={first.asOf} />
             {props.question.sample !== undefined && props.question.sample !== 1 && ", of the sample"}
           </p>
         )
@@ -91,7 +91,7 @@ export function PeopleDialog<K extends Kind>(props: {
                 )}
               </>
             ) : (
-              <p className="mute">Nobody is behind this number.</p>
+              <p className="mute">No person is behind this number.</p>
             )
           }
         </Answered>
@@ -135,7 +135,7 @@ function AsSegment(props: { question: OfKind; cell: OfKind; title: string; total
           </Link>{" "}
           {make.data.profiles === null
             ? "follows this number."
-            : `has ${plural(make.data.profiles, "person").replace("persons", "people")}.`}
+            : `has ${plural(make.data.profiles, "person", "people")}.`}
         </span>
       </p>
     )

@@ -1,36 +1,29 @@
-/** Reports, dashboards and saved events, as the server keeps them. */
+/** Reports and saved events, as the server keeps them. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
-import type { DashboardDocument, Published, ReportDocument, SavedDefinition, Segments } from "../../lib/api.ts"
+import type { Published, ReportDocument, SavedDefinition, Segments } from "../../lib/api.ts"
 import { address, ask } from "../../lib/client.ts"
 import { useSession } from "../../lib/session.ts"
 
-export type SavedKind = "reports" | "dashboards"
-type Documents = { reports: ReportDocument; dashboards: DashboardDocument }
+export type Report = Omit<SavedDefinition, "document"> & { document: ReportDocument }
 
-/** A saved definition whose document is of the kind. */
-export type Saved<K extends SavedKind> = Omit<SavedDefinition, "document"> & { document: Documents[K] }
-
-export function useSavedList<K extends SavedKind>(kind: K) {
+export function useReports() {
   const { key } = useSession()
   return useQuery({
-    queryKey: ["saved", kind],
-    queryFn: async ({ signal }) => (await ask<Record<K, Saved<K>[]>>(address(["analytics", kind]), { signal }))[kind],
+    queryKey: ["reports"],
+    queryFn: async ({ signal }) =>
+      (await ask<{ reports: Report[] }>(address(["analytics", "reports"]), { signal })).reports,
     enabled: key !== "",
-  })
-}
-
-export function useSaved<K extends SavedKind>(kind: K, name: string) {
-  const { key } = useSession()
-  return useQuery({
-    queryKey: ["saved", kind, name],
-    queryFn: ({ signal }) => ask<Saved<K>>(address(["analytics", kind, name]), { signal }),
-    enabled: key !== "" && name !== "",
   })
 }
 
 /** The report that an address names; nothing is asked if it names none. */
 export function useReport(name: string) {
-  return useSaved("reports", name)
+  const { key } = useSession()
+  return useQuery({
+    queryKey: ["reports", name],
+    queryFn: ({ signal }) => ask<Report>(address(["analytics", "reports", name]), { signal }),
+    enabled: key !== "" && name !== "",
+  })
 }
 
 /** Keys and names of saved events, which questions may name. */
@@ -56,43 +49,43 @@ export function useSegmentKeys(): string[] | undefined {
   }).data
 }
 
-interface Kept<K extends SavedKind> {
+interface Kept {
   key: string
-  document: Documents[K]
+  document: ReportDocument
   /** The version that it replaces: another one since is a conflict. 0 for a new one. */
   version: number
 }
 
 /** Saves a document. What the server has meanwhile is never overwritten: 412, with its version. */
-export function useSave<K extends SavedKind>(kind: K) {
+export function useSave() {
   const queries = useQueryClient()
   return useMutation({
-    mutationFn: ({ key, document, version }: Kept<K>) =>
-      ask<Saved<K>>(address(["analytics", kind, key]), {
+    mutationFn: ({ key, document, version }: Kept) =>
+      ask<Report>(address(["analytics", "reports", key]), {
         method: "PUT",
         body: document,
         headers: { "If-Match": `"${version}"` },
       }),
     onSuccess: (saved, { key }) => {
-      queries.setQueryData(["saved", kind, key], saved)
-      return queries.invalidateQueries({ queryKey: ["saved"] })
+      queries.setQueryData(["reports", key], saved)
+      return queries.invalidateQueries({ queryKey: ["reports"] })
     },
   })
 }
 
-export function useRename(kind: SavedKind) {
+export function useRename() {
   const queries = useQueryClient()
   return useMutation({
     mutationFn: ({ from, to }: { from: string; to: string }) =>
-      ask<Published>(address(["analytics", kind, from, "rename"]), { method: "POST", body: { key: to } }),
-    onSuccess: () => queries.invalidateQueries({ queryKey: ["saved"] }),
+      ask<Published>(address(["analytics", "reports", from, "rename"]), { method: "POST", body: { key: to } }),
+    onSuccess: () => queries.invalidateQueries({ queryKey: ["reports"] }),
   })
 }
 
-export function useRemove(kind: SavedKind) {
+export function useRemove() {
   const queries = useQueryClient()
   return useMutation({
-    mutationFn: (key: string) => ask<Published>(address(["analytics", kind, key]), { method: "DELETE" }),
-    onSuccess: () => queries.invalidateQueries({ queryKey: ["saved"] }),
+    mutationFn: (key: string) => ask<Published>(address(["analytics", "reports", key]), { method: "DELETE" }),
+    onSuccess: () => queries.invalidateQueries({ queryKey: ["reports"] }),
   })
 }

@@ -1,5 +1,4 @@
-/** Keeping a question: as a report, as a change of one, on a dashboard, as a link. */
-import { Link } from "@tanstack/react-router"
+/** Keeping a question: as a report, as a change of one, as a link. */
 import { type FormEvent, useState } from "react"
 import type { ReportDocument } from "../../lib/api.ts"
 import { RequestFailed } from "../../lib/client.ts"
@@ -10,13 +9,13 @@ import { Failed, When } from "../../ui/parts.tsx"
 import type { Asked } from "../query/asked.ts"
 import { type Kind, type OfKind, type Question, shortest } from "../query/question.ts"
 import { keyOf } from "./keys.ts"
-import { type Saved, useReport, useSave, useSavedList } from "./queries.ts"
+import { type Report, useReport, useSave } from "./queries.ts"
 
 /** The buttons that keep a question. A key that only reads has the link. */
 export function SaveReport<K extends Kind>({ asked, disabled }: { asked: Asked<K>; disabled: boolean }) {
   const may = useMay("admin")
   const report = useReport(asked.report)
-  const [open, setOpen] = useState<"" | "new" | "dashboard">("")
+  const [open, setOpen] = useState(false)
   const saved = report.data
   const changed = saved !== undefined && asked.changed && !isSame(asked.question, saved.document.question as Question)
   return (
@@ -30,26 +29,11 @@ export function SaveReport<K extends Kind>({ asked, disabled }: { asked: Asked<K
       <CopyLink />
       {may && changed && <SaveChanges asked={asked} saved={saved} disabled={disabled} />}
       {may && (!saved || changed) && (
-        <button type="button" className="button" disabled={disabled} onClick={() => setOpen("new")}>
+        <button type="button" className="button" disabled={disabled} onClick={() => setOpen(true)}>
           {saved ? "Save as new" : "Save"}
         </button>
       )}
-      {may && (
-        <button type="button" className="button" disabled={disabled} onClick={() => setOpen("dashboard")}>
-          Add to dashboard
-        </button>
-      )}
-      {open === "new" && <SaveNew asked={asked} onClose={() => setOpen("")} />}
-      {open === "dashboard" && (
-        <AddToDashboard
-          tile={
-            saved && !changed
-              ? { report: saved.key }
-              : { question: shortest(asked.question) as unknown as ReportDocument["question"] }
-          }
-          onClose={() => setOpen("")}
-        />
-      )}
+      {open && <SaveNew asked={asked} onClose={() => setOpen(false)} />}
     </>
   )
 }
@@ -84,9 +68,9 @@ function CopyLink() {
   )
 }
 
-function SaveChanges<K extends Kind>(props: { asked: Asked<K>; saved: Saved<"reports">; disabled: boolean }) {
+function SaveChanges<K extends Kind>(props: { asked: Asked<K>; saved: Report; disabled: boolean }) {
   const { asked, saved } = props
-  const save = useSave("reports")
+  const save = useSave()
   const [conflict, setConflict] = useState(false)
   const now = useReport(conflict ? saved.key : "")
 
@@ -156,7 +140,7 @@ function SaveChanges<K extends Kind>(props: { asked: Asked<K>; saved: Saved<"rep
 function SaveNew<K extends Kind>({ asked, onClose }: { asked: Asked<K>; onClose: () => void }) {
   const [name, setName] = useState("")
   const [description, setDescription] = useState("")
-  const save = useSave("reports")
+  const save = useSave()
   const key = keyOf(name)
 
   async function submit(event: FormEvent): Promise<void> {
@@ -174,7 +158,7 @@ function SaveNew<K extends Kind>({ asked, onClose }: { asked: Asked<K>; onClose:
   return (
     <Dialog title="Save as a report" onClose={onClose}>
       <form className="form" onSubmit={(event) => submit(event).catch(() => {})}>
-        <Labelled label="Name" hint={key ? `Its key is ${key}.` : "Dashboards and others find it by this name."}>
+        <Labelled label="Name" hint={key ? `Its key is ${key}.` : "The list of saved reports shows it."}>
           {(names) => (
             <input
               {...names}
@@ -206,107 +190,6 @@ function SaveNew<K extends Kind>({ asked, onClose }: { asked: Asked<K>; onClose:
           </button>
         </div>
       </form>
-    </Dialog>
-  )
-}
-
-const NEW = " new"
-
-/** A dashboard takes a saved report by its key, and another question as it is. */
-function AddToDashboard(props: {
-  tile: { report: string } | { question: ReportDocument["question"] }
-  onClose: () => void
-}) {
-  const dashboards = useSavedList("dashboards")
-  const [chosen, setChosen] = useState("")
-  const [name, setName] = useState("")
-  const [title, setTitle] = useState("")
-  const save = useSave("dashboards")
-  const all = dashboards.data ?? []
-  const into = all.find(({ key }) => key === (chosen || all[0]?.key))
-  const isNew = chosen === NEW || (dashboards.data !== undefined && all.length === 0)
-  const key = isNew ? keyOf(name) : (into?.key ?? "")
-  const asksTitle = "question" in props.tile
-
-  function submit(event: FormEvent): void {
-    event.preventDefault()
-    const tile = { ...props.tile, ...(title.trim() ? { title: title.trim() } : {}) }
-    const document = isNew
-      ? { name: name.trim(), tiles: [tile] }
-      : { ...into?.document, tiles: [...(into?.document.tiles ?? []), tile] }
-    save.mutate({ key, document, version: isNew ? 0 : (into?.version ?? 0) })
-  }
-
-  return (
-    <Dialog title="Add to a dashboard" onClose={props.onClose}>
-      {save.data ? (
-        <p className="notice" role="status">
-          <span>
-            It is on{" "}
-            <Link to="/dashboards/$name" params={{ name: save.data.key }}>
-              {save.data.name || save.data.key}
-            </Link>
-            .
-          </span>
-        </p>
-      ) : (
-        <form className="form" onSubmit={submit}>
-          {all.length > 0 && (
-            <Labelled label="Dashboard">
-              {(names) => (
-                <select
-                  {...names}
-                  className="field"
-                  value={chosen || all[0]?.key}
-                  onChange={({ target }) => setChosen(target.value)}
-                >
-                  {all.map((one) => (
-                    <option key={one.key} value={one.key}>
-                      {one.name || one.key}
-                    </option>
-                  ))}
-                  <option value={NEW}>A new one</option>
-                </select>
-              )}
-            </Labelled>
-          )}
-          {isNew && (
-            <Labelled label="Name of the dashboard" hint={key && `Its key is ${key}.`}>
-              {(names) => (
-                <input
-                  {...names}
-                  className="field"
-                  autoComplete="off"
-                  value={name}
-                  onChange={({ target }) => setName(target.value)}
-                />
-              )}
-            </Labelled>
-          )}
-          {asksTitle && (
-            <Labelled label="Title of the tile">
-              {(names) => (
-                <input
-                  {...names}
-                  className="field"
-                  autoComplete="off"
-                  value={title}
-                  onChange={({ target }) => setTitle(target.value)}
-                />
-              )}
-            </Labelled>
-          )}
-          {save.error && <Failed problem={save.error} />}
-          <div className="dialog-foot">
-            <button type="button" className="button" onClick={props.onClose}>
-              Cancel
-            </button>
-            <button type="submit" className="button primary" disabled={!key || save.isPending}>
-              Add
-            </button>
-          </div>
-        </form>
-      )}
     </Dialog>
   )
 }
