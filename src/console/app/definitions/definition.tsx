@@ -112,7 +112,7 @@ function Expression({ of }: { of: Edited }) {
 }
 
 function MembersOf({ of }: { of: Segment }) {
-  const answer = useMembers(of.key)
+  const answer = useMembers(of)
   return (
     <Panel title="Members" aside={of.members !== null && <span className="mute">{count(of.members)} now</span>}>
       <Answered answer={answer} lines={6}>

@@ -54,12 +54,14 @@ export function useImpact(kind: Kind, name: string) {
   })
 }
 
-export function useMembers(name: string) {
+/** The first members. They are asked for again when their number changes, or another version serves. */
+export function useMembers(of: Segment) {
   const { key } = useSession()
   return useQuery({
-    queryKey: ["definitions", "segments", name, "members"],
+    queryKey: ["definitions", "segments", of.key, "members", of.version, of.status, of.members],
     queryFn: ({ signal }) =>
-      ask<Members>(address(["admin", "segments", name, "members"], { limit: MEMBERS_SHOWN }), { signal }),
+      ask<Members>(address(["admin", "segments", of.key, "members"], { limit: MEMBERS_SHOWN }), { signal }),
+    placeholderData: (former, query) => (query?.queryKey[2] === of.key ? former : undefined),
     enabled: key !== "",
   })
 }
