@@ -5,6 +5,7 @@ Run it beside a served TinyCDP (README.md says how). It needs Python, and nothin
 
 import html
 import os
+import signal
 import uuid
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -75,7 +76,14 @@ class Newspaper(BaseHTTPRequestHandler):
         """Quiet: who reads what is for TinyCDP."""
 
 
+def stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    # Ctrl-C, and what process managers send; a shell may start a process that ignores the first.
+    for end in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(end, stop)
     server = ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("PORT", "8080"))), Newspaper)
     print(f"The Paper is at http://127.0.0.1:{server.server_port}/", flush=True)
     try:

@@ -31,9 +31,9 @@ async def tinycdp(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> 
         yield running
 
 
-@pytest.fixture
-def newspaper(tinycdp: Server, tmp_path: Path) -> Iterator[str]:
-    """The address of the running example."""
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM])
+def newspaper(request: pytest.FixtureRequest, tinycdp: Server, tmp_path: Path) -> Iterator[str]:
+    """The address of the running example, which is ended in each of the usual ways."""
     environ = os.environ | {
         "PYTHONPATH": str(ROOT / "sdk-py" / "src"),
         "TINYCDP_URL": tinycdp.url,
@@ -46,7 +46,7 @@ def newspaper(tinycdp: Server, tmp_path: Path) -> Iterator[str]:
     with subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield process.stdout.readline().split()[-1]
-        process.send_signal(signal.SIGINT)
+        process.send_signal(request.param)
         assert process.wait(PATIENCE_SECONDS) == 0
         assert "Sending what waits" in process.stdout.read()
 
