@@ -34,6 +34,13 @@ ADDRESSES = (
     "/users",
     "/users/clara",
     "/users/no-such-person",
+    "/registry",
+    "/registry?view=properties",
+    "/registry?view=sdks",
+    "/registry/purchase",
+    "/registry/purchase?property=amount",
+    "/registry/purchase?plan=edit",
+    "/registry/no_such_event",
     "/keys",
     "/keys?q=nothing+has+this",
 )

@@ -1,4 +1,4 @@
-"""The console's pages of data and administration: keys."""
+"""The console's pages of data and administration: keys, registry and tracking plan."""
 
 import re
 
@@ -41,6 +41,7 @@ async def test_a_key_is_made_and_revoked(console: Open, site: Server) -> None:
         await expect(confirm).to_contain_text("with write stops working")
         await expect(confirm.get_by_role("button", name="Cancel")).to_be_focused()
         await press(page, "Revoke the key")
+        await expect(confirm).to_have_count(0)
         await expect(row).to_have_count(0)
         assert site.http.get("/v1/me", headers=bearer(key)).status_code == 401
         await press(page, "All")
@@ -59,3 +60,47 @@ async def test_a_key_that_reads_is_not_offered_what_it_may_not_do(console: Open)
         await expect(page.get_by_role("link", name="Segments")).to_be_visible()
         await expect(page.get_by_role("link", name="Keys")).to_have_count(0)
         await expect(page.get_by_role("alert")).to_have_count(0)
+
+
+async def test_an_event_is_planned_beside_what_would_be_refused(console: Open, site: Server) -> None:
+    site.track({"userId": "clara", "event": "purchase", "properties": {"amount": "a lot", "gift": True}})
+    async with console("/registry") as page:
+        await page.keyboard.press("/")
+        await page.keyboard.type("purch")
+        await page.get_by_role("link", name="purchase", exact=True).click()
+        properties = page.get_by_role("region", name="Properties")
+        await expect(properties.get_by_role("row", name=re.compile("amount"))).to_contain_text("number, also string")
+        await press(page, "amount")
+        assert page.url.endswith("/registry/purchase?property=amount")
+        await expect(page.get_by_role("dialog")).to_contain_text("Types by day")
+        await page.keyboard.press("Escape")
+
+        await press(page, "Plan it")
+        dialog, effects = page.get_by_role("dialog"), page.get_by_role("region", name="What it would do")
+        await dialog.get_by_label("Description", exact=True).fill("A customer paid.")
+        await press(page, "Add a property")
+        await dialog.get_by_label("Name of the property").fill("amount")
+        await dialog.get_by_label("Type of amount").select_option("string")
+        # Definitions add amounts up: the server says which would contradict the plan.
+        await expect(effects).to_contain_text("sum needs numbers")
+        await dialog.get_by_label("Type of amount").select_option("boolean")
+        await dialog.get_by_label("What breaks the plan").select_option("reject")
+        await expect(effects).to_contain_text("would be refused")
+        await dialog.get_by_label("Accept properties that are not named here").uncheck()
+        await expect(effects).to_contain_text("gift It is not named")
+        # What was typed outlives the page.
+        await page.reload()
+        await expect(dialog.get_by_label("Description", exact=True)).to_have_value("A customer paid.")
+        await dialog.get_by_label("Type of amount").select_option("number")
+        await dialog.get_by_label("Accept properties that are not named here").check()
+        await dialog.get_by_label("What breaks the plan").select_option("warn")
+        await press(page, "Save")
+        await expect(dialog).to_have_count(0)
+        await expect(page.get_by_role("region", name="Tracking plan")).to_contain_text("Version 1")
+        plan = site.http.get("/v1/registry/events/purchase", headers=bearer(READ_KEY)).json()["plan"]["entry"]
+        assert plan == {"description": "A customer paid.", "properties": {"amount": {"type": "number"}}}
+
+        await press(page, "Edit")
+        await press(page, "Remove…")
+        await page.get_by_role("alertdialog").get_by_role("button", name="Remove the entry").click()
+        await expect(page.get_by_role("region", name="Tracking plan")).to_contain_text("Version 2, removed")

@@ -1,4 +1,5 @@
-import { ChartLine, Flag, KeyRound, type LucideIcon, Tags, Users, UsersRound } from "lucide-react"
+import { BookMarked, ChartLine, Flag, KeyRound, type LucideIcon, Tags, Users, UsersRound } from "lucide-react"
+
 import { useMe } from "../lib/me.ts"
 
 interface ListedPage {
@@ -28,7 +29,8 @@ const PAGES: Group[] = [
     ],
   },
   { group: "Analyse", pages: [{ to: "/insights", title: "Insights", icon: ChartLine, letter: "i" }] },
-  { group: "Admin", pages: [{ to: "/keys", title: "Keys", icon: KeyRound, needs: "admin" }] },
+  { group: "Data", pages: [{ to: "/registry", title: "Registry", icon: BookMarked, letter: "r" }] },
+  { group: "Admin", pages: [{ to: "/keys", title: "Keys", icon: KeyRound, letter: "k", needs: "admin" }] },
 ]
 
 /** The pages that show something to this key, in their groups. */

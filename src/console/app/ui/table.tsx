@@ -1,0 +1,36 @@
+import type { ReactNode } from "react"
+
+/** Rows of cells. `ends`: the columns whose values stand at their right end; all but the first by default. */
+export function Table(props: { heads: string[]; rows: ReactNode[][]; wide?: number[]; ends?: number[] }) {
+  const classOf = (column: number) => {
+    const end = props.ends ? props.ends.includes(column) : column > 0
+    return [end && "end", props.wide?.includes(column) && "wide-only"].filter(Boolean).join(" ") || undefined
+  }
+  return (
+    <div className="table-frame">
+      <table>
+        <thead>
+          <tr>
+            {props.heads.map((head, column) => (
+              <th key={head} scope="col" className={classOf(column)}>
+                {head}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {props.rows.map((cells, row) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: the rows are those of one answer, in its order
+            <tr key={row}>
+              {cells.map((cell, column) => (
+                <td key={props.heads[column]} className={classOf(column)}>
+                  {cell}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
