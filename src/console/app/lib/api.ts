@@ -213,6 +213,13 @@ export type DayCount = {
   units: number
 }
 
+export type DayOfType = {
+  day: string
+  type: string
+  n: number
+  share: number
+}
+
 export type DefaultBody = {
   serve: string
 }
@@ -259,10 +266,33 @@ export type Diagnostic = {
   path?: string
 }
 
+export type Dictionary = {
+  properties: Array<DictionaryEntry>
+  next: string | null
+}
+
+export type DictionaryEntry = {
+  name: string
+  type: string | null
+  types: Array<TypeCount>
+  example: unknown
+  planned: boolean
+  events: number
+  uses: Array<PropertyUse>
+  conflicts: Array<TypeConflict>
+  firstSeen: string | null
+  lastSeen: string | null
+}
+
 export type Differences = {
   from: number
   to: number
   changes: Array<Changed>
+}
+
+export type Discarded = {
+  discarded: number
+  dryRun: boolean
 }
 
 export type Draft = {
@@ -299,6 +329,18 @@ export type EventDocument = {
   any: Array<Matching>
 }
 
+export type EventPage = {
+  event: EventSummary
+  versions: Array<EventVersion>
+  hours: Array<Volume>
+  days: Array<Volume>
+  properties: Array<PropertySummary>
+  sdks: Array<Sdk>
+  plan: PlanEntry | null
+  violations: Array<Violation>
+  overflow: number
+}
+
 export type EventRead = {
   event: string | null
   properties: Array<string>
@@ -321,6 +363,20 @@ export type EventSummary = {
   properties: number
   likelyMisspellingOf: string | null
   remedy: string | null
+}
+
+export type EventVersion = {
+  name: string
+  version: number | null
+  planned: boolean
+  total: number
+  lately: number
+  firstSeen: string | null
+  lastSeen: string | null
+  sdks: Array<VersionSdk>
+  added: Array<string>
+  removed: Array<string>
+  changed: Array<TypeChange>
 }
 
 export type Events = {
@@ -654,6 +710,15 @@ export type HistogramBin = {
   people: number
 }
 
+export type HourCount = {
+  hour: string
+  keyId: number | null
+  key: string | null
+  code: string
+  messages: number
+  repeats: number
+}
+
 export type Hover = {
   from: number
   to: number
@@ -740,6 +805,24 @@ export type Labelled = {
   sessions: number
 }
 
+export type Letter = {
+  id: string
+  code: string
+  error: string
+  type: string | null
+  event: string | null
+  messageId: string | null
+  key: string | null
+  attempts: number
+  firstFailedAt: string
+  lastFailedAt: string
+}
+
+export type Letters = {
+  deadLetters: Array<Letter>
+  next: string | null
+}
+
 export type LifecycleAnswer = {
   asOf?: string
   computedAt?: string
@@ -815,6 +898,18 @@ export type ListedKey = {
   lastUsedAt: string | null
   replacedBy: number | null
   revokedAt: string | null
+}
+
+export type LoggedRejection = {
+  id: string
+  code: string
+  message: string
+  path: string
+  payload: string
+  key: string | null
+  receivedAt: string
+  times: number
+  lastReceivedAt: string
 }
 
 export type Matching = {
@@ -994,6 +1089,11 @@ export type PlanEntry = {
   changedBy: string
 }
 
+export type PlanVersions = {
+  event: string
+  versions: Array<PlanEntry>
+}
+
 export type PlannedEvent = {
   description?: string
   owner?: string
@@ -1077,6 +1177,36 @@ export type ProfileSummary = {
   lastSeen: string | null
 }
 
+export type PropertyPage = {
+  event: string
+  property: PropertySummary
+  days: Array<DayOfType>
+  sdks: Array<Sdk>
+}
+
+export type PropertySummary = {
+  name: string
+  type: string | null
+  types: Array<Typed>
+  state: "active" | "deprecated" | "type_changed" | "unstable" | "planned"
+  why: string
+  share: number | null
+  firstSeen: string | null
+  lastSeen: string | null
+  example: unknown
+  declared: PlannedProperty | null
+  likelyMisspellingOf: string | null
+  remedy: string | null
+}
+
+export type PropertyUse = {
+  event: string
+  type: string | null
+  declared: boolean
+  n: number
+  lastSeen: string | null
+}
+
 export type Proposal = {
   label: string
   insert: string
@@ -1102,6 +1232,23 @@ export type Published = {
 export type RecentExposures = {
   today: Record<string, number>
   sevenDays: Record<string, number>
+}
+
+export type RejectionCounts = {
+  counts: Array<HourCount>
+}
+
+export type Rejections = {
+  rejections: Array<LoggedRejection>
+  next: string | null
+}
+
+export type Replayed = {
+  stored: number
+  duplicates: number
+  rejected: number
+  failed: number
+  next: string | null
 }
 
 export type ReportDocument = {
@@ -1159,6 +1306,28 @@ export type RetentionQuestion = {
   brackets?: Array<Array<unknown>>
   breakdown?: Breakdown | Array<Breakdown>
   top?: number
+}
+
+export type Revision = {
+  revision: number
+  author: string
+  note: string
+  publishedAt: string
+  liveAt: string | null
+}
+
+export type RevisionDetail = {
+  revision: number
+  author: string
+  note: string
+  publishedAt: string
+  liveAt: string | null
+  changes: Array<Changed>
+}
+
+export type Revisions = {
+  revisions: Array<Revision>
+  next: number | null
 }
 
 export type RolloutPosition = {
@@ -1240,6 +1409,28 @@ export type SavedSegment = {
 export type SavedWarning = {
   path: string
   message: string
+}
+
+export type Sdk = {
+  sdk: string
+  type: string | null
+  n: number
+  firstDay: string
+  lastDay: string
+}
+
+export type SdkSummary = {
+  library: string
+  version: string
+  platform: string
+  total: number
+  firstSeen: string
+  lastSeen: string
+}
+
+export type Sdks = {
+  sdks: Array<SdkSummary>
+  overflow: number
 }
 
 export type Search = {
@@ -1561,6 +1752,29 @@ export type TrendQuestion = {
   compare?: "" | "previous" | "week" | "year"
 }
 
+export type TypeChange = {
+  name: string
+  before: string
+  after: string
+}
+
+export type TypeConflict = {
+  type: string
+  events: Array<string>
+}
+
+export type TypeCount = {
+  type: string
+  n: number
+}
+
+export type Typed = {
+  type: string
+  n: number
+  firstSeen: string
+  lastSeen: string
+}
+
 export type ValueExample = {
   profileId: string
   identifiers: Array<api_profiles_schemas_IdentifierRef>
@@ -1608,10 +1822,47 @@ export type Version = {
   document: api_definitions_schemas_SegmentBody | FlagBody
 }
 
+export type VersionSdk = {
+  sdk: string
+  n: number
+  firstDay: string
+  lastDay: string
+}
+
+export type Violation = {
+  event: string
+  day: string
+  code: string
+  path: string
+  rejected: boolean
+  n: number
+  firstAt: string
+  lastAt: string
+}
+
+export type Volume = {
+  at: string
+  n: number
+}
+
 export type Warned = {
   code: string
   path: string
   message: string
+}
+
+export type WholeLetter = {
+  id: string
+  code: string
+  error: string
+  type: string | null
+  event: string | null
+  messageId: string | null
+  key: string | null
+  attempts: number
+  firstFailedAt: string
+  lastFailedAt: string
+  payload: string
 }
 
 export type WindowContents = {
