@@ -207,3 +207,13 @@ async def test_whatever_the_order_everybody_ends_where_the_messages_say(app: App
         if call["traits"]:
             tiers[call["groupId"]] = call["traits"]["tier"]
     assert await members(app) == {user for user, group in of.items() if tiers.get(group) == "gold"}
+
+
+async def test_a_profile_names_its_group_and_since_when(app: Application) -> None:
+    await app.write.post("/v1/track", json={"userId": "mia", "event": "app_open"})
+    await join(app, "ada", "acme", "2026-01-02T03:04:05.000Z")
+    assert (await app.read.get("/v1/profiles/mia")).json()["group"] is None
+    assert (await app.read.get("/v1/profiles/ada")).json()["group"] == {
+        "id": "acme",
+        "since": "2026-01-02T03:04:05.000Z",
+    }

@@ -6,7 +6,7 @@ import msgspec
 
 from tinycdp.api.http.params import Note
 from tinycdp.api.identity.schemas import IdentityGraph
-from tinycdp.api.profiles.schemas import IdentifierRef, Profile, Transition
+from tinycdp.api.profiles.schemas import IdentifierRef, Profile, ProfileGroup, Transition
 
 
 class ErasureBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
@@ -124,13 +124,6 @@ class Suppressions(msgspec.Struct):
 
     suppressions: list[SuppressedIdentifier]
     next: str | None
-
-
-class ProfileGroup(msgspec.Struct, frozen=True):
-    """The group a profile belongs to."""
-
-    id: str
-    since: str
 
 
 class ExportedExposure(msgspec.Struct, frozen=True, rename="camel"):

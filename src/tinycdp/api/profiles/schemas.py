@@ -75,9 +75,17 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     warnings: list[Warned]
 
 
+class ProfileGroup(msgspec.Struct, frozen=True):
+    """The group a profile belongs to."""
+
+    id: str
+    since: str
+
+
 class Profile(msgspec.Struct, frozen=True, rename="camel"):
     """A profile as of an instant.
 
+    group     null if it belongs to none
     version   of the profile
     revision  of the definitions"""
 
@@ -87,6 +95,7 @@ class Profile(msgspec.Struct, frozen=True, rename="camel"):
     properties: dict[str, Any]
     traits: dict[str, TraitValue]
     segments: list[Membership]
+    group: ProfileGroup | None
     first_seen: str | None
     last_seen: str | None
     version: int

@@ -41,7 +41,6 @@ from tinycdp.store import memberships as membership_store
 from tinycdp.store import privacy as store
 from tinycdp.store.database.pool import RETRY, Connection, Pool, acquired, snapshot
 from tinycdp.store.identifiers import StoredIdentifierRow
-from tinycdp.store.profiles import ProfileRow
 from tinycdp.times import iso, iso_or_none
 
 #: What a receipt is of. anonymization: events stay, without who they are of.
@@ -96,14 +95,6 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class ProfileGroup:
-    """The group a profile belongs to."""
-
-    id: str
-    since: str
-
-
-@dataclass(frozen=True, slots=True)
 class ExportedExposure:
     """An exposure of a profile."""
 
@@ -144,7 +135,7 @@ class ProfileExport:
     """Everything stored about a profile but its events."""
 
     profile: ProfileView
-    group: ProfileGroup | None
+    group: views.ProfileGroup | None
     exposures: list[ExportedExposure]
     variants: list[ExportedVariant]
     lists: list[ExportedListing]
@@ -494,7 +485,6 @@ async def export(
         row = await graph.find_profile(connection, environment.id, name)
         catalog = await catalogs.current_in(connection, environment.id)
         units = await exposure_store.units_of_profile(connection, environment.id, row.id)
-        group = _group(row)
         profile = views.view_of(row, catalog, environment.now())
         values = [identifier.value for identifier in profile.identifiers]
         rejected = await _rejected(connection, environment.id, values)
@@ -504,7 +494,7 @@ async def export(
         listings = await store.listings_held(connection, environment.id, named)
     document = ProfileExport(
         profile=profile,
-        group=group,
+        group=profile.group,
         exposures=[
             ExportedExposure(one.day, one.version, one.variant, one.rule, one.unit, iso(one.first_at), one.flag)
             for one in exposures
@@ -533,8 +523,3 @@ async def _events(environment: Environment, profile_id: int) -> AsyncIterator[li
             at, last = rows[-1].occurred_at, rows[-1].id
         if len(rows) < _EVENTS_AT_ONCE:
             return
-
-
-def _group(row: ProfileRow) -> ProfileGroup | None:
-    group = storage.from_row(row).group
-    return ProfileGroup(group[2], iso(group[0])) if group is not None else None

@@ -122,6 +122,14 @@ class Event:
     warnings: list[Warned]
 
 
+@dataclass(frozen=True, slots=True)
+class ProfileGroup:
+    """The group a profile belongs to."""
+
+    id: str
+    since: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileView:
     """A profile as of an instant. version: of the profile; revision: of the definitions"""
@@ -132,6 +140,7 @@ class ProfileView:
     properties: dict[str, Any]
     traits: dict[str, TraitValue]
     segments: list[Membership]
+    group: ProfileGroup | None
     first_seen: str | None
     last_seen: str | None
     version: int
@@ -189,6 +198,7 @@ def view_of(row: profile_store.LoadedProfileRow, catalog: Catalog, now: Instant)
             Membership(key, iso_or_none(profile.memberships.get(live.fingerprints["segment", key])), iso_or_none(until))
             for (kind, key), (value, until) in values.items() if kind == "segment" and value is True
         ],
+        group=ProfileGroup(profile.group[2], iso(profile.group[0])) if profile.group is not None else None,
         first_seen=iso_or_none(profile.first_seen),
         last_seen=iso_or_none(profile.last_seen),
         version=profile.version,
