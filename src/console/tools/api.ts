@@ -59,6 +59,22 @@ const NEEDED = [
   "CheckedSource",
   "Preview",
   "Proposals",
+  "Replay",
+  "ProfileHistory",
+  "IdentityGraph",
+  "Merges",
+  "MergeResult",
+  "UnmergeResult",
+  "RejectedClaims",
+  "BlockedValues",
+  "Erasures",
+  "ErasureCheck",
+  "Suppressions",
+  "SuppressionChange",
+  "Groups",
+  "GroupMembers",
+  "PolicyVersion",
+  "IdentityPolicy",
 ]
 
 interface Schema {

@@ -72,6 +72,12 @@ export type AdoptionRow = {
   rate: number | null
 }
 
+export type AllowedRule = {
+  path: string
+  values: Array<string | number | boolean>
+  action?: "warn" | "reject"
+}
+
 export type Alternative = {
   question: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion
   text: string
@@ -129,6 +135,18 @@ export type Before = {
   total: number | null
 }
 
+export type BlockedValue = {
+  kind: string
+  value: string
+  messages: number
+  firstAt: string
+  lastAt: string
+}
+
+export type BlockedValues = {
+  blocked: Array<BlockedValue>
+}
+
 export type Breakdown = {
   property?: string
   profile?: string
@@ -150,6 +168,12 @@ export type BucketSpan = {
   start: string
   end: string
   complete: boolean
+}
+
+export type BusinessHours = {
+  opens?: number
+  closes?: number
+  weekdays?: Array<number>
 }
 
 export type CellGroup = {
@@ -184,6 +208,11 @@ export type Cohort = {
   bucket: BucketSpan
   people: number
   cells: Array<RetentionCell>
+}
+
+export type ConsentRule = {
+  categories: Array<string>
+  event?: string
 }
 
 export type Cost = {
@@ -302,8 +331,48 @@ export type Draft = {
   cost: Cost
 }
 
+export type EnrichmentPolicy = {
+  userAgent?: boolean
+  country?: boolean
+  city?: boolean
+  campaign?: boolean
+  referrer?: boolean
+  localTime?: boolean
+  businessHours?: BusinessHours | null
+  storeIp?: boolean
+}
+
 export type Environments = {
   environments: Array<ListedEnvironment>
+}
+
+export type Erasure = {
+  id: string | null
+  profiles: number
+  identifiers: number
+  counts: Record<string, number>
+  digests: Array<string>
+  profileIds: Array<string>
+  note: string
+  erasedAt: string
+  erasedBy: string
+  dryRun?: boolean
+  kind?: "erasure" | "anonymization"
+}
+
+export type ErasureCheck = {
+  clean: boolean
+  found: Array<ErasureTrace>
+}
+
+export type ErasureTrace = {
+  table: string
+  rows: number
+}
+
+export type Erasures = {
+  erasures: Array<Erasure>
+  next: string | null
 }
 
 export type Event = {
@@ -704,10 +773,56 @@ export type FunnelTrend = {
   groups: Array<FunnelGroup>
 }
 
+export type GraphEdge = {
+  from: string
+  to: string
+  kind: "claim" | "join"
+  state: "holds" | "beaten" | "apart"
+  saidAt: string
+  messageId: string | null
+  linkedAt: string
+  apartAt: string | null
+}
+
+export type GraphNode = {
+  id: string
+  kind: string
+  value: string
+  profileId: string
+  firstSeen: string
+  outside?: boolean
+}
+
+export type GroupMembers = {
+  members: Array<ProfileSummary>
+  next: string | null
+}
+
+export type Groups = {
+  groups: Array<api_profiles_schemas_Group>
+  next: string | null
+}
+
 export type HistogramBin = {
   leastMs: number
   belowMs: number
   people: number
+}
+
+export type HistoryChange = {
+  at: string
+  kind: string
+  key: string
+  before: unknown
+  after: unknown
+  cause: string
+  messages: Array<HistoryMessage>
+}
+
+export type HistoryMessage = {
+  messageId: string
+  type: string
+  event: string
 }
 
 export type HourCount = {
@@ -724,6 +839,25 @@ export type Hover = {
   to: number
   markdown: string | null
   type: string | null
+}
+
+export type IdentifierPair = {
+  one: api_profiles_schemas_IdentifierRef
+  other: api_profiles_schemas_IdentifierRef
+}
+
+export type IdentityGraph = {
+  profileId: string
+  bucketingKey: string
+  nodes: Array<GraphNode>
+  edges: Array<GraphEdge>
+  merges: Array<Merge>
+  splits: Array<Split>
+  rejectedClaims: Array<RejectedClaim>
+}
+
+export type IdentityPolicy = {
+  kinds?: Array<KindPolicy>
 }
 
 export type Impact = {
@@ -782,6 +916,12 @@ export type Journey = {
   next: string | null
 }
 
+export type KeyLimits = {
+  key: number
+  requests?: Rate | null
+  events?: Rate | null
+}
+
 export type Keys = {
   keys: Array<ListedKey>
 }
@@ -798,6 +938,15 @@ export type Kills = {
   key: string
   killed: boolean
   kills: Array<Kill>
+}
+
+export type KindPolicy = {
+  kind: string
+  limit?: number | null
+  newLimit?: number | null
+  newSeconds?: number
+  claims?: Array<string> | null
+  blocked?: Array<string>
 }
 
 export type Labelled = {
@@ -868,6 +1017,14 @@ export type Lifetime = {
   activeDays: number
   sessions: number
   revenue: number | null
+}
+
+export type Limits = {
+  requests?: Rate | null
+  events?: Rate | null
+  keys?: Array<KeyLimits>
+  profileEventsPerMinute?: number | null
+  sampling?: Array<Sampling>
 }
 
 export type Line = {
@@ -946,6 +1103,37 @@ export type Membership = {
   until: string | null
 }
 
+export type Merge = {
+  id: string
+  survivor: string
+  absorbed: string
+  cause: string
+  by: Array<api_profiles_schemas_IdentifierRef>
+  messageId: string | null
+  mergedAt: string
+  author: string | null
+  note: string
+  moved: Array<api_profiles_schemas_IdentifierRef>
+  undoneAt: string | null
+  undoneBy: string | null
+  undoNote: string
+}
+
+export type MergeResult = {
+  survivor: string
+  merges: Array<string>
+  moved: Array<api_profiles_schemas_IdentifierRef>
+  conflicts: Array<PropertyConflict>
+  before: Array<ProfileState>
+  after: ProfileState
+  dryRun: boolean
+}
+
+export type Merges = {
+  merges: Array<Merge>
+  next: string | null
+}
+
 export type MetricDocument = {
   key?: string
   name?: string
@@ -972,6 +1160,14 @@ export type Names = {
   events: Record<string, Array<string>>
   profile: Array<string>
   group: Array<string>
+}
+
+export type Naming = {
+  events?: "any" | "snake_case" | "camelCase" | "PascalCase" | "kebab-case" | "dot.separated" | "Title Case" | "Sentence case"
+  properties?: "any" | "snake_case" | "camelCase" | "PascalCase" | "kebab-case" | "dot.separated" | "Title Case" | "Sentence case"
+  unplanned?: boolean
+  rewrite?: boolean
+  aliases?: Record<string, string>
 }
 
 export type NewKey = {
@@ -1115,6 +1311,13 @@ export type PlannedProperty = {
   revenue?: boolean
 }
 
+export type PolicyVersion = {
+  version: number
+  document: EnrichmentPolicy | IdentityPolicy | Limits | Naming | PrivacyPolicy | ValidationPolicy
+  changedAt?: string | null
+  changedBy?: string | null
+}
+
 export type PrerequisiteBody = {
   flag: string
   variants: Array<string>
@@ -1141,6 +1344,18 @@ export type Preview = {
   traits: Array<TraitPreview>
 }
 
+export type PrivacyPolicy = {
+  rules?: Array<PrivacyRule>
+  consent?: Array<ConsentRule>
+  unmentioned?: "granted" | "denied"
+}
+
+export type PrivacyRule = {
+  path: string
+  action: "drop" | "hash" | "mask"
+  event?: string
+}
+
 export type Problem = {
   success: false
   code: string
@@ -1155,11 +1370,25 @@ export type Profile = {
   properties: Record<string, unknown>
   traits: Record<string, TraitValue>
   segments: Array<Membership>
+  group: ProfileGroup | null
   firstSeen: string | null
   lastSeen: string | null
   version: number
   revision: number
   asOf: string
+}
+
+export type ProfileGroup = {
+  id: string
+  since: string
+}
+
+export type ProfileHistory = {
+  profileId: string
+  revision: number
+  changes: Array<HistoryChange>
+  truncated: boolean
+  next: string | null
 }
 
 export type ProfilePage = {
@@ -1169,12 +1398,27 @@ export type ProfilePage = {
   transitions: Array<Transition>
 }
 
+export type ProfileState = {
+  id: string
+  bucketingKey: string
+  identifiers: Array<api_profiles_schemas_IdentifierRef>
+  properties: Record<string, unknown>
+  segments: Array<SegmentEntry>
+}
+
 export type ProfileSummary = {
   id: string
   identifiers: Array<api_profiles_schemas_IdentifierRef>
   properties: Record<string, unknown>
   firstSeen: string | null
   lastSeen: string | null
+}
+
+export type PropertyConflict = {
+  property: string
+  winner: string
+  values: Record<string, unknown>
+  writtenAt: Record<string, string>
 }
 
 export type PropertyPage = {
@@ -1229,9 +1473,31 @@ export type Published = {
   warnings: Array<DefinitionWarnings>
 }
 
+export type Rate = {
+  perSecond: number
+  burst?: number | null
+}
+
 export type RecentExposures = {
   today: Record<string, number>
   sevenDays: Record<string, number>
+}
+
+export type RejectedClaim = {
+  id: string
+  reason: string
+  identifier: api_profiles_schemas_IdentifierRef
+  kept: api_profiles_schemas_IdentifierRef
+  other: api_profiles_schemas_IdentifierRef
+  profileId: string
+  otherProfileId: string
+  messageId: string
+  rejectedAt: string
+}
+
+export type RejectedClaims = {
+  rejectedClaims: Array<RejectedClaim>
+  next: string | null
 }
 
 export type RejectionCounts = {
@@ -1241,6 +1507,13 @@ export type RejectionCounts = {
 export type Rejections = {
   rejections: Array<LoggedRejection>
   next: string | null
+}
+
+export type Replay = {
+  flags: Record<string, Answer>
+  errors: Record<string, string>
+  revision: number
+  asOf: string
 }
 
 export type Replayed = {
@@ -1256,6 +1529,13 @@ export type ReportDocument = {
   name?: string
   description?: string
   question: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion
+}
+
+export type RequiredRule = {
+  path: string
+  calls?: Array<"track" | "page" | "screen" | "identify" | "group" | "alias">
+  event?: string | null
+  action?: "warn" | "reject"
 }
 
 export type RetentionAnswer = {
@@ -1374,6 +1654,12 @@ export type Sampled = {
   factor: number
 }
 
+export type Sampling = {
+  event: string
+  percent: number
+  by?: "profile" | "message"
+}
+
 export type Saved = {
   saved: PlanEntry
   breaks: Array<Broken>
@@ -1469,6 +1755,11 @@ export type SegmentCounts = {
   unknown?: number
 }
 
+export type SegmentEntry = {
+  key: string
+  since: string
+}
+
 export type SegmentPreview = {
   key: string | null
   was: string | null
@@ -1554,6 +1845,14 @@ export type SourceReads = {
   definitions: Array<NamedDefinition>
 }
 
+export type Split = {
+  id: string
+  identifiers: Array<api_profiles_schemas_IdentifierRef>
+  author: string
+  note: string
+  splitAt: string
+}
+
 export type Step = {
   event: string | DerivedEvent
   where?: string
@@ -1599,6 +1898,25 @@ export type StickinessRow = {
   buckets: number
   exactly: number
   atLeast: number
+}
+
+export type SuppressedIdentifier = {
+  id: string
+  digest: string
+  kind: string
+  note: string
+  createdAt: string
+  createdBy: string
+}
+
+export type SuppressionChange = {
+  changed: number
+  dryRun: boolean
+}
+
+export type Suppressions = {
+  suppressions: Array<SuppressedIdentifier>
+  next: string | null
 }
 
 export type Term = {
@@ -1775,6 +2093,24 @@ export type Typed = {
   lastSeen: string
 }
 
+export type UnmergeResult = {
+  keptApart: Array<IdentifierPair>
+  before: Array<ProfileState>
+  after: Array<ProfileState>
+  dryRun: boolean
+}
+
+export type UuidRule = {
+  path: string
+  action?: "warn" | "reject"
+}
+
+export type ValidationPolicy = {
+  uuids?: Array<UuidRule>
+  required?: Array<RequiredRule>
+  allowed?: Array<AllowedRule>
+}
+
 export type ValueExample = {
   profileId: string
   identifiers: Array<api_profiles_schemas_IdentifierRef>
@@ -1900,6 +2236,14 @@ export type api_exposures_schemas_SampleRatio = {
   mismatch: boolean
   crossovers: number
   sentence: string
+}
+
+export type api_profiles_schemas_Group = {
+  key: string
+  traits: Record<string, unknown>
+  createdAt: string
+  changedAt: string
+  members?: number
 }
 
 export type api_profiles_schemas_IdentifierRef = {
