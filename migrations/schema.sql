@@ -330,6 +330,27 @@ CREATE TABLE public.imports (
     CONSTRAINT share_is_a_share CHECK (((share >= (0)::double precision) AND (share <= (1)::double precision)))
 );
 
+CREATE TABLE public.key_changes (
+    environment_id integer NOT NULL,
+    id bigint NOT NULL,
+    key_id integer NOT NULL,
+    action text NOT NULL,
+    name text NOT NULL,
+    author text,
+    note text NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT action_is_known CHECK ((action = ANY (ARRAY['created'::text, 'changed'::text, 'rotated'::text, 'revoked'::text])))
+);
+
+ALTER TABLE public.key_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.key_changes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE SEQUENCE public.list_edit_ids
     START WITH 1
     INCREMENT BY 1
@@ -865,6 +886,9 @@ ALTER TABLE ONLY public.identity_links
 ALTER TABLE ONLY public.imports
     ADD CONSTRAINT imports_pkey PRIMARY KEY (environment_id, id);
 
+ALTER TABLE ONLY public.key_changes
+    ADD CONSTRAINT key_changes_pkey PRIMARY KEY (environment_id, id);
+
 ALTER TABLE ONLY public.list_edits
     ADD CONSTRAINT list_edits_pkey PRIMARY KEY (environment_id, edit_id, n);
 
@@ -1007,9 +1031,13 @@ CREATE UNIQUE INDEX listed_now ON public.listed_identifiers USING btree (environ
 
 CREATE INDEX live_batches_by_time ON public.live_batches USING btree (environment_id, at);
 
+CREATE INDEX merges_by_author ON public.merges USING btree (environment_id, merged_at) WHERE (author IS NOT NULL);
+
 CREATE INDEX merges_of_absorbed ON public.merges USING btree (environment_id, absorbed_id);
 
 CREATE INDEX merges_of_survivor ON public.merges USING btree (environment_id, survivor_id);
+
+CREATE INDEX merges_undone ON public.merges USING btree (environment_id, undone_at) WHERE (undone_by IS NOT NULL);
 
 CREATE UNIQUE INDEX one_current_version ON public.definition_versions USING btree (environment_id, definition_id) WHERE (until_revision IS NULL);
 

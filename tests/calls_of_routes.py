@@ -194,6 +194,7 @@ SHOWING: dict[str, Call] = {
     "GET /v1/admin/imports/{id}": admin("$import_id"),
     "GET /v1/admin/imports/{id}/report": counted(admin("$import_id")),  # a rejection repeats no value
     "GET /v1/admin/keys": admin(),
+    "GET /v1/admin/audit": admin(),
     "GET /v1/admin/metrics": counted(admin()),
     "GET /v1/admin/rejections": admin(),
     "GET /v1/admin/rejections/counts": counted(admin()),

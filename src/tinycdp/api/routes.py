@@ -4,7 +4,7 @@ Laws    a route in GUARDED or FOREIGN_GUARDED names the scope that its key needs
         Only FOREIGN, FOREIGN_GUARDED and PAGES accept unknown fields and parameters
 """
 
-from tinycdp.api.access import environments
+from tinycdp.api.access import audit, environments
 from tinycdp.api.access import routes as access
 from tinycdp.api.decisions import explain, replay
 from tinycdp.api.decisions import routes as decisions
@@ -77,6 +77,7 @@ GUARDED = [
     *imports.ROUTES,
     *access.ROUTES,
     *environments.ROUTES,
+    *audit.ROUTES,
     *figures.ROUTES,
     *rejections.ROUTES,
     *dead_letters.ROUTES,

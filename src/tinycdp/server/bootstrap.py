@@ -53,7 +53,15 @@ async def prepare_page(settings: Settings, now: Instant) -> None:
         environment_id = await environment_named(pool, settings.environment)
         async with transaction(pool) as connection:
             # The same text again adds nothing.
-            await store_key(connection, environment_id, settings.demo_key, ["write", "decide"], "demo shop's page", now)
+            await store_key(
+                connection,
+                environment_id,
+                settings.demo_key,
+                ["write", "decide"],
+                "demo shop's page",
+                now,
+                author="first start",
+            )
             await announce_keys(connection)
 
 

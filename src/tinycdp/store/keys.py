@@ -94,3 +94,10 @@ async def mark_used(connection: Connection, environment_id: int, ids: Sequence[i
 async def revoke_key(connection: Connection, environment_id: int, id: int, now: int) -> bool:
     """Revoke a key. Returns False if it does not exist or is revoked already."""
     return await connection.fetchval(_SQL["revoke_key"], environment_id, id, now) is not None
+
+
+async def record_key_change(
+    connection: Connection, environment_id: int, key_id: int, action: str, name: str, author: str, note: str, now: int
+) -> None:
+    """Record what was done to a key, for the audit log."""
+    await connection.execute(_SQL["record_key_change"], environment_id, key_id, action, name, author, note, now)

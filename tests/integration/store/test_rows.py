@@ -65,7 +65,7 @@ async def test_signature_is_what_the_statement_gives(scratch: Connection, topic:
 
 #: Topics whose module stands in a package of the store.
 PACKAGES = {
-    **dict.fromkeys(("past", "preview", "verify"), "tinycdp.store.history"),
+    **dict.fromkeys(("audit", "past", "preview", "verify"), "tinycdp.store.history"),
     **dict.fromkeys(("figures", "notifications", "partitions"), "tinycdp.store.database"),
 }
 

@@ -19,6 +19,7 @@ from tinycdp.api.access.schemas import (
 from tinycdp.api.http.parts import Injected
 from tinycdp.errors import Forbidden, NotFound
 from tinycdp.runtime.access import environments
+from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.access.keys import Keyring
 from tinycdp.runtime.environment import Environment
 
@@ -36,9 +37,12 @@ async def list_environments(environment: Injected[Environment]) -> Environments:
     example={"key": "staging"},
 )
 async def create_environment(
-    environment: Injected[Environment], keyring: Injected[Keyring], data: JSONBody[EnvironmentBody]
+    actor: Injected[Actor],
+    environment: Injected[Environment],
+    keyring: Injected[Keyring],
+    data: JSONBody[EnvironmentBody],
 ) -> CreatedEnvironment:
-    made = await environments.create_environment(environment, data.key, data.zone)
+    made = await environments.create_environment(environment, data.key, data.zone, author=actor.name)
     await keyring.load()
     return CreatedEnvironment(made.id, made.key, made.zone, created(made.admin_key))
 

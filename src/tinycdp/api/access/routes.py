@@ -71,9 +71,19 @@ async def list_keys(environment: Injected[Environment]) -> Keys:
     scope="admin",
     example={"name": "shop", "scopes": ["write"], "origins": ["https://shop.example"]},
 )
-async def create_key(environment: Injected[Environment], keyring: Injected[Keyring], data: JSONBody[KeyBody]) -> NewKey:
+async def create_key(
+    actor: Injected[Actor],
+    environment: Injected[Environment],
+    keyring: Injected[Keyring],
+    data: JSONBody[KeyBody],
+) -> NewKey:
     made = await keys.create_key(
-        environment, data.scopes, data.name, expires_at=_expiry(data.expires_at), origins=data.origins
+        environment,
+        data.scopes,
+        data.name,
+        expires_at=_expiry(data.expires_at),
+        origins=data.origins,
+        author=actor.name,
     )
     await keyring.load()
     return created(made)
@@ -87,7 +97,11 @@ async def create_key(environment: Injected[Environment], keyring: Injected[Keyri
     example={"origins": ["https://shop.example", "https://*.shop.example"]},
 )
 async def update_key(
-    environment: Injected[Environment], keyring: Injected[Keyring], id: FromPath[int], data: JSONBody[KeyChanges]
+    actor: Injected[Actor],
+    environment: Injected[Environment],
+    keyring: Injected[Keyring],
+    id: FromPath[int],
+    data: JSONBody[KeyChanges],
 ) -> ListedKey:
     """A key's scopes cannot change: create another key."""
     changed = await keys.update_key(
@@ -97,6 +111,7 @@ async def update_key(
         origins=data.origins if data.origins is not UNSET else None,
         expires=data.expires_at is not UNSET,
         expires_at=_expiry(data.expires_at) if data.expires_at is not UNSET else None,
+        author=actor.name,
     )
     await keyring.load()
     return listed(changed)
@@ -110,6 +125,7 @@ async def update_key(
     example={"overlap": "7d"},
 )
 async def rotate_key(
+    actor: Injected[Actor],
     environment: Injected[Environment],
     keyring: Injected[Keyring],
     id: FromPath[int],
@@ -120,7 +136,7 @@ async def rotate_key(
     if overlap is None:
         message = f"$.overlap: {data.overlap!r} is not a duration, such as 30m, 24h or 7d."
         raise InvalidInput("INVALID_OVERLAP", message, path="$.overlap")
-    rotation = await keys.rotate_key(environment, id, overlap)
+    rotation = await keys.rotate_key(environment, id, overlap, author=actor.name)
     await keyring.load()
     new = created(rotation.new)
     return RotatedKey(
@@ -147,7 +163,7 @@ async def revoke_key(
     A dry run answers with the key as it is: `lastUsedAt` says whether it is still in use."""
     if id == actor.key_id:
         raise Conflict("OWN_KEY", "This request uses the same key; revoke it with another admin key.")
-    revoked = await keys.revoke_key(environment, id, dry_run=dry_run)
+    revoked = await keys.revoke_key(environment, id, dry_run=dry_run, author=actor.name)
     await keyring.load()
     return listed(revoked)
 

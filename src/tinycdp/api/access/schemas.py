@@ -3,6 +3,7 @@
 import msgspec
 
 from tinycdp import __version__
+from tinycdp.runtime.audit import AuditKind
 
 
 class KeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -140,3 +141,29 @@ class Keys(msgspec.Struct):
     """All keys of the environment, oldest first."""
 
     keys: list[ListedKey]
+
+
+class AuditEntry(msgspec.Struct, frozen=True):
+    """One change.
+
+    action  published · saved, deleted · killed, revived · changed · created, rotated, revoked · merged, undone, split ·
+            erased, anonymized · started
+    id      a revision, a version, or the id of a kill, key, merge, erasure or import; of `split`, the id of the split
+    name    what it was about: a flag, a saved definition, a policy, an event, a key, the profile of a merge, how many
+            profiles were erased, the file of an import; empty for a revision
+    author  the name that the key had; null if it was not recorded"""
+
+    at: str
+    kind: AuditKind
+    action: str
+    id: str
+    name: str
+    author: str | None
+    note: str
+
+
+class AuditLog(msgspec.Struct, frozen=True):
+    """A page of the audit log, newest first."""
+
+    entries: list[AuditEntry]
+    next: str | None

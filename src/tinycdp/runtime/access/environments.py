@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from tinycdp.errors import Conflict, InvalidInput
-from tinycdp.runtime.access.keys import NewKey, random_key, store_key
+from tinycdp.runtime.access.keys import COMMAND_LINE, NewKey, random_key, store_key
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import announce_keys
 from tinycdp.store import definitions as store
@@ -55,7 +55,9 @@ async def list_environments(environment: Environment) -> list[EnvironmentSummary
     return [EnvironmentSummary(row.id, row.key, row.zone, row.live_revision) for row in rows]
 
 
-async def create_environment(environment: Environment, key: str, zone: str | None = None) -> NewEnvironment:
+async def create_environment(
+    environment: Environment, key: str, zone: str | None = None, *, author: str = COMMAND_LINE
+) -> NewEnvironment:
     """Create an empty environment in the project of this one; its zone is this one's by default."""
     _check_key(key)
     if zone is not None:
@@ -64,7 +66,8 @@ async def create_environment(environment: Environment, key: str, zone: str | Non
         made = await store.create_environment(connection, environment.id, key, zone)
         if made is None:
             raise _exists(key)
-        admin = await store_key(connection, made, random_key(), ["admin"], "first key", environment.now())
+        now = environment.now()
+        admin = await store_key(connection, made, random_key(), ["admin"], "first key", now, author=author)
         row = await store.find_environment(connection, made)
         await announce_keys(connection)
     return NewEnvironment(made, key, row.zone, admin)

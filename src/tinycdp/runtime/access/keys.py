@@ -36,6 +36,8 @@ ORGANISATION, PROJECT, ENVIRONMENTS = "default", "default", ("prod", "dev")
 #: How long a replaced key stays usable unless the request says otherwise, and at most.
 OVERLAP_MS, LONGEST_OVERLAP_MS = 7 * DAY_MS, 90 * DAY_MS
 LONGEST_NAME = 100
+#: The author of what no key did.
+COMMAND_LINE = "command line"
 _PREFIX_LENGTH = 14
 _MOST_HEADERS = 10_000
 _LARGEST_ID = 2**31 - 1
@@ -136,13 +138,22 @@ async def create_key(
     *,
     expires_at: Instant | None = None,
     origins: Sequence[str] = (),
+    author: str = COMMAND_LINE,
 ) -> NewKey:
     """Create a random key."""
     _check_name(name)
     _check_expiry(expires_at, environment.now())
     async with transaction(environment.pool) as connection:
         made = await store_key(
-            connection, environment.id, random_key(), scopes, name, environment.now(), expires_at, origins
+            connection,
+            environment.id,
+            random_key(),
+            scopes,
+            name,
+            environment.now(),
+            expires_at,
+            origins,
+            author=author,
         )
         await announce_keys(connection)
     return made
@@ -162,6 +173,9 @@ async def store_key(
     now: Instant,
     expires_at: Instant | None = None,
     origins: Sequence[str] = (),
+    *,
+    author: str,
+    note: str = "",
 ) -> NewKey:
     """Store a key with this text. The caller announces it."""
     wrong = next((scope for scope in scopes if scope not in SCOPES), None)
@@ -174,6 +188,8 @@ async def store_key(
     id = await store.create_key(
         connection, environment_id, name, prefix, digest(text), chosen, expires_at, patterns, now
     )
+    if id is not None:
+        await store.record_key_change(connection, environment_id, id, "created", name, author, note, now)
     return NewKey(id or 0, text, prefix, name, tuple(chosen), patterns, expires_at)
 
 
@@ -218,6 +234,7 @@ async def update_key(
     origins: Sequence[str] | None = None,
     expires_at: Instant | None = None,
     expires: bool = False,
+    author: str = COMMAND_LINE,
 ) -> KeySummary:
     """Change a key's name, origins or expiry; None leaves one as it is.
 
@@ -237,11 +254,29 @@ async def update_key(
             expires_at=expires_at if expires else before.expires_at,
         )
         await store.update_key(connection, environment.id, which, after.name, after.origins, after.expires_at)
+        if (changes := _differences(before, after)) != "":
+            await store.record_key_change(
+                connection, environment.id, which, "changed", after.name, author, changes, now
+            )
         await announce_keys(connection)
     return after
 
 
-async def rotate_key(environment: Environment, which: int | str, overlap_ms: int = OVERLAP_MS) -> Rotation:
+def _differences(before: KeySummary, after: KeySummary) -> str:
+    """What changed, for the audit log; empty if nothing did."""
+    found = []
+    if before.name != after.name:
+        found.append(f"renamed from {before.name}")
+    if before.origins != after.origins:
+        found.append(f"origins: {', '.join(after.origins) or 'all'}")
+    if before.expires_at != after.expires_at:
+        found.append(f"expires: {iso(after.expires_at) if after.expires_at is not None else 'never'}")
+    return "; ".join(found)
+
+
+async def rotate_key(
+    environment: Environment, which: int | str, overlap_ms: int = OVERLAP_MS, *, author: str = COMMAND_LINE
+) -> Rotation:
     """Create the successor of a key, given by id or prefix; the key itself expires after the overlap.
 
     The successor has the same name, scopes and origins. If the key expires, it is valid for as long as the key was."""
@@ -256,9 +291,22 @@ async def rotate_key(environment: Environment, which: int | str, overlap_ms: int
             message = f"The key {id} was rotated before; rotate its successor, the key {old.replaced_by}."
             raise Conflict("KEY_REPLACED", message, replacedBy=old.replaced_by)
         until = now + (old.expires_at - old.created_at) if old.expires_at is not None else None
-        new = await store_key(connection, environment.id, random_key(), old.scopes, old.name, now, until, old.origins)
+        new = await store_key(
+            connection,
+            environment.id,
+            random_key(),
+            old.scopes,
+            old.name,
+            now,
+            until,
+            old.origins,
+            author=author,
+            note=f"successor of key {id}",
+        )
         ends = min(now + overlap_ms, old.expires_at if old.expires_at is not None else NEVER)
         await store.replace_key(connection, environment.id, id, new.id, ends)
+        note = f"successor: key {new.id}; expires: {iso(ends)}"
+        await store.record_key_change(connection, environment.id, id, "rotated", old.name, author, note, now)
         await announce_keys(connection)
     return Rotation(replace(old, expires_at=ends, replaced_by=new.id), new, ends)
 
@@ -271,7 +319,9 @@ async def _lock(connection: Connection, environment: Environment, id: int, now: 
     return _summary(row)
 
 
-async def revoke_key(environment: Environment, which: int | str, *, dry_run: bool = False) -> KeySummary:
+async def revoke_key(
+    environment: Environment, which: int | str, *, dry_run: bool = False, author: str = COMMAND_LINE
+) -> KeySummary:
     """Revoke a key, given by id or prefix; every process stops accepting it. Returns it as it is then."""
     id = which if isinstance(which, int) else key_with_prefix(await list_keys(environment), which)
     now = environment.now()
@@ -279,6 +329,7 @@ async def revoke_key(environment: Environment, which: int | str, *, dry_run: boo
         row = await store.lock_key(connection, environment.id, id) if 0 < id <= _LARGEST_ID else None
         if row is None or not await store.revoke_key(connection, environment.id, id, now):
             raise _no_active(which)
+        await store.record_key_change(connection, environment.id, id, "revoked", row.name, author, "", now)
         await announce_keys(connection)
     return replace(_summary(row), revoked_at=None if dry_run else now)
 
@@ -324,7 +375,8 @@ async def bootstrap(pool: Pool, settings: Settings, now: Instant) -> bool:
     async with transaction(pool) as connection:
         for scope, text in texts.items():
             if text:
-                await store_key(connection, environment.id, text, [scope], f"bootstrap {scope}", now)
+                name = f"bootstrap {scope}"
+                await store_key(connection, environment.id, text, [scope], name, now, author="first start")
         await announce_keys(connection)
     return any(texts.values())
 

@@ -1,1 +1,1 @@
-"""Statements over raw events: past instants, previews of a change, verification."""
+"""Statements over what happened: past instants, previews, verification, the audit log."""

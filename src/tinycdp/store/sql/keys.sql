@@ -43,3 +43,7 @@ UPDATE api_keys SET last_used_at = $3 WHERE environment_id = $1 AND id IN (
 -- name: revoke_key
 -- args: environment_id, id, now
 UPDATE api_keys SET revoked_at = $3 WHERE environment_id = $1 AND id = $2 AND revoked_at IS NULL RETURNING id;
+
+-- name: record_key_change
+-- args: environment_id, key_id, action, name, author, note, now
+INSERT INTO key_changes (environment_id, key_id, action, name, author, note, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7);
