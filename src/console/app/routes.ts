@@ -5,6 +5,7 @@ import { definitions } from "./definitions/routes.tsx"
 import { flags } from "./flags/routes.ts"
 import { insights } from "./insights/routes.ts"
 import { people } from "./people/routes.ts"
+import { quality } from "./quality/routes.ts"
 import { registry } from "./registry/routes.ts"
 import { root } from "./root.tsx"
 
@@ -17,7 +18,16 @@ const home = createRoute({
 })
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, ...people, ...definitions, ...insights, ...registry, ...access, ...flags]),
+  routeTree: root.addChildren([
+    home,
+    ...people,
+    ...definitions,
+    ...insights,
+    ...registry,
+    ...quality,
+    ...access,
+    ...flags,
+  ]),
   defaultPreload: false,
   scrollRestoration: true,
   // `?q=12` is the text 12, not a number: what a person typed stays as it is.

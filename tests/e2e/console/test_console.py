@@ -41,6 +41,12 @@ ADDRESSES = (
     "/registry/purchase?property=amount",
     "/registry/purchase?plan=edit",
     "/registry/no_such_event",
+    "/quality",
+    "/quality?code=INVALID_EVENT_NAME&hours=720",
+    "/quality?rejection=1",
+    "/quality?rejection=999999",
+    "/quality?view=dead-letters",
+    "/quality?view=dead-letters&letter=999999",
     "/keys",
     "/keys?q=nothing+has+this",
 )

@@ -1,11 +1,18 @@
-"""The console's pages of data and administration: keys, registry and tracking plan."""
+"""The console's pages of data and administration: keys, registry and tracking plan, quality."""
 
 import re
+from hashlib import blake2b
 
+import asyncpg
 from playwright.async_api import Page, expect
 
+from builders import make_message
 from console import Open
-from serving import READ_KEY, Server, bearer
+from serving import ADMIN_KEY, READ_KEY, Server, bearer
+from tinycdp.runtime import clock
+from tinycdp.runtime.access.keys import environment_named
+from tinycdp.runtime.ingest import dead_letters
+from tinycdp.store.database.pool import open_pool, transaction
 
 
 async def press(page: Page, name: str) -> None:
@@ -104,3 +111,68 @@ async def test_an_event_is_planned_beside_what_would_be_refused(console: Open, s
         await press(page, "Remove…")
         await page.get_by_role("alertdialog").get_by_role("button", name="Remove the entry").click()
         await expect(page.get_by_role("region", name="Tracking plan")).to_contain_text("Version 2, removed")
+
+
+async def test_a_rejection_is_seen_with_the_place_of_its_error(console: Open, site: Server) -> None:
+    site.batch([{"type": "track", "userId": "ada", "event": "", "properties": {"amount": 1}}])
+    site.batch([{"type": "track", "event": "purchase"}])
+    async with console("/quality") as page:
+        refused, examples = (page.get_by_role("region", name=name) for name in ("Refused", "Examples"))
+        await expect(refused.get_by_role("row", name=re.compile("MISSING_IDENTIFIER"))).to_be_visible()
+        await refused.get_by_role("button", name="INVALID_EVENT_NAME").click()
+        await expect(page).to_have_url(re.compile("code=INVALID_EVENT_NAME$"))
+        await expect(refused.get_by_role("row", name=re.compile("MISSING_IDENTIFIER"))).to_have_count(0)
+        await expect(examples.get_by_role("row")).to_have_count(2)
+        await examples.get_by_role("button", name="A track call needs an event name").click()
+        dialog = page.get_by_role("dialog", name="INVALID_EVENT_NAME")
+        await expect(dialog).to_contain_text("$.batch[0].event")
+        await expect(dialog.locator(".marked")).to_have_text('The error is here:   "event": "",')
+        # The address shows the same to another person.
+        await page.reload()
+        await expect(dialog.locator(".marked")).to_contain_text("event")
+        await page.keyboard.press("Escape")
+        await page.get_by_role("button", name="INVALID_EVENT_NAME: show all codes").click()
+        await expect(refused.get_by_role("row", name=re.compile("MISSING_IDENTIFIER"))).to_be_visible()
+
+
+async def test_dead_letters_are_replayed_and_discarded(console: Open, site: Server, module_dsn: str) -> None:
+    async with console("/quality?view=dead-letters") as page:
+        await expect(page.get_by_role("heading", name="No dead letters")).to_be_visible()
+        await _die(module_dsn, "late_order", RuntimeError("a definition was broken"))
+        await _die(module_dsn, "never", asyncpg.UntranslatableCharacterError("no such character"))
+        await _die(module_dsn, "neither", asyncpg.UntranslatableCharacterError("no such character"))
+        await page.reload()
+        await page.get_by_role("region", name="Letters").get_by_role("button", name="late_order").click()
+        dialog = page.get_by_role("dialog", name="late_order")
+        await expect(dialog).to_contain_text("a definition was broken")
+        await expect(dialog.get_by_role("region", name="Message")).to_contain_text('"name": "late_order"')
+        await dialog.get_by_role("button", name="Replay").click()
+        await expect(page.get_by_role("status").filter(has_text="dead letter")).to_have_text(
+            "Replayed 1 dead letter: 1 stored."
+        )
+        await expect(page.get_by_role("button", name="late_order")).to_have_count(0)
+        events = site.http.get("/v1/registry/events", headers=bearer(READ_KEY)).json()["events"]
+        assert "late_order" in {event["name"] for event in events}
+
+        await press(page, "Discard all of UNSTORABLE…")
+        confirm = page.get_by_role("alertdialog", name="Discard all dead letters with UNSTORABLE?")
+        await expect(confirm).to_contain_text("In the environment prod")
+        await expect(confirm).to_contain_text("2 messages are deleted")
+        await confirm.get_by_role("button", name="Discard").click()
+        await expect(page.get_by_role("status").filter(has_text="dead letter")).to_have_text(
+            "2 dead letters discarded."
+        )
+        await expect(page.get_by_role("heading", name="No dead letters")).to_be_visible()
+    left = site.http.get("/v1/admin/dead-letters", headers=bearer(ADMIN_KEY)).json()["deadLetters"]
+    assert left == []
+
+
+async def _die(dsn: str, event: str, fault: Exception) -> None:
+    """Keep a message of this event as one that could not be stored."""
+    now = clock.now()
+    async with await open_pool(dsn, 1) as pool:
+        environment = await environment_named(pool, "prod")
+        message = make_message(event, now, id=f"dead-{event}")
+        async with transaction(pool) as connection:
+            digest = blake2b(event.encode()).digest()
+            await dead_letters.keep(connection, environment, digest, message, None, fault, now)

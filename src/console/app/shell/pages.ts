@@ -1,4 +1,14 @@
-import { BookMarked, ChartLine, Flag, KeyRound, type LucideIcon, Tags, Users, UsersRound } from "lucide-react"
+import {
+  BookMarked,
+  ChartLine,
+  Flag,
+  KeyRound,
+  type LucideIcon,
+  ShieldAlert,
+  Tags,
+  Users,
+  UsersRound,
+} from "lucide-react"
 
 import { useMe } from "../lib/me.ts"
 
@@ -29,7 +39,13 @@ const PAGES: Group[] = [
     ],
   },
   { group: "Analyse", pages: [{ to: "/insights", title: "Insights", icon: ChartLine, letter: "i" }] },
-  { group: "Data", pages: [{ to: "/registry", title: "Registry", icon: BookMarked, letter: "r" }] },
+  {
+    group: "Data",
+    pages: [
+      { to: "/registry", title: "Registry", icon: BookMarked, letter: "r" },
+      { to: "/quality", title: "Quality", icon: ShieldAlert, letter: "q", needs: "admin" },
+    ],
+  },
   { group: "Admin", pages: [{ to: "/keys", title: "Keys", icon: KeyRound, letter: "k", needs: "admin" }] },
 ]
 
