@@ -86,6 +86,7 @@ interface Schema {
   anyOf?: Schema[]
   allOf?: Schema[]
   items?: Schema
+  prefixItems?: Schema[]
   properties?: Record<string, Schema>
   additionalProperties?: Schema | boolean
   required?: string[]
@@ -106,6 +107,7 @@ function typeOf(schema: Schema): string {
   if (choices) return [...new Set(choices.map(typeOf))].join(" | ")
   if (schema.allOf) return schema.allOf.map(typeOf).join(" & ")
   if (Array.isArray(schema.type)) return schema.type.map((type) => typeOf({ ...schema, type })).join(" | ")
+  if (schema.prefixItems) return `[${schema.prefixItems.map(typeOf).join(", ")}]`
   if (schema.type === "array") return `Array<${typeOf(schema.items ?? {})}>`
   if (schema.type === "object" || schema.properties) return objectOf(schema)
   if (schema.type === "integer" || schema.type === "number") return "number"

@@ -26,6 +26,7 @@ ADDRESSES = (
     "/segments/new",
     "/segments/newcomers?edit=yes",
     "/traits/favourite_category",
+    "/insights/funnels?steps.0.event=app_open&steps.1.event=cart",
     "/flags",
     "/flags/price_level?person=clara",
     "/flags/price_level?tab=exposures",

@@ -14,6 +14,7 @@ const STYLES = [
   "font-weight",
   "text-anchor",
   "dominant-baseline",
+  "paint-order",
 ]
 const MARGIN = 16
 const DENSITY = 2

@@ -22,10 +22,17 @@ const trends = createRoute({
   component: lazyRouteComponent(() => import("./trends/page.tsx"), "TrendsPage"),
 })
 
+const funnels = createRoute({
+  getParentRoute: () => root,
+  path: "/insights/funnels",
+  validateSearch: texts,
+  component: lazyRouteComponent(() => import("./funnels/page.tsx"), "FunnelsPage"),
+})
+
 const saved = createRoute({
   getParentRoute: () => root,
   path: "/insights/saved",
   component: lazyRouteComponent(() => import("./saved/page.tsx"), "SavedPage"),
 })
 
-export const insights = [first, trends, saved]
+export const insights = [first, trends, funnels, saved]

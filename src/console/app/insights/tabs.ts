@@ -3,6 +3,7 @@ import type { Kind } from "./query/question.ts"
 /** The kinds of questions that have a page, in the order of their tabs. */
 export const TABS: { path: string; title: string; kind: Kind }[] = [
   { path: "/insights/trends", title: "Trends", kind: "trend" },
+  { path: "/insights/funnels", title: "Funnels", kind: "funnel" },
 ]
 
 /** The address of the page for questions of a kind; nothing if there is none. */

@@ -884,7 +884,7 @@ export type ImpactAnswer = {
   others: ImpactSide
   unfinished: number
   difference: number | null
-  interval: Array<unknown>
+  interval: [number | null, number | null]
 }
 
 export type ImpactCell = {
@@ -1546,7 +1546,7 @@ export type RetentionAnswer = {
   approximate?: string
   sampled?: Sampled
   warnings?: Array<Notice>
-  periods: Array<Array<unknown>>
+  periods: Array<[number, number]>
   groups: Array<RetentionGroup>
 }
 
@@ -1583,7 +1583,7 @@ export type RetentionQuestion = {
   window?: "calendar" | "elapsed"
   mode?: "on" | "on_or_after"
   periods?: number
-  brackets?: Array<Array<unknown>>
+  brackets?: Array<[number, number]>
   breakdown?: Breakdown | Array<Breakdown>
   top?: number
 }
@@ -2134,8 +2134,8 @@ export type VariantResult = {
   conversions: number | null
   value: number | null
   difference: number | null
-  interval: Array<unknown> | null
-  alwaysValid: Array<unknown> | null
+  interval: [number | null, number | null] | null
+  alwaysValid: [number | null, number | null] | null
   p: number | null
   chanceToWin: number | null
 }

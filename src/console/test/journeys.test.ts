@@ -1,0 +1,147 @@
+import { readFileSync } from "node:fs"
+import { describe, expect, it } from "vitest"
+import { fitting, LEGEND_ROW, legendOf } from "../app/charts/legend.ts"
+import {
+  barsOf,
+  binName,
+  conversionsOf,
+  type Funnel,
+  titleOf,
+  withMoved,
+  without,
+} from "../app/insights/funnels/shape.ts"
+import type { Answer, Kind } from "../app/insights/query/question.ts"
+import { groupName, points, rangeBefore } from "../app/insights/rates.ts"
+
+/** An answer of a served demo. */
+function saved<K extends Kind>(name: string): Answer<K> {
+  return JSON.parse(readFileSync(new URL(`answers/${name}.json`, import.meta.url), "utf8")) as Answer<K>
+}
+
+describe("a funnel's answer", () => {
+  const answer = saved<"funnel">("funnel")
+
+  it("splits each column in those who came, who may come and who do not", () => {
+    for (const group of answer.groups) {
+      for (const [at, { reached, open, lost }] of barsOf(group).entries()) {
+        const before = group.steps[at - 1]
+        const all = before ? before.reached / group.reached : 1
+        expect(reached + open + lost).toBeCloseTo(all, 9)
+      }
+    }
+    const [free] = answer.groups
+    expect(free && barsOf(free)[1]).toEqual({ reached: 48 / 57, open: 3 / 57, lost: 6 / 57 })
+  })
+
+  it("has nothing to divide by where no person began", () => {
+    const [free] = answer.groups
+    if (!free) throw new Error("the answer has a group")
+    const none = {
+      ...free,
+      reached: 0,
+      steps: free.steps.map((step) => ({ ...step, reached: 0, dropped: 0, inProgress: 0 })),
+    }
+    expect(barsOf(none)).toEqual([0, 1, 2].map(() => ({ reached: 0, open: 0, lost: 0 })))
+  })
+
+  it("calls a conversion final when its bucket is over and no person is in progress", () => {
+    const trend = answer.trend ?? []
+    for (const group of answer.groups) {
+      for (const [at, { final, rate }] of conversionsOf(trend, group).entries()) {
+        const own = trend[at]?.groups.find((one) => groupName(one.group) === groupName(group.group))
+        expect(final).toBe(trend[at]?.bucket.complete === true && (own?.inProgress ?? 0) === 0)
+        expect(rate).toBe(own?.reached ? own.rate : null)
+      }
+    }
+    const none = { ...answer.groups[0], group: { kind: "value", values: ["nobody"] } } as (typeof answer.groups)[0]
+    expect(conversionsOf(trend, none).every(({ rate }) => rate === null)).toBe(true)
+  })
+
+  it("says who is behind a number", () => {
+    const group = answer.groups[0]?.group ?? undefined
+    expect(titleOf({ kind: "funnel", step: 2, status: "dropped" }, answer)).toBe("Dropped after 2 cart")
+    expect(titleOf({ kind: "funnel", step: 1, status: "in_progress", group }, answer)).toBe(
+      "Still in progress after 1 product_viewed (free)",
+    )
+    expect(titleOf({ kind: "funnel", step: 3, status: "converted", bucket: "2026-11-09T00:00:00+00:00" }, answer)).toBe(
+      "Converted, entered from 2026-11-09",
+    )
+  })
+
+  it("names the times of its histogram", () => {
+    expect(binName({ leastMs: 0, belowMs: 10_000, people: 1 })).toBe("under 10 s")
+    expect(binName({ leastMs: 60_000, belowMs: 300_000, people: 1 })).toBe("1 min to 5 min")
+  })
+})
+
+describe("the steps of a funnel", () => {
+  const question: Funnel = {
+    kind: "funnel",
+    steps: [{ event: "view" }, { event: "cart", within: "1d", where: "n > 1" }, { event: "buy", within: "2d" }],
+    exclude: [{ event: "refund" }, { event: "leave", after: [1] }, { event: "return", after: [2] }],
+    attribution: "step:2",
+  }
+  const events = ({ steps }: Funnel) => steps.map(({ event }) => event)
+
+  it("keep their exclusions and their attribution when they move", () => {
+    const moved = withMoved(question, 1, 0)
+    expect(events(moved)).toEqual(["cart", "view", "buy"])
+    expect(moved.attribution).toBe("step:1")
+    expect(moved.exclude).toEqual([
+      { event: "refund" },
+      { event: "leave", after: [2] },
+      { event: "return", after: [1] },
+    ])
+  })
+
+  it("lose their window in the first place, where it means nothing", () => {
+    expect(withMoved(question, 1, 0).steps[0]).toEqual({ event: "cart", where: "n > 1" })
+    expect(withMoved(question, 2, 1).steps[1]).toEqual({ event: "buy", within: "2d" })
+  })
+
+  it("stay where they are at the ends", () => {
+    expect(withMoved(question, 0, -1)).toBe(question)
+    expect(withMoved(question, 2, 3)).toBe(question)
+    expect(withMoved(question, 1, 1)).toBe(question)
+  })
+
+  it("take with them what is only about them", () => {
+    const rest = without(question, 1)
+    expect(events(rest)).toEqual(["view", "buy"])
+    expect(rest.attribution).toBeUndefined()
+    expect(rest.exclude).toEqual([{ event: "refund" }, { event: "leave", after: [1] }])
+  })
+})
+
+describe("the range before", () => {
+  it("is as long, in days of the calendar where both are", () => {
+    expect(rangeBefore("2026-03-01T00:00:00+01:00", "2026-03-31T00:00:00+02:00")).toEqual({
+      from: "2026-01-30",
+      to: "2026-03-01",
+    })
+    expect(rangeBefore("2026-03-01T12:00:00Z", "2026-03-01T18:00:00Z")).toEqual({
+      from: "2026-03-01T06:00:00.000Z",
+      to: "2026-03-01T12:00:00Z",
+    })
+  })
+
+  it("differs in points", () => {
+    expect([points(0.028), points(-0.1), points(0)]).toEqual(["+2.8 points", "-10 points", "0 points"])
+  })
+})
+
+describe("the legend of a drawing", () => {
+  it("goes on in the next row where there is no room", () => {
+    const { places, height } = legendOf(["free", "plus", "a much longer name than these"], 200)
+    expect(places.map(({ y }) => y)).toEqual([0, 0, LEGEND_ROW])
+    expect(places[1]?.x).toBeGreaterThan(places[0]?.x ?? 0)
+    expect(height).toBe(2 * LEGEND_ROW)
+    expect(legendOf([], 200)).toEqual({ places: [], height: 0 })
+  })
+
+  it("shortens a name that has no room", () => {
+    expect(fitting("product_viewed", 400)).toBe("product_viewed")
+    expect(fitting("product_viewed", 40)).toHaveLength(6)
+    expect(fitting("product_viewed", 1)).toBe("p…")
+  })
+})

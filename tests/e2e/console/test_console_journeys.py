@@ -1,0 +1,115 @@
+"""What people do one after another, in the console, answered by a real ClickHouse."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Locator, Page, expect
+
+from browser import accessible
+from console import PHONE, Open, built_console, heading
+from serving import READ_KEY, Server, bearer, served, until
+from tinycdp.runtime import clock
+from tinycdp.times import iso
+
+pytestmark = pytest.mark.analytics
+MINUTE_MS, DAY_MS = 60_000, 86_400_000
+
+
+@pytest.fixture(scope="module")
+async def site(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """Of eight people who view something, six put it into the cart, and four of these buy it."""
+    pytest.importorskip("chdb", reason="the extra `analytics` is not installed")
+    built_console()
+    with served(tmp_path_factory.mktemp("journeys"), dsn=module_dsn, analytics="true") as running:
+        events = _shoppers(clock.now())
+        assert running.batch(events).status_code < 300
+        asked = {"kind": "trend", "last": "30d", "series": [{"event": "*"}]}
+
+        def copied() -> bool:
+            answer = running.http.post("/v1/analytics/query", json=asked, headers=bearer(READ_KEY))
+            return answer.status_code == 200 and answer.json()["lines"][0]["total"] == len(events)
+
+        until(copied)
+        yield running
+
+
+def _shoppers(now: int) -> list[dict[str, object]]:
+    """One of them viewed it again after the cart. The view of another is too long ago to be still in progress."""
+
+    def track(user: int, event: str, at: int) -> dict[str, object]:
+        return {"type": "track", "event": event, "userId": f"shopper-{user}", "timestamp": iso(at)}
+
+    begun = now - 2 * DAY_MS
+    views = [track(n, "view", begun if n < 7 else now - 20 * DAY_MS) for n in range(8)]
+    carts = [track(n, "cart", begun + MINUTE_MS) for n in range(6)]
+    buys = [track(n, "purchase", begun + 5 * MINUTE_MS) for n in range(4)]
+    return [*views, *carts, *buys, track(0, "view", begun + 2 * MINUTE_MS)]
+
+
+async def choose(page: Page, field: str, text: str) -> None:
+    await page.get_by_label(field, exact=True).fill(text)
+    await page.keyboard.press("Enter")
+
+
+def table_of(page: Page) -> Locator:
+    return page.get_by_role("region", name="Table of the answer")
+
+
+async def test_a_funnel_is_put_in_another_order_and_opens_its_people(console: Open, axe: str) -> None:
+    async with console("/insights/funnels") as page:
+        await expect(heading(page)).to_have_text("Funnels")
+        await expect(page.get_by_text("Choose the event of each step.")).to_be_visible()
+        await choose(page, "Event of step 1", "view")
+        await choose(page, "Event of step 2", "cart")
+        await page.get_by_role("button", name="Step", exact=True).click()
+        await choose(page, "Event of step 3", "purchase")
+        rows = table_of(page).get_by_role("row")
+        first, second, third = rows.nth(1), rows.nth(2), rows.nth(3)
+        await expect(third.get_by_role("cell").first).to_have_text("4")
+        # Eight began. One may still put it into the cart; the other came too long ago.
+        await expect(first.get_by_role("button", name="Still in progress after 1 view")).to_have_text("1")
+        await expect(first.get_by_role("button", name="Dropped after 1 view")).to_have_text("1")
+        await accessible(page, axe, "a funnel")
+
+        await first.get_by_role("button", name="Dropped after 1 view").click()
+        people = page.get_by_role("dialog")
+        await expect(people.get_by_role("link", name="shopper-7")).to_be_visible()
+        await expect(people).to_contain_text("1 person")
+        await page.keyboard.press("Escape")
+        await expect(people).to_have_count(0)
+
+        # The steps change places by the keyboard, and the focus goes with the one that was moved.
+        await page.get_by_role("button", name="Step 1.").focus()
+        await page.keyboard.press("Alt+ArrowDown")
+        await expect(page.get_by_label("Event of step 1", exact=True)).to_have_value("cart")
+        await expect(page.get_by_role("button", name="Step 2.")).to_be_focused()
+        await expect(second.get_by_role("cell").first).to_have_text("1")
+        await page.reload()
+        await expect(first.get_by_role("rowheader")).to_have_text("1 cart")
+        await second.get_by_role("button", name="Reached 2 view").click()
+        await expect(people.get_by_role("link", name="shopper-0")).to_be_visible()
+        address = page.url
+
+    # What a link shows is the same for a person who may only read.
+    path = address[address.index("/insights") :].split("#")[0]
+    async with console(path, key=READ_KEY, size=PHONE, theme="dark") as page:
+        await expect(page.get_by_role("dialog").get_by_role("link", name="shopper-0")).to_be_visible()
+        await expect(page.get_by_role("button", name="Make a segment of them")).to_have_count(0)
+        await accessible(page, axe, "the people of a funnel on a phone")
+
+
+async def test_a_funnel_is_saved_and_opens_on_its_page(console: Open) -> None:
+    async with console("/insights/funnels?last=30d&steps.0.event=view&steps.1.event=purchase") as page:
+        await page.get_by_role("button", name="Save", exact=True).click()
+        await page.get_by_label("Name", exact=True).fill("Buyers")
+        await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+        await expect(page.locator(".report-name")).to_contain_text("Buyers")
+        await page.get_by_role("navigation", name="Kinds of insights").get_by_role("link", name="Saved").click()
+        await page.get_by_role("link", name="Buyers").click()
+        await expect(heading(page)).to_have_text("Funnels")
+        await expect(table_of(page).get_by_role("row").nth(2).get_by_role("cell").first).to_have_text("4")
+        async with page.expect_download() as given:
+            await page.get_by_text("Export", exact=True).click()
+            await page.get_by_role("button", name="SVG").click()
+        drawn = (await (await given.value).path()).read_text()
+        assert "still in progress before it" in drawn and "2 purchase" in drawn
