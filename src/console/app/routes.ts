@@ -4,6 +4,7 @@ import { access } from "./access/routes.ts"
 import { definitions } from "./definitions/routes.tsx"
 import { flags } from "./flags/routes.ts"
 import { insights } from "./insights/routes.ts"
+import { live } from "./live/routes.ts"
 import { people } from "./people/routes.ts"
 import { quality } from "./quality/routes.ts"
 import { registry } from "./registry/routes.ts"
@@ -20,6 +21,7 @@ const home = createRoute({
 export const router = createRouter({
   routeTree: root.addChildren([
     home,
+    ...live,
     ...people,
     ...definitions,
     ...insights,

@@ -18,6 +18,8 @@ MOST_BYTES = 170_000
 #: The text field of the editor, compressed.
 MOST_BYTES_OF_EDITOR = 120_000
 ADDRESSES = (
+    "/live",
+    "/live?event=no_such_event",
     "/segments",
     "/segments?q=nothing+has+this",
     "/segments/abandoned_carts",

@@ -55,6 +55,7 @@ export interface Sent {
   key?: string
 }
 
+/** The answer's JSON. Raises RequestFailed with the server's code and message. */
 export async function ask<Answer>(url: string, sent: Sent = {}): Promise<Answer> {
   return (await (await answered(url, sent)).json()) as Answer
 }

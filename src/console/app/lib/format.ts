@@ -47,6 +47,13 @@ export function clock(iso: string, zone: string): string {
   return new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: zone }).format(new Date(iso))
 }
 
+/** The time of day in the zone; of another day than now, the day instead of the seconds: 28 Nov 14:03. */
+export function moment(iso: string, zone: string, now: number): string {
+  const days = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: zone })
+  const day = days.format(new Date(iso))
+  return day === days.format(now) ? clock(iso, zone) : `${day} ${clock(iso, zone).slice(0, -3)}`
+}
+
 /** The day in the zone: Sunday, 29 November 2026. */
 export function day(iso: string, zone: string): string {
   return new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeZone: zone }).format(new Date(iso))

@@ -1,10 +1,8 @@
 import { useNavigate, useSearch } from "@tanstack/react-router"
-import { useEffect, useState } from "react"
+import { useRested } from "../lib/rested.ts"
 import { Answered, Empty, Page } from "../ui/parts.tsx"
 import { useFound } from "./queries.ts"
 import { PeopleTable } from "./table.tsx"
-
-const REST_MS = 200
 
 export function PeoplePage() {
   const { q = "" } = useSearch({ strict: false })
@@ -48,14 +46,4 @@ export function PeoplePage() {
       </Answered>
     </Page>
   )
-}
-
-/** The text once it has not changed for a moment. */
-function useRested(text: string): string {
-  const [rested, setRested] = useState(text)
-  useEffect(() => {
-    const timer = setTimeout(() => setRested(text), REST_MS)
-    return () => clearTimeout(timer)
-  }, [text])
-  return rested
 }

@@ -29,7 +29,13 @@ interface Group {
 
 /** The pages that exist, in their groups. */
 const PAGES: Group[] = [
-  { group: "Observe", pages: [{ to: "/users", title: "People", icon: Users, letter: "p" }] },
+  {
+    group: "Observe",
+    pages: [
+      { to: "/live", title: "Live", icon: Radio, letter: "l" },
+      { to: "/users", title: "People", icon: Users, letter: "p" },
+    ],
+  },
   {
     group: "Define",
     pages: [
@@ -54,4 +60,9 @@ export function usePages(): Group[] {
   const abilities = useMe()?.abilities ?? []
   const seen = ({ needs }: ListedPage) => needs === undefined || abilities.includes(needs)
   return PAGES.map(({ group, pages }) => ({ group, pages: pages.filter(seen) })).filter(({ pages }) => pages.length > 0)
+}
+
+/** Whether there is such a page for this key. */
+export function usePage(to: string): boolean {
+  return usePages().some(({ pages }) => pages.some((page) => page.to === to))
 }
