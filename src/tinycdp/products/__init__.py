@@ -20,6 +20,6 @@ def register_products() -> None:
 
 
 def _analytics() -> "ProductKinds":
-    from tinycdp.products.analytics.definitions.kinds import SavedKinds  # noqa: PLC0415 - commands start without it
+    from tinycdp.products.analytics.definitions.kinds import SAVED  # noqa: PLC0415 - commands start without it
 
-    return SavedKinds()
+    return SAVED

@@ -9,12 +9,12 @@ import pytest
 from serving import ManualClock, new_environment, services
 from tinycdp.app import Parts
 from tinycdp.errors import TinyCDPError
-from tinycdp.products.analytics.service.saved import restored_save, restored_version
-from tinycdp.products.analytics.store import saved as store
-from tinycdp.products.analytics.store.saved import SavedRow
+from tinycdp.products.analytics.definitions.kinds import SAVED
 from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.publish import newest, publish
 from tinycdp.runtime.edits import Edit
+from tinycdp.store.products import saved as store
+from tinycdp.store.products.saved import SavedRow
 
 KINDS = ("event", "metric", "report", "dashboard")
 STEPS = 60
@@ -38,7 +38,7 @@ class Life:
 
     async def rows(self) -> list[SavedRow]:
         async with self.service.pool.acquire() as connection:
-            return await store.newest_definitions(connection, self.id)
+            return await store.newest_definitions(connection, self.id, KINDS)
 
     async def segments(self) -> dict[str, int]:
         return {one.key: one.id for one in await newest(self.service.environment(self.id)) if one.kind == "segment"}
@@ -140,7 +140,7 @@ class Life:
     async def restore(self) -> None:
         if self.after:
             number = self.random.choice(sorted(self.after))
-            await self.publish(*await restored_save(self.service.environment(self.id), number))
+            await self.publish(*await SAVED.restored_save(self.service.environment(self.id), number))
             assert await self.state() == self.after[number]
 
     async def restore_one(self) -> None:
@@ -150,7 +150,7 @@ class Life:
         row = self.random.choice(rows)
         version = self.random.randint(1, row.version)
         environment = self.service.environment(self.id)
-        change = await restored_version(environment, row.kind, row.key, version)
+        change = await SAVED.restored_version(environment, row.kind, row.key, version)
         assert change.id is not None
         await self.publish(change)
         wanted, found = self.versions[change.id, version], (await self.state()).get(change.id)

@@ -66,6 +66,7 @@ async def test_signature_is_what_the_statement_gives(scratch: Connection, topic:
 #: Topics whose module stands in a package of the store.
 PACKAGES = {
     **dict.fromkeys(("audit", "past", "preview", "verify"), "tinycdp.store.history"),
+    "saved": "tinycdp.store.products",
     **dict.fromkeys(("figures", "notifications", "partitions"), "tinycdp.store.database"),
 }
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tinycdp.products.analytics.definitions.documents import cycle_of, normal, problems, references_of, renamed
+from tinycdp.products.analytics.definitions.documents import KINDS, problems
 
 TREND: dict[str, Any] = {"kind": "trend", "last": "7d", "series": [{"event": "a"}]}
 CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
@@ -23,10 +23,10 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 @pytest.mark.parametrize(("kind", "document", "stored"), CASES)
 def test_documents_of_one_meaning_have_one_form(kind: str, document: dict[str, Any], stored: dict[str, Any]) -> None:
     assert list(problems(kind, document)) == []
-    found = normal(kind, document)
+    found = KINDS.normal(kind, document)
     assert found == stored
     assert list(found) == list(stored), "in the order of the fields"
-    assert normal(kind, found) == found
+    assert KINDS.normal(kind, found) == found
 
 
 def test_names_are_found_and_rewritten_wherever_they_are() -> None:
@@ -36,13 +36,13 @@ def test_names_are_found_and_rewritten_wherever_they_are() -> None:
             {"question": {**TREND, "series": [{"metric": "revenue"}, {"event": {"derived": "activation"}}]}},
         ]
     }
-    assert list(references_of(document)) == [
+    assert list(KINDS.references_of(document)) == [
         (("report", "weekly"), "$.tiles[0].report"),
         (("metric", "revenue"), "$.tiles[1].question.series[0].metric"),
         (("event", "activation"), "$.tiles[1].question.series[1].event.derived"),
     ]
-    new = renamed(document, {("metric", "revenue"): "income", ("report", "revenue"): "nothing"})
-    assert [name for name, _ in references_of(new)] == [
+    new = KINDS.renamed(document, {("metric", "revenue"): "income", ("report", "revenue"): "nothing"})
+    assert [name for name, _ in KINDS.references_of(new)] == [
         ("report", "weekly"),
         ("metric", "income"),
         ("event", "activation"),
@@ -54,8 +54,8 @@ def test_a_way_back_is_found_through_others() -> None:
         return {"any": [{"event": {"derived": key}} for key in keys]}
 
     documents = {("event", "a"): made_of("b", "c"), ("event", "b"): made_of("c"), ("event", "c"): made_of("a")}
-    assert [key for _, key in cycle_of(("event", "a"), documents)] == ["a", "b", "c", "a"]
-    assert cycle_of(("event", "a"), {**documents, ("event", "c"): {"any": [{"event": "x"}]}}) == []
+    assert [key for _, key in KINDS.cycle_of(("event", "a"), documents)] == ["a", "b", "c", "a"]
+    assert KINDS.cycle_of(("event", "a"), {**documents, ("event", "c"): {"any": [{"event": "x"}]}}) == []
 
 
 @pytest.mark.parametrize(

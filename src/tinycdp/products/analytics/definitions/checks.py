@@ -22,7 +22,7 @@ from tinycdp.errors import InvalidInput
 from tinycdp.products.analytics.compile.calendar import duration_of
 from tinycdp.products.analytics.compile.questions import compile_question
 from tinycdp.products.analytics.compile.world import FlagFacts, World
-from tinycdp.products.analytics.definitions.documents import cycle_of, read, references_of
+from tinycdp.products.analytics.definitions.documents import KINDS
 from tinycdp.products.analytics.definitions.naming import saved_of
 from tinycdp.products.analytics.definitions.schemas import (
     DashboardDocument,
@@ -55,10 +55,10 @@ def _check(name: Name, documents: Documents, names: Names) -> Iterator[DocumentF
     document = documents[name]
     found = [
         DocumentFinding(*name, path, f"there is no {_CALLED.get(kind, kind)} {key!r}.{_nearest(key, kind, documents)}")
-        for (kind, key), path in references_of(document)
+        for (kind, key), path in KINDS.references_of(document)
         if (kind, key) not in documents
     ]
-    if not found and (way := cycle_of(name, documents)):
+    if not found and (way := KINDS.cycle_of(name, documents)):
         shown = " -> ".join(key for _, key in way)
         found.append(DocumentFinding(*name, "$", f"the definition is made of itself: {shown}."))
     if not found:
@@ -73,8 +73,8 @@ def _nearest(key: str, kind: str, documents: Documents) -> str:
 
 
 def _check_names(name: Name, documents: Documents, names: Names) -> Iterator[DocumentFinding]:
-    saved = saved_of({other: read(other[0], document) for other, document in documents.items()})
-    for value, path in _structs(read(name[0], documents[name]), "$"):
+    saved = saved_of({other: KINDS.read(other[0], document) for other, document in documents.items()})
+    for value, path in _structs(KINDS.read(name[0], documents[name]), "$"):
         for field, checked in _filters(value, documents, names):
             for diagnostic in checked.diagnostics:
                 is_warning = diagnostic.severity != "error"
@@ -104,7 +104,7 @@ def _text(diagnostic: Diagnostic) -> str:
 def _check_questions(name: Name, documents: Documents, names: Names) -> Iterator[DocumentFinding]:
     """What only compiling the questions of a document finds: ranges, formulas, measures, steps."""
     world = _world(documents, names)
-    document = read(name[0], documents[name])
+    document = KINDS.read(name[0], documents[name])
     questions: list[tuple[str, str, Question]] = []
     match document:
         case ReportDocument():
@@ -131,7 +131,7 @@ def _check_questions(name: Name, documents: Documents, names: Names) -> Iterator
 
 def _world(documents: Documents, names: Names) -> World:
     """A world of these names, to compile and not to ask."""
-    saved = saved_of({name: read(name[0], document) for name, document in documents.items()})
+    saved = saved_of({name: KINDS.read(name[0], document) for name, document in documents.items()})
     return World(
         environment_id=names.environment_id,
         zone=names.zone,
@@ -151,7 +151,7 @@ def core_names(name: Name, documents: Documents, names: Names) -> set[Name]:
     found: set[Name] = set()
     segments = {*names.scope.segments, *(key for kind, key in names.gone if kind == "segment")}
     names = replace(names, scope=replace(names.scope, segments=segments))
-    for value, _ in _structs(read(name[0], documents[name]), "$"):
+    for value, _ in _structs(KINDS.read(name[0], documents[name]), "$"):
         found |= {(kind, key) for kind, key, _ in _keys(value)}
         for _, checked in _filters(value, documents, names):
             found |= checked.references
@@ -187,7 +187,7 @@ def _events(event: Any, documents: Documents) -> list[str]:
     parts = event.any
     if event.derived:
         saved = documents.get(("event", event.derived))
-        parts = read("event", saved).any if saved is not None else ()  # type: ignore[union-attr] # of this kind
+        parts = KINDS.read("event", saved).any if saved is not None else ()
     return [name for part in parts for name in _events(part.event, documents)]
 
 

@@ -20,15 +20,15 @@ from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import ExactResponse
 from tinycdp.errors import NotFound
 from tinycdp.products.analytics.answers.schemas import FunnelAnswer
-from tinycdp.products.analytics.definitions.documents import written
+from tinycdp.products.analytics.definitions.kinds import SAVED
 from tinycdp.products.analytics.definitions.schemas import ReportDocument
 from tinycdp.products.analytics.questions.schemas import FunnelQuestion
 from tinycdp.products.analytics.routes.params import From, Last, To
 from tinycdp.products.analytics.routes.schemas import FunnelBody, SavedFunnel, SavedFunnels
-from tinycdp.products.analytics.service import saved as service
 from tinycdp.products.analytics.service.answering import Analytics
-from tinycdp.products.analytics.service.saved import SavedEntry
 from tinycdp.runtime.definitions.change_set import read_change
+from tinycdp.runtime.definitions.saved.documents import written
+from tinycdp.runtime.definitions.saved.product import SavedEntry
 from tinycdp.runtime.environment import Environment
 from tinycdp.times import iso
 
@@ -38,7 +38,7 @@ _STEPS = [{"event": "view"}, {"event": "purchase"}]
 
 async def list_funnels(environment: Injected[Environment]) -> SavedFunnels:
     """All reports with a funnel, by key."""
-    return SavedFunnels([_shown(one) for one in await service.listed(environment, "report") if _funnel(one)])
+    return SavedFunnels([_shown(one) for one in await SAVED.listed(environment, "report") if _funnel(one)])
 
 
 async def create_funnel(
@@ -52,7 +52,7 @@ async def create_funnel(
     plan = await editing.save(change, data.note, dry_run=data.dry_run)
     if data.dry_run:
         return ExactResponse(await editing.published(plan, dry_run=True), status_code=200)
-    return ExactResponse(_shown(await service.found(editing.environment, "report", data.key)), status_code=201)
+    return ExactResponse(_shown(await SAVED.found(editing.environment, "report", data.key)), status_code=201)
 
 
 async def answer_funnel(
@@ -64,7 +64,7 @@ async def answer_funnel(
     last: Last = "",
 ) -> FunnelAnswer:
     """Over the saved range, or the one that is given."""
-    question = _funnel(await service.found(environment, "report", key))
+    question = _funnel(await SAVED.found(environment, "report", key))
     if question is None:
         raise NotFound("NOT_FOUND", f"The report {key!r} is not a funnel; run it with POST …/reports/{key}/run.")
     if since or until or last:
@@ -77,7 +77,7 @@ async def answer_funnel(
 def _funnel(one: SavedEntry) -> FunnelQuestion | None:
     document = one.document
     found = isinstance(document, ReportDocument) and isinstance(document.question, FunnelQuestion)
-    return document.question if found else None  # type: ignore[union-attr, return-value]
+    return document.question if found else None
 
 
 def _shown(one: SavedEntry) -> SavedFunnel:

@@ -18,7 +18,7 @@ from tinycdp.api.http.params import Limit
 from tinycdp.api.http.parts import Injected
 from tinycdp.products.analytics.answers.schemas import Answer
 from tinycdp.products.analytics.definitions.checks import check
-from tinycdp.products.analytics.definitions.documents import written
+from tinycdp.products.analytics.definitions.kinds import SAVED
 from tinycdp.products.analytics.definitions.schemas import (
     DashboardDocument,
     EventDocument,
@@ -42,13 +42,13 @@ from tinycdp.products.analytics.routes.schemas import (
     SavedWarning,
     TileError,
 )
-from tinycdp.products.analytics.service import saved as service
 from tinycdp.products.analytics.service.answering import Analytics
 from tinycdp.products.analytics.service.dashboards import answered_report, answered_tiles
-from tinycdp.products.analytics.service.saved import SavedEntry
 from tinycdp.runtime.definitions.change_set import read_change, read_key
 from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.publish import PublishPlan
+from tinycdp.runtime.definitions.saved.documents import written
+from tinycdp.runtime.definitions.saved.product import SavedEntry
 from tinycdp.runtime.definitions.workspace import names_of
 from tinycdp.runtime.environment import Environment
 from tinycdp.times import iso
@@ -87,11 +87,11 @@ class _SavedKind(DefinitionKind):
         self.many, self.document, self.example = many, document, _EXAMPLES[kind]
 
     async def list_all(self, editing: Editing) -> Any:
-        return self.many([_answer(one) for one in await service.listed(editing.environment, self.name)])
+        return self.many([_answer(one) for one in await SAVED.listed(editing.environment, self.name)])
 
     async def show(self, editing: Editing, key: str) -> SavedDefinition:
-        one = await service.found(editing.environment, self.name, key)
-        documents = await service.plain_documents(editing.environment)
+        one = await SAVED.found(editing.environment, self.name, key)
+        documents = await SAVED.plain_documents(editing.environment)
         names = names_of(await editing.workspace(), editing.environment.now())
         warnings = [SavedWarning(w.path, w.message) for w in check(documents, names, [(self.name, key)])]
         return msgspec.structs.replace(_answer(one), warnings=warnings)
@@ -106,20 +106,20 @@ class _SavedKind(DefinitionKind):
         return SavedVersions(
             [
                 SavedVersion(row.version, row.key, row.document, iso(row.saved_at), row.author, row.note)
-                for row in await service.versions_of(environment, self.name, key)
+                for row in await SAVED.versions_of(environment, self.name, key)
             ]
         )
 
     async def rename(self, editing: Editing, key: str, body: RenameBody, expects: int | None) -> PublishPlan:
         read_key(self.name, body.key, "$.key")
-        row = (await service.found(editing.environment, self.name, key)).row
+        row = (await SAVED.found(editing.environment, self.name, key)).row
         change = Change(kind=self.name, key=body.key, document=row.document, expects=expects, was=row.key)
         return await editing.save(change, body.note, dry_run=body.dry_run)
 
     async def restore(
         self, editing: Editing, key: str, version: int, body: RestoreBody, expects: int | None
     ) -> PublishPlan:
-        change = await service.restored_version(editing.environment, self.name, key, version)
+        change = await SAVED.restored_version(editing.environment, self.name, key, version)
         return await editing.save(msgspec.structs.replace(change, expects=expects), body.note, dry_run=body.dry_run)
 
 
@@ -153,7 +153,7 @@ async def list_saved_revisions(
             saved_at=iso(save.rows[0].saved_at),
             saved=[SavedStep(row.kind, row.key, row.version, row.document is None) for row in save.rows],
         )
-        for save in await service.saves(environment, before, limit)
+        for save in await SAVED.saves(environment, before, limit)
     ]
     return SavedRevisions(found, found[-1].revision if len(found) == limit else None)
 
@@ -172,7 +172,7 @@ async def restore_saved_revision(
     """Deleted definitions return with their history; newer ones are deleted.
 
     Segments and flags go by their current keys."""
-    changes = await service.restored_save(editing.environment, min(revision, _LATEST))
+    changes = await SAVED.restored_save(editing.environment, min(revision, _LATEST))
     plan = await editing.save_all(changes, data.note, dry_run=data.dry_run)
     return await editing.published(plan, dry_run=data.dry_run)
 

@@ -18,11 +18,10 @@ import msgspec
 from tinycdp.dsl.values.calendar import days_in
 from tinycdp.engine.schema.tracking_plan import PlannedEvent
 from tinycdp.products.analytics.answers.schemas import Answer
-from tinycdp.products.analytics.definitions.documents import read
+from tinycdp.products.analytics.definitions.kinds import SAVED
 from tinycdp.products.analytics.definitions.schemas import ReportDocument
 from tinycdp.products.analytics.questions.schemas import Question
 from tinycdp.products.analytics.service.answering import Analytics
-from tinycdp.products.analytics.service.saved import plain_documents
 from tinycdp.products.analytics.words.asking import Understanding, ask
 from tinycdp.products.analytics.words.names import Lexicon, texts_of
 from tinycdp.runtime.definitions.workspace import Workspace
@@ -93,9 +92,9 @@ async def lexicon_of(environment: Environment, workspace: Workspace) -> Lexicon:
 
 async def _reports(environment: Environment) -> dict[str, Question]:
     found = {}
-    for (kind, key), document in (await plain_documents(environment)).items():
+    for (kind, key), document in (await SAVED.plain_documents(environment)).items():
         if kind == "report":
-            report = read(kind, document)
+            report = SAVED.documents.read(kind, document)
             assert isinstance(report, ReportDocument)
             found[key] = report.question
     return found

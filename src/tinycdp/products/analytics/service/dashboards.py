@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from tinycdp.errors import TinyCDPError
 from tinycdp.products.analytics.answers.schemas import Answer
+from tinycdp.products.analytics.definitions.kinds import SAVED
 from tinycdp.products.analytics.definitions.schemas import DashboardDocument, ReportDocument, Tile
 from tinycdp.products.analytics.service.answering import Analytics
-from tinycdp.products.analytics.service.saved import found, listed
 from tinycdp.runtime.environment import Environment
 
 
@@ -28,16 +28,16 @@ class TileAnswer:
 
 async def answered_report(analytics: Analytics, environment: Environment, key: str, id: str = "") -> Answer:
     """Answer a saved report. id: a name by which it can be cancelled."""
-    report = (await found(environment, "report", key)).document
+    report = (await SAVED.found(environment, "report", key)).document
     assert isinstance(report, ReportDocument)
     return await analytics.answer(environment, report.question, id)
 
 
 async def answered_tiles(analytics: Analytics, environment: Environment, key: str) -> list[TileAnswer]:
     """Answer all tiles of a dashboard, one after another."""
-    dashboard = (await found(environment, "dashboard", key)).document
+    dashboard = (await SAVED.found(environment, "dashboard", key)).document
     assert isinstance(dashboard, DashboardDocument)
-    reports = {one.row.key: one.document for one in await listed(environment, "report")}
+    reports = {one.row.key: one.document for one in await SAVED.listed(environment, "report")}
     tiles = []
     for tile in dashboard.tiles:
         question, title = tile.question, tile.title

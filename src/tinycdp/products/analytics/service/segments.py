@@ -20,7 +20,7 @@ from tinycdp.products.analytics.compile.behind import people_of
 from tinycdp.products.analytics.definitions.live import live_rule
 from tinycdp.products.analytics.questions.schemas import Question
 from tinycdp.products.analytics.service.answering import Analytics, Running
-from tinycdp.products.analytics.store import saved as store
+from tinycdp.products.analytics.store import people as store
 from tinycdp.runtime.definitions.change_set import read_change
 from tinycdp.runtime.definitions.publish import publish
 from tinycdp.runtime.edits import Edit

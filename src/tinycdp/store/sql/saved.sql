@@ -10,32 +10,38 @@ SELECT coalesce(max(change), 0) FROM saved_definitions WHERE environment_id = $1
 
 -- name: newest_definitions
 -- Deleted ones too: a key that returns continues its history.
--- args: environment_id integer
+-- args: environment_id integer, kinds text[]
 SELECT definition_id, version, kind, key, document, author, note, saved_at, change, revision
 FROM saved_definitions
-WHERE environment_id = $1 AND is_newest
+WHERE environment_id = $1 AND is_newest AND kind = ANY ($2::text[])
 ORDER BY change, definition_id;
 
 -- name: definitions_after
 -- Every definition as a save left it, also deleted ones.
--- args: environment_id integer, change integer
+-- args: environment_id integer, kinds text[], change integer
 SELECT DISTINCT ON (definition_id)
     definition_id, version, kind, key, document, author, note, saved_at, change, revision
 FROM saved_definitions
-WHERE environment_id = $1 AND change <= $2
+WHERE environment_id = $1 AND kind = ANY ($2::text[]) AND change <= $3
 ORDER BY definition_id, version DESC;
 
 -- name: list_saves
 -- What the newest saves before one wrote, newest first.
--- args: environment_id integer, before integer, n integer
+-- args: environment_id integer, kinds text[], before integer, n integer
 -- index: saved_definitions_by_change
 SELECT definition_id, version, kind, key, document, author, note, saved_at, change, revision
 FROM saved_definitions
-WHERE environment_id = $1 AND change < $2 AND change >= coalesce(
+WHERE environment_id = $1 AND kind = ANY ($2::text[]) AND change < $3 AND change >= coalesce(
     (SELECT min(c) FROM (
         SELECT DISTINCT change AS c FROM saved_definitions
-        WHERE environment_id = $1 AND change < $2 ORDER BY c DESC LIMIT $3) AS newest), 0)
+        WHERE environment_id = $1 AND kind = ANY ($2::text[]) AND change < $3 ORDER BY c DESC LIMIT $4) AS newest), 0)
 ORDER BY change DESC, kind, key, definition_id;
+
+-- name: last_definition
+-- The greatest id of the environment, over all kinds.
+-- args: environment_id integer
+-- index: saved_definitions_pkey
+SELECT coalesce(max(definition_id), 0) FROM saved_definitions WHERE environment_id = $1;
 
 -- name: find_saved
 -- The definition that has a key, else the one that had it last.
@@ -64,16 +70,3 @@ WHERE environment_id = $1 AND definition_id = ANY ($2::integer[]) AND is_newest;
 INSERT INTO saved_definitions
     (environment_id, definition_id, version, change, revision, kind, key, document, author, note, saved_at, is_newest)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, true);
-
--- name: strongest_identifiers
--- Of each profile the identifiers of its strongest kind. `strongest` has the kinds in order.
--- args: environment_id integer, profile_ids bigint[], strongest text[]
--- index: identifiers_of_profile
-SELECT kind, value
-FROM (
-    SELECT kind, value, rank() OVER (
-        PARTITION BY profile_id ORDER BY coalesce(array_position($3::text[], kind), 1000), kind) AS place
-    FROM identifiers
-    WHERE environment_id = $1 AND profile_id = ANY ($2::bigint[])
-) AS found
-WHERE place = 1;

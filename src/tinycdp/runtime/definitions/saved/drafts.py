@@ -1,7 +1,6 @@
-"""What changes do to saved definitions, and what is wrong with the result.
+"""What changes do to the definitions of a product, and what is wrong with the result.
 
-Shape   drafted(rows, changes, edit, prune=…) → Drafted: the moves, and all documents after them
-        dangling(drafted, …) → names without a definition · check(documents, …) in checks.py does the rest
+Shape   drafted(kinds, rows, changes, edit, prune=…) → Drafted: the moves, and all documents after them
 Laws    a document with the same content changes nothing. A rename keeps the history, and rewrites what names it.
         A deleted key that returns continues its history
 Errors  NotFound · Conflict KEY_EXISTS, VERSION_CONFLICT, REFERENCED with the list
@@ -13,12 +12,12 @@ from typing import Any
 
 from tinycdp.engine.catalog import Name
 from tinycdp.errors import Conflict, InvalidInput
-from tinycdp.products.analytics.definitions.documents import renamed, users_of
-from tinycdp.products.analytics.store.saved import SavedRow
 from tinycdp.runtime.definitions.change_set import check_expected
 from tinycdp.runtime.definitions.changes import Change, Step
+from tinycdp.runtime.definitions.saved.documents import DocumentKinds
 from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.edits import Edit
+from tinycdp.store.products.saved import SavedRow
 
 Documents = Mapping[Name, dict[str, Any]]
 
@@ -59,11 +58,12 @@ class Drafted:
 
     @property
     def written(self) -> list[SavedRow]:
-        """The versions to save."""
+        """The versions to save; new definitions have no id yet."""
         return [move.after for move in self.moves if move.changes]
 
 
 def drafted(
+    kinds: DocumentKinds,
     rows: Sequence[SavedRow],
     changes: Sequence[Change],
     edit: Edit,
@@ -84,7 +84,6 @@ def drafted(
     # A new document may still have a former key, unless the same publish gives that to another definition.
     given = {(change.kind, change.key) for change in changes}
     unused = {name: key for name, key in renames.items() if name not in given}
-    following = max((row.definition_id for row in rows), default=0) + 1
     moves: list[Move] = []
     for change in changes:
         name = (change.kind, change.key)
@@ -101,23 +100,21 @@ def drafted(
                 raise unknown(change.kind, change.key, known)
             moves.append(Move(before, _next(before, before.key, None, edit)))
             continue
-        document = renamed(change.document, unused)
+        document = kinds.renamed(change.document, unused)
         if before is not None:
             same = before.key == change.key and before.document == document
             moves.append(Move(before, before if same else _next(before, change.key, document, edit)))
         elif gone is not None:
             moves.append(Move(None, _next(gone, change.key, document, edit)))
         else:
-            row = SavedRow(following, 1, *name, document, edit.author, edit.note, edit.now)
-            moves.append(Move(None, row))
-            following += 1
+            moves.append(Move(None, SavedRow(0, 1, *name, document, edit.author, edit.note, edit.now)))
     touched = {move.before.definition_id for move in moves if move.before is not None}
     for row in sorted(known.values(), key=lambda row: (row.kind, row.key)):
         if row.definition_id in touched:
             continue
         if prune:
             moves.append(Move(row, _next(row, row.key, None, edit)))
-        elif every and (document := renamed(row.document, every)) != row.document:
+        elif every and (document := kinds.renamed(row.document, every)) != row.document:
             moves.append(Move(row, _next(row, row.key, document, edit)))
     replaced = {move.before.definition_id for move in moves if move.before is not None}
     staying = [row for row in known.values() if row.definition_id not in replaced]
@@ -130,7 +127,7 @@ def drafted(
         after[row.kind, row.key] = row.document
     before_ = {name: row.document for name, row in known.items() if row.document is not None}
     found = Drafted(tuple(moves), before_, after)
-    _reject_if_referenced(found)
+    _reject_if_referenced(kinds, found)
     return found
 
 
@@ -167,11 +164,11 @@ def _renames(known: Mapping[Name, SavedRow], changes: Sequence[Change]) -> dict[
     return found
 
 
-def _reject_if_referenced(found: Drafted) -> None:
+def _reject_if_referenced(kinds: DocumentKinds, found: Drafted) -> None:
     gone = [name for name in found.before if name not in found.after]
     renamed_ = {(m.before.kind, m.before.key) for m in found.moves if m.before is not None and m.after.document}
     for name in gone:
-        users = users_of(name, found.after)
+        users = kinds.users_of(name, found.after)
         if users and name not in renamed_:
             raise referenced(name, users)
 

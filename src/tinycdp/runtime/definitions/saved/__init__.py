@@ -1,0 +1,1 @@
+"""Definitions of products, in versions: their documents, their edits, and their history."""

@@ -1,0 +1,1 @@
+"""Statements about tables that all products share."""
