@@ -4,6 +4,7 @@ import {
   Flag,
   KeyRound,
   type LucideIcon,
+  Radio,
   ShieldAlert,
   Tags,
   Users,
