@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol, TypeAlias
 
-from tinycdp.dsl.sql.clickhouse.values import decimal_of_float, decimal_of_text, decimal_of_whole
+from tinycdp.dsl.sql.clickhouse.values import decimal_of_float, decimal_of_text, decimal_of_whole, text_of_float
 
 #: The first character of a tagged text says the type of the value.
 TEXT, NUMBER, BOOL, ARRAY, OBJECT = '"', "#", "?", "[", "{"
@@ -95,11 +95,10 @@ class JsonPath:
 
     def scalar(self) -> str:
         signed, unsigned, floating = self.stored_number()
-        real = decimal_of_float(floating)
         return _first_known(
             (self.text(), f"concat('{TEXT}', {self.text()})"),
             (signed, f"concat('{NUMBER}', toString({signed}))"),
-            (floating, f"concat('{NUMBER}', toString({real}))"),
+            (floating, f"concat('{NUMBER}', {text_of_float(floating)})"),
             (self.bool(), f"concat('{BOOL}', toString({self.bool()}))"),
             (unsigned, f"concat('{NUMBER}', toString({unsigned}))"),
         )

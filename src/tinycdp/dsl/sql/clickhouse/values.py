@@ -147,6 +147,17 @@ def decimal_of_float(sql: str) -> str:
     )
 
 
+def text_of_float(sql: str) -> str:
+    """The number of a float as text, in the spelling of toString of a number. `sql` is short and repeated.
+
+    From a millionth to a million, the whole number of nanos next to the float is found without a decimal, unless the
+    float is almost between two. It has at most 15 digits, so the shortest text of nanos / 10^9 has the digits of the
+    number. A smaller float has a text with an exponent."""
+    nanos_ = f"round({sql} * 1e9)"
+    is_plain = f"abs({sql}) BETWEEN 1e-6 AND 1e6 AND abs({sql} * 1e9 - {nanos_}) < 0.25"
+    return f"if({is_plain}, toString({nanos_} / 1e9), toString({decimal_of_float(sql)}))"
+
+
 def decimal_of_text(sql: str) -> str:
     """The number that a JSON number's text says; unknown if it needs more than 38 digits."""
     return bounded(f"round(toDecimal256OrNull({sql}, 36), 9)")
