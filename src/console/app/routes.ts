@@ -1,6 +1,7 @@
 /** The addresses of the console. Whatever is looked at is in them, so a link shows the same to another person. */
 import { createRoute, createRouter, redirect } from "@tanstack/react-router"
 import { access } from "./access/routes.ts"
+import { dashboards } from "./dashboards/routes.ts"
 import { definitions } from "./definitions/routes.tsx"
 import { flags } from "./flags/routes.ts"
 import { insights } from "./insights/routes.ts"
@@ -25,6 +26,7 @@ export const router = createRouter({
     ...people,
     ...definitions,
     ...insights,
+    ...dashboards,
     ...registry,
     ...quality,
     ...access,

@@ -51,6 +51,7 @@ const NEEDED = [
   "PeopleBehind",
   "SavedSegment",
   "ReportDocument",
+  "SavedVersions",
   "AskedInWords",
   "ExportRequest",
   "Deleted",

@@ -51,6 +51,7 @@ ADDRESSES = (
     "/quality?view=dead-letters",
     "/quality?view=dead-letters&letter=999999",
     "/keys",
+    "/dashboards",
     "/keys?q=nothing+has+this",
 )
 

@@ -82,9 +82,14 @@ function Difference({ kind, of, before }: { kind: Kind; of: Version; before?: Ve
 
 /** Asks whether a version shall be restored, with what that changes; also the undo of a publish. */
 export function Restore(props: { kind: Kind; name: string; version: number; onClose: () => void }) {
-  const { kind, name, version } = props
+  return <RestoreAt path={["admin", props.kind, props.name]} {...props} />
+}
+
+/** The same for whatever has versions at its address. */
+export function RestoreAt(props: { path: string[]; name: string; version: number; onClose: () => void }) {
+  const { name, version } = props
   const queries = useQueryClient()
-  const path = address(["admin", kind, name, "versions", String(version), "restore"])
+  const path = address([...props.path, "versions", String(version), "restore"])
   const planned = useQuery({
     queryKey: ["restore", path],
     queryFn: ({ signal }) => ask<Published>(path, { method: "POST", body: { dryRun: true }, signal }),

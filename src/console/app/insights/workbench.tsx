@@ -1,11 +1,9 @@
 /** What all pages of insights share: the question at the left, its answer at the right, and what can be done with it. */
 import { Link } from "@tanstack/react-router"
 import { type ReactNode, useRef } from "react"
-import type { TrendAnswer } from "../lib/api.ts"
 import { RequestFailed } from "../lib/client.ts"
-import { whole } from "../lib/format.ts"
-import { useZone } from "../lib/me.ts"
-import { Badge, Copyable, Empty, Failed, Page, Waiting, When } from "../ui/parts.tsx"
+import { Copyable, Empty, Failed, Page, Waiting } from "../ui/parts.tsx"
+import { AsOf } from "./as_of.tsx"
 import { AskInWords } from "./ask.tsx"
 import "./insights.css"
 import "../charts/charts.css"
@@ -116,24 +114,6 @@ function Bench<K extends Kind>(props: Parameters<typeof Workbench<K>>[0] & { ask
         />
       )}
     </>
-  )
-}
-
-type Answered = Pick<TrendAnswer, "asOf" | "sampled" | "approximate">
-
-/** Until when the answer is true, and how exact it is. */
-export function AsOf(props: { answer: Answered | undefined; fetching: boolean; stale: boolean }) {
-  const zone = useZone()
-  const { answer } = props
-  if (!answer) return <p className="mute">{props.fetching ? "Asking…" : ""}</p>
-  return (
-    <p className="mute as-of" role="status">
-      <span title={answer.asOf && whole(answer.asOf, zone)}>
-        {props.stale && props.fetching ? "Asking…" : <>As of {answer.asOf ? <When at={answer.asOf} /> : "now"}</>}
-      </span>
-      {answer.sampled && <Badge tone="info">estimated from {answer.sampled.share * 100} % of people</Badge>}
-      {answer.approximate && <Badge tone="info">approximate, {answer.approximate}</Badge>}
-    </p>
   )
 }
 

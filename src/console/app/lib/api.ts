@@ -1692,6 +1692,19 @@ export type SavedSegment = {
   dryRun: boolean
 }
 
+export type SavedVersion = {
+  version: number
+  key: string
+  document: ReportDocument | MetricDocument | EventDocument | DashboardDocument | null
+  savedAt: string
+  savedBy: string
+  note: string
+}
+
+export type SavedVersions = {
+  versions: Array<SavedVersion>
+}
+
 export type SavedWarning = {
   path: string
   message: string

@@ -3,6 +3,7 @@ import {
   ChartLine,
   Flag,
   KeyRound,
+  LayoutDashboard,
   type LucideIcon,
   Radio,
   ShieldAlert,
@@ -45,7 +46,13 @@ const PAGES: Group[] = [
       { to: "/flags", title: "Flags", icon: Flag, letter: "f" },
     ],
   },
-  { group: "Analyse", pages: [{ to: "/insights", title: "Insights", icon: ChartLine, letter: "i" }] },
+  {
+    group: "Analyse",
+    pages: [
+      { to: "/insights", title: "Insights", icon: ChartLine, letter: "i" },
+      { to: "/dashboards", title: "Dashboards", icon: LayoutDashboard, letter: "d" },
+    ],
+  },
   {
     group: "Data",
     pages: [

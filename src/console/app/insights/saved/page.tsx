@@ -6,12 +6,12 @@ import { Answered, Empty, When } from "../../ui/parts.tsx"
 import type { Question } from "../query/question.ts"
 import { pathOf } from "../tabs.ts"
 import { InsightsPage } from "../workbench.tsx"
-import { type Report, useReports } from "./queries.ts"
+import { type Report, useSavedList } from "./queries.ts"
 import { RemoveDialog, RenameDialog } from "./rename.tsx"
 
 /** All saved reports. */
 export function SavedPage() {
-  const reports = useReports()
+  const reports = useSavedList("reports")
   const may = useMay("admin")
   const [renamed, setRenamed] = useState<Report>()
   const [removed, setRemoved] = useState<Report>()
@@ -88,10 +88,20 @@ export function SavedPage() {
         }
       </Answered>
       {renamed && (
-        <RenameDialog of={renamed} onDone={() => setRenamed(undefined)} onClose={() => setRenamed(undefined)} />
+        <RenameDialog
+          kind="reports"
+          of={renamed}
+          onDone={() => setRenamed(undefined)}
+          onClose={() => setRenamed(undefined)}
+        />
       )}
       {removed && (
-        <RemoveDialog of={removed} onDone={() => setRemoved(undefined)} onClose={() => setRemoved(undefined)} />
+        <RemoveDialog
+          kind="reports"
+          of={removed}
+          onDone={() => setRemoved(undefined)}
+          onClose={() => setRemoved(undefined)}
+        />
       )}
     </InsightsPage>
   )

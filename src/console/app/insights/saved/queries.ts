@@ -1,29 +1,42 @@
-/** Reports and saved events, as the server keeps them. */
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
-import type { Published, ReportDocument, SavedDefinition, Segments } from "../../lib/api.ts"
+/** Reports, dashboards and saved events, as the server keeps them. */
+import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
+import type { DashboardDocument, Published, ReportDocument, SavedDefinition, Segments } from "../../lib/api.ts"
 import { address, ask } from "../../lib/client.ts"
 import { useSession } from "../../lib/session.ts"
 
-export type Report = Omit<SavedDefinition, "document"> & { document: ReportDocument }
+interface Documents {
+  reports: ReportDocument
+  dashboards: DashboardDocument
+}
 
-export function useReports() {
+/** What people save, as addresses name it. */
+export type SavedKind = keyof Documents
+export type Saved<K extends SavedKind> = Omit<SavedDefinition, "document"> & { document: Documents[K] }
+export type Report = Saved<"reports">
+export type Dashboard = Saved<"dashboards">
+
+export function useSavedList<K extends SavedKind>(kind: K) {
   const { key } = useSession()
   return useQuery({
-    queryKey: ["reports"],
-    queryFn: async ({ signal }) =>
-      (await ask<{ reports: Report[] }>(address(["analytics", "reports"]), { signal })).reports,
+    queryKey: [kind],
+    queryFn: async ({ signal }) => (await ask<Record<K, Saved<K>[]>>(address(["analytics", kind]), { signal }))[kind],
     enabled: key !== "",
+  })
+}
+
+/** Nothing is asked while the name is empty. */
+export function useSaved<K extends SavedKind>(kind: K, name: string) {
+  const { key } = useSession()
+  return useQuery({
+    queryKey: [kind, name],
+    queryFn: ({ signal }) => ask<Saved<K>>(address(["analytics", kind, name]), { signal }),
+    enabled: key !== "" && name !== "",
   })
 }
 
 /** The report that an address names; nothing is asked if it names none. */
 export function useReport(name: string) {
-  const { key } = useSession()
-  return useQuery({
-    queryKey: ["reports", name],
-    queryFn: ({ signal }) => ask<Report>(address(["analytics", "reports", name]), { signal }),
-    enabled: key !== "" && name !== "",
-  })
+  return useSaved("reports", name)
 }
 
 /** Keys and names of saved events, which questions may name. */
@@ -49,43 +62,48 @@ export function useSegmentKeys(): string[] | undefined {
   }).data
 }
 
-interface Kept {
+interface Kept<K extends SavedKind> {
   key: string
-  document: ReportDocument
+  document: Documents[K]
   /** The version that it replaces: another one since is a conflict. 0 for a new one. */
   version: number
 }
 
-/** Saves a document. What the server has meanwhile is never overwritten: 412, with its version. */
-export function useSave() {
+/** Saves a document. What the server has meanwhile is never overwritten: 409 VERSION_CONFLICT. */
+export function useSave<K extends SavedKind>(kind: K) {
   const queries = useQueryClient()
   return useMutation({
-    mutationFn: ({ key, document, version }: Kept) =>
-      ask<Report>(address(["analytics", "reports", key]), {
+    mutationFn: ({ key, document, version }: Kept<K>) =>
+      ask<Saved<K>>(address(["analytics", kind, key]), {
         method: "PUT",
         body: document,
         headers: { "If-Match": `"${version}"` },
       }),
     onSuccess: (saved, { key }) => {
-      queries.setQueryData(["reports", key], saved)
-      return queries.invalidateQueries({ queryKey: ["reports"] })
+      queries.setQueryData([kind, key], saved)
+      return queries.invalidateQueries({ queryKey: [kind] })
     },
   })
 }
 
-export function useRename() {
+/** Dashboards that name a report are rewritten with it. */
+export function useRename(kind: SavedKind) {
   const queries = useQueryClient()
   return useMutation({
     mutationFn: ({ from, to }: { from: string; to: string }) =>
-      ask<Published>(address(["analytics", "reports", from, "rename"]), { method: "POST", body: { key: to } }),
-    onSuccess: () => queries.invalidateQueries({ queryKey: ["reports"] }),
+      ask<Published>(address(["analytics", kind, from, "rename"]), { method: "POST", body: { key: to } }),
+    onSuccess: () => forget(queries),
   })
 }
 
-export function useRemove() {
+export function useRemove(kind: SavedKind) {
   const queries = useQueryClient()
   return useMutation({
-    mutationFn: (key: string) => ask<Published>(address(["analytics", "reports", key]), { method: "DELETE" }),
-    onSuccess: () => queries.invalidateQueries({ queryKey: ["reports"] }),
+    mutationFn: (key: string) => ask<Published>(address(["analytics", kind, key]), { method: "DELETE" }),
+    onSuccess: () => forget(queries),
   })
+}
+
+function forget(queries: QueryClient): Promise<unknown> {
+  return Promise.all(["reports", "dashboards"].map((kind) => queries.invalidateQueries({ queryKey: [kind] })))
 }

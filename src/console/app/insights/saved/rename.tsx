@@ -3,16 +3,24 @@ import { type FormEvent, useState } from "react"
 import { Confirm, Dialog } from "../../ui/dialog.tsx"
 import { Labelled } from "../../ui/fields.tsx"
 import { Failed } from "../../ui/parts.tsx"
-import { type Report, useRemove, useRename, useSave } from "./queries.ts"
+import { type Saved, type SavedKind, useRemove, useRename, useSave } from "./queries.ts"
+
+const ONE = { reports: "report", dashboards: "dashboard" }
+
+interface OfSaved<K extends SavedKind> {
+  kind: K
+  of: Saved<K>
+  onClose: () => void
+}
 
 /** Whatever names it is rewritten by the server. */
-export function RenameDialog(props: { of: Report; onDone: (key: string) => void; onClose: () => void }) {
-  const { of } = props
+export function RenameDialog<K extends SavedKind>(props: OfSaved<K> & { onDone: (key: string) => void }) {
+  const { kind, of } = props
   const [name, setName] = useState(of.name || of.key)
   const [key, setKey] = useState(of.key)
   const [description, setDescription] = useState(of.description)
-  const rename = useRename()
-  const save = useSave()
+  const rename = useRename(kind)
+  const save = useSave(kind)
   const problem = rename.error ?? save.error
 
   async function submit(event: FormEvent): Promise<void> {
@@ -26,7 +34,7 @@ export function RenameDialog(props: { of: Report; onDone: (key: string) => void;
   }
 
   return (
-    <Dialog title="Rename the report" onClose={props.onClose}>
+    <Dialog title={`Rename the ${ONE[kind]}`} onClose={props.onClose}>
       <form className="form" onSubmit={(event) => submit(event).catch(() => {})}>
         <Labelled label="Name">
           {(names) => (
@@ -73,12 +81,12 @@ export function RenameDialog(props: { of: Report; onDone: (key: string) => void;
   )
 }
 
-export function RemoveDialog(props: { of: Report; onDone: () => void; onClose: () => void }) {
-  const { of } = props
-  const remove = useRemove()
+export function RemoveDialog<K extends SavedKind>(props: OfSaved<K> & { onDone: () => void }) {
+  const { kind, of } = props
+  const remove = useRemove(kind)
   return (
     <Confirm
-      title={`Delete the report ${of.name || of.key}?`}
+      title={`Delete the ${ONE[kind]} ${of.name || of.key}?`}
       action="Delete"
       busy={remove.isPending}
       problem={remove.error}

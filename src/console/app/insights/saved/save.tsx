@@ -1,6 +1,6 @@
 /** Keeping a question: as a report, as a change of one, as a link. */
-import { type FormEvent, useState } from "react"
-import type { ReportDocument } from "../../lib/api.ts"
+import { type FormEvent, lazy, Suspense, useState } from "react"
+import type { ReportDocument, Tile } from "../../lib/api.ts"
 import { RequestFailed } from "../../lib/client.ts"
 import { useMay } from "../../lib/me.ts"
 import { Dialog } from "../../ui/dialog.tsx"
@@ -11,11 +11,13 @@ import { type Kind, type OfKind, type Question, shortest } from "../query/questi
 import { keyOf } from "./keys.ts"
 import { type Report, useReport, useSave } from "./queries.ts"
 
+const AddToDashboard = lazy(() => import("../../dashboards/add.tsx"))
+
 /** The buttons that keep a question. A key that only reads has the link. */
 export function SaveReport<K extends Kind>({ asked, disabled }: { asked: Asked<K>; disabled: boolean }) {
   const may = useMay("admin")
   const report = useReport(asked.report)
-  const [open, setOpen] = useState(false)
+  const [open, setOpen] = useState<"" | "save" | "dashboard">("")
   const saved = report.data
   const changed = saved !== undefined && asked.changed && !isSame(asked.question, saved.document.question as Question)
   return (
@@ -29,11 +31,26 @@ export function SaveReport<K extends Kind>({ asked, disabled }: { asked: Asked<K
       <CopyLink />
       {may && changed && <SaveChanges asked={asked} saved={saved} disabled={disabled} />}
       {may && (!saved || changed) && (
-        <button type="button" className="button" disabled={disabled} onClick={() => setOpen(true)}>
+        <button type="button" className="button" disabled={disabled} onClick={() => setOpen("save")}>
           {saved ? "Save as new" : "Save"}
         </button>
       )}
-      {open && <SaveNew asked={asked} onClose={() => setOpen(false)} />}
+      {may && (
+        <button type="button" className="button" disabled={disabled} onClick={() => setOpen("dashboard")}>
+          Add to dashboard
+        </button>
+      )}
+      {open === "save" && <SaveNew asked={asked} onClose={() => setOpen("")} />}
+      {open === "dashboard" && (
+        <Suspense>
+          <AddToDashboard
+            tile={
+              saved && !changed ? { report: saved.key } : { question: shortest(asked.question) as Tile["question"] }
+            }
+            onClose={() => setOpen("")}
+          />
+        </Suspense>
+      )}
     </>
   )
 }
@@ -70,7 +87,7 @@ function CopyLink() {
 
 function SaveChanges<K extends Kind>(props: { asked: Asked<K>; saved: Report; disabled: boolean }) {
   const { asked, saved } = props
-  const save = useSave()
+  const save = useSave("reports")
   const [conflict, setConflict] = useState(false)
   const now = useReport(conflict ? saved.key : "")
 
@@ -140,7 +157,7 @@ function SaveChanges<K extends Kind>(props: { asked: Asked<K>; saved: Report; di
 function SaveNew<K extends Kind>({ asked, onClose }: { asked: Asked<K>; onClose: () => void }) {
   const [name, setName] = useState("")
   const [description, setDescription] = useState("")
-  const save = useSave()
+  const save = useSave("reports")
   const key = keyOf(name)
 
   async function submit(event: FormEvent): Promise<void> {

@@ -1,0 +1,339 @@
+import { useIsFetching, useQueryClient } from "@tanstack/react-query"
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
+import { RotateCw } from "lucide-react"
+import { type ReactNode, useState } from "react"
+import "../charts/charts.css"
+import "../insights/insights.css"
+import "./dashboards.css"
+import { isConflict } from "../editor/changes.ts"
+import { COMMAND, useCommand } from "../editor/commands.ts"
+import { discardDraft, useDraft, useDraftsOf } from "../editor/drafts.ts"
+import { LASTS } from "../insights/builder/range.ts"
+import { type Dashboard, useSave, useSaved } from "../insights/saved/queries.ts"
+import { RemoveDialog, RenameDialog } from "../insights/saved/rename.tsx"
+import type { Tile } from "../lib/api.ts"
+import { problemAt, problemElsewhere } from "../lib/client.ts"
+import { useSingleKey } from "../lib/keys.ts"
+import { useMay, useMe } from "../lib/me.ts"
+import { Menu } from "../ui/menu.tsx"
+import { Answered, Empty, Failed, Page, When } from "../ui/parts.tsx"
+import { Grid } from "./grid.tsx"
+import { TileForm } from "./tile_form.tsx"
+import { shortest } from "./tiles.ts"
+import { VersionsDialog } from "./versions.tsx"
+
+const ABOVE = <Link to="/dashboards">Dashboards</Link>
+
+export function DashboardPage() {
+  const { name = "" } = useParams({ strict: false })
+  const { edit } = useSearch({ strict: false }) as { edit?: string }
+  const answer = useSaved("dashboards", name)
+  const environment = useMe()?.environment.key
+  const may = useMay("admin")
+  const of = answer.data
+  if (!of) {
+    return (
+      <Page title={name} above={ABOVE}>
+        <Answered answer={answer} lines={12}>
+          {() => null}
+        </Answered>
+      </Page>
+    )
+  }
+  if (may && edit && environment) return <Editing key={name} of={of} environment={environment} />
+  return <Shown key={name} of={of} answer={answer} may={may} />
+}
+
+/** A dashboard as it is saved. A range in the address is for looking only: the document has none. */
+function Shown(props: { of: Dashboard; answer: Parameters<typeof Answered<Dashboard>>[0]["answer"]; may: boolean }) {
+  const { of, may } = props
+  const { last } = useSearch({ strict: false }) as { last?: string }
+  const navigate = useNavigate()
+  const draft = useDraftsOf("dashboard").includes(of.key)
+  const [open, setOpen] = useState<"" | "rename" | "remove" | "versions">("")
+  const tiles = of.document.tiles ?? []
+  const edit = () => toDashboard({ edit: "yes" })
+  useSingleKey("e", () => may && edit())
+
+  function toDashboard(search: { edit?: string; last?: string }, replace = false): void {
+    navigate({ to: "/dashboards/$name", params: { name: of.key }, search, replace, resetScroll: false })
+  }
+
+  return (
+    <Page
+      title={of.name || of.key}
+      above={ABOVE}
+      lead={of.description || undefined}
+      aside={
+        <div className="page-tools">
+          {tiles.some(({ text }) => !text) && (
+            <>
+              <select
+                className="field"
+                aria-label="Range of all tiles"
+                value={last ?? ""}
+                onChange={({ target }) => toDashboard({ last: target.value || undefined }, true)}
+              >
+                <option value="">Ranges as saved</option>
+                {LASTS.map(({ value, title }) => (
+                  <option key={value} value={value}>
+                    {title}
+                  </option>
+                ))}
+                {last && !LASTS.some(({ value }) => value === last) && <option value={last}>Last {last}</option>}
+              </select>
+              <Refresh />
+            </>
+          )}
+          {may && (
+            <button type="button" className="button" onClick={edit}>
+              {draft ? "Go on with the draft" : "Edit"} <kbd>E</kbd>
+            </button>
+          )}
+          <Menu title="More">
+            {(close) =>
+              (may ? (["rename", "versions", "remove"] as const) : (["versions"] as const)).map((what) => (
+                <button
+                  key={what}
+                  type="button"
+                  onClick={() => {
+                    close()
+                    setOpen(what)
+                  }}
+                >
+                  {{ rename: "Rename", versions: "Versions", remove: "Delete" }[what]}
+                </button>
+              ))
+            }
+          </Menu>
+        </div>
+      }
+    >
+      <Answered answer={props.answer}>
+        {() =>
+          tiles.length === 0 ? (
+            <NoTiles may={may}>
+              {may && (
+                <button type="button" className="button primary" onClick={edit}>
+                  Add a tile
+                </button>
+              )}
+            </NoTiles>
+          ) : (
+            <Grid tiles={tiles} last={last} />
+          )
+        }
+      </Answered>
+      <p className="mute small">
+        Version {of.version}, saved <When at={of.savedAt} /> by {of.savedBy}
+      </p>
+      {open === "versions" && <VersionsDialog of={of} onClose={() => setOpen("")} />}
+      {open === "rename" && (
+        <RenameDialog
+          kind="dashboards"
+          of={of}
+          onDone={(key) => {
+            setOpen("")
+            if (key !== of.key) navigate({ to: "/dashboards/$name", params: { name: key }, replace: true })
+          }}
+          onClose={() => setOpen("")}
+        />
+      )}
+      {open === "remove" && (
+        <RemoveDialog
+          kind="dashboards"
+          of={of}
+          onDone={() => navigate({ to: "/dashboards" })}
+          onClose={() => setOpen("")}
+        />
+      )}
+    </Page>
+  )
+}
+
+/** Asks all questions of the page again. The server answers from its cache what nothing has changed. */
+function Refresh() {
+  const queries = useQueryClient()
+  const busy = useIsFetching({ queryKey: ["analytics", "answer"] }) > 0
+  return (
+    <button
+      type="button"
+      className="icon-button"
+      aria-label="Refresh"
+      title="Refresh"
+      aria-busy={busy || undefined}
+      onClick={() => queries.invalidateQueries({ queryKey: ["analytics", "answer"] })}
+    >
+      <RotateCw aria-hidden="true" />
+    </button>
+  )
+}
+
+function NoTiles({ may, children }: { may: boolean; children?: ReactNode }) {
+  return (
+    <Empty title="No tiles yet">
+      <p>
+        A tile shows a saved report, a question or a text. {may ? "Add one here, or ask" : "Ask"} a question in{" "}
+        <Link to="/insights/trends">Trends</Link>
+        {may && " and press Add to dashboard"}.
+      </p>
+      {children && <p>{children}</p>}
+    </Empty>
+  )
+}
+
+/** The tiles as they are edited, and as they were when that began. */
+interface Fields {
+  tiles: Tile[]
+  began: Tile[]
+}
+
+/**
+ * A dashboard while it is edited. What is changed is kept in this browser until it is saved or discarded.
+ *
+ * Laws: only the version that the draft began from is replaced, or a later one with the same tiles.
+ */
+function Editing({ of, environment }: { of: Dashboard; environment: string }) {
+  const published = of.document.tiles ?? []
+  const place = { environment, kind: "dashboard", name: of.key }
+  const draft = useDraft<Fields>(place, of.version, { tiles: published, began: published })
+  const { tiles, began } = draft.fields
+  const conflict = draft.drafted && draft.base !== of.version && !isSame(began, published)
+  const save = useSave("dashboards")
+  const queries = useQueryClient()
+  const navigate = useNavigate()
+  const [added, setAdded] = useState<"report" | "text" | "question">()
+  const [discarded, setDiscarded] = useState<Tile[]>()
+
+  function keep(next: Tile[]): void {
+    draft.change({ tiles: next.map(shortest) })
+  }
+
+  function leave(): void {
+    navigate({ to: "/dashboards/$name", params: { name: of.key }, search: {}, resetScroll: false })
+  }
+
+  function publish(): void {
+    if (!draft.drafted || conflict || save.isPending) return
+    save.mutate(
+      { key: of.key, document: { ...of.document, tiles }, version: of.version },
+      {
+        onSuccess: () => {
+          discardDraft(place)
+          leave()
+        },
+        onError: (problem) => isConflict(problem) && queries.invalidateQueries({ queryKey: ["dashboards"] }),
+      },
+    )
+  }
+
+  useCommand("s", publish)
+  const problem = isConflict(save.error) ? null : save.error
+  const places = tiles.map((_, at) => `$.tiles[${at}]`)
+  return (
+    <Page
+      title={`Edit ${of.name || of.key}`}
+      above={ABOVE}
+      aside={
+        <div className="edit-actions">
+          <span className="mute small" role="status">
+            {draft.drafted ? `Draft of version ${draft.base}, kept` : ""}
+          </span>
+          <Menu title="Add">
+            {(close) =>
+              (["report", "text", "question"] as const).map((kind) => (
+                <button
+                  key={kind}
+                  type="button"
+                  onClick={() => {
+                    close()
+                    setAdded(kind)
+                  }}
+                >
+                  {{ report: "Saved report", text: "Text", question: "Question as JSON" }[kind]}
+                </button>
+              ))
+            }
+          </Menu>
+          {draft.drafted && (
+            <button
+              type="button"
+              className="button"
+              onClick={() => {
+                setDiscarded(tiles)
+                draft.discard()
+              }}
+            >
+              Discard draft
+            </button>
+          )}
+          <button type="button" className="button" onClick={leave}>
+            Close
+          </button>
+          <button
+            type="button"
+            className="button primary"
+            disabled={!draft.drafted || conflict || save.isPending}
+            onClick={publish}
+          >
+            {save.isPending ? "Saving…" : "Save"} <kbd>{COMMAND}S</kbd>
+          </button>
+        </div>
+      }
+    >
+      {conflict && (
+        <div className="notice warn" role="alert">
+          <div>
+            <p>
+              {of.savedBy} saved version {of.version} <When at={of.savedAt} />, with other tiles. Your draft began from
+              version {draft.base}. It is kept, and nothing was overwritten.{" "}
+              <a href={`/dashboards/${encodeURIComponent(of.key)}`} target="_blank" rel="noreferrer">
+                Look at theirs
+              </a>
+            </p>
+            <div className="conflict-foot">
+              <button
+                type="button"
+                className="button primary"
+                onClick={() => draft.rebase(of.version, { tiles, began: published })}
+              >
+                Go on with yours
+              </button>
+              <button type="button" className="button" onClick={() => draft.discard()}>
+                Take theirs
+              </button>
+            </div>
+          </div>
+        </div>
+      )}
+      {discarded && !draft.drafted && (
+        <div className="notice" role="status">
+          <p>The draft is discarded.</p>
+          <button type="button" className="button" onClick={() => keep(discarded)}>
+            Take it back
+          </button>
+        </div>
+      )}
+      <Failed problem={problemElsewhere(problem, places)} />
+      {tiles.length === 0 ? (
+        <NoTiles may />
+      ) : (
+        <Grid tiles={tiles} problemOf={(at) => problemAt(problem, places[at] ?? "")} onChange={keep} />
+      )}
+      {added && (
+        <TileForm
+          kind={added}
+          onDone={(tile) => {
+            keep([...tiles, tile])
+            setAdded(undefined)
+          }}
+          onClose={() => setAdded(undefined)}
+        />
+      )}
+    </Page>
+  )
+}
+
+function isSame(one: Tile[], other: Tile[]): boolean {
+  return JSON.stringify(one.map(shortest)) === JSON.stringify(other.map(shortest))
+}
