@@ -1,27 +1,20 @@
 /** The addresses of the console. Whatever is looked at is in them, so a link shows the same to another person. */
-import { createRoute, createRouter, redirect } from "@tanstack/react-router"
+import { createRouter } from "@tanstack/react-router"
 import { access } from "./access/routes.ts"
 import { dashboards } from "./dashboards/routes.ts"
 import { definitions } from "./definitions/routes.tsx"
 import { flags } from "./flags/routes.ts"
 import { insights } from "./insights/routes.ts"
 import { live } from "./live/routes.ts"
+import { overview } from "./overview/routes.ts"
 import { people } from "./people/routes.ts"
 import { quality } from "./quality/routes.ts"
 import { registry } from "./registry/routes.ts"
 import { root } from "./root.tsx"
 
-const home = createRoute({
-  getParentRoute: () => root,
-  path: "/",
-  beforeLoad: () => {
-    throw redirect({ to: "/segments", replace: true })
-  },
-})
-
 export const router = createRouter({
   routeTree: root.addChildren([
-    home,
+    ...overview,
     ...live,
     ...people,
     ...definitions,

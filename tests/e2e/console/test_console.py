@@ -18,6 +18,7 @@ MOST_BYTES = 170_000
 #: The text field of the editor, compressed.
 MOST_BYTES_OF_EDITOR = 120_000
 ADDRESSES = (
+    "/",
     "/live",
     "/live?event=no_such_event",
     "/segments",
@@ -77,7 +78,7 @@ async def test_a_wrong_key_is_refused_and_a_right_one_is_not(console: Open) -> N
         await expect(page.get_by_role("alert")).to_contain_text("key")
         await page.get_by_label("Key").fill(ADMIN_KEY)
         await page.keyboard.press("Enter")
-        await expect(heading(page)).to_have_text("Segments")
+        await expect(heading(page)).to_have_text("Overview")
         await expect(page.locator(".side .environment")).to_have_text("prod")
 
 

@@ -4,8 +4,8 @@ import re
 
 from playwright.async_api import Page, expect
 
-from console import Open
-from serving import Server
+from console import PHONE, Open, heading
+from serving import ADMIN_KEY, Server, bearer
 
 HIDE = "hidden => Object.defineProperty(document, 'hidden', {value: hidden, configurable: true})"
 CHANGED = "document.dispatchEvent(new Event('visibilitychange'))"
@@ -96,3 +96,23 @@ async def test_what_arrived_without_a_connection_is_listed_and_the_rest_is_said(
         site.track({"anonymousId": "sleeper", "event": "nap", "properties": {"n": 3}})
         await page.clock.fast_forward(5_000)
         await expect(rows).to_have_count(3)
+
+
+async def test_an_empty_environment_says_how_to_send_the_first_event_which_lights_up(
+    console: Open, site: Server
+) -> None:
+    made = site.http.post("/v1/admin/environments", json={"key": "fresh"}, headers=bearer(ADMIN_KEY))
+    key = made.raise_for_status().json()["adminKey"]["key"]
+    async with console("/", key=key, size=PHONE) as page:
+        arrival = page.get_by_role("status").filter(has_text="first event")
+        await expect(arrival).to_be_visible()
+        await expect(page.get_by_text("initTinyCDP({")).to_be_visible()
+        assert await page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
+        await page.get_by_role("button", name="Send a test event").click()
+        arrived = page.get_by_role("status").filter(has_text="It arrived")
+        await expect(arrived).to_contain_text("app_open of ada")
+        await arrived.get_by_role("button", name="Show the overview").click()
+        busiest = page.get_by_role("region", name="Busiest events")
+        await expect(busiest.get_by_role("row", name=re.compile("app_open"))).to_be_visible()
+        await busiest.get_by_role("link", name="app_open").click()
+        await expect(heading(page)).to_have_text("app_open")

@@ -22,6 +22,13 @@ export type ActiveLine = {
   values: Array<number | null>
 }
 
+export type ActivePeople = {
+  days: number
+  people: number
+  asOf: string
+  warnings?: Array<Notice>
+}
+
 export type ActiveQuestion = {
   from?: string
   to?: string
@@ -122,11 +129,23 @@ export type AskedInWords = {
   answer: TrendAnswer | ActiveAnswer | StickinessAnswer | FrequencyAnswer | FunnelAnswer | RetentionAnswer | LifecycleAnswer | SessionsAnswer | PathsAnswer | AdoptionAnswer | ImpactAnswer | ExperimentAnswer | null
 }
 
+export type Backfill = {
+  revision: number
+  startedAt: string
+  finishedAt: string | null
+  status: string
+  progress: BackfillProgress
+}
+
 export type BackfillProgress = {
   done: number
   total: number
   ratePerSecond: number | null
   secondsLeft: number | null
+}
+
+export type Backfills = {
+  backfills: Array<Backfill>
 }
 
 export type Before = {
@@ -264,6 +283,10 @@ export type DefinitionExplanation = {
   tree: ExpressionNode
 }
 
+export type DefinitionTotal = {
+  definitionCount: number
+}
+
 export type DefinitionVersions = {
   versions: Array<Version>
 }
@@ -279,6 +302,11 @@ export type Deleted = {
   revision: number
   backfilling: boolean
   dryRun: boolean
+}
+
+export type Dependent = {
+  kind: string
+  key: string
 }
 
 export type DerivedEvent = {
@@ -573,6 +601,32 @@ export type Field = {
   path: string
   before: unknown
   after: unknown
+}
+
+export type Figure = {
+  value: number
+  exact: boolean
+}
+
+export type Figures = {
+  profiles: Figure
+  events: Figure
+  memberships: Figure
+  eventsPerSecond: number
+  rejected: Record<string, number>
+  merges: number
+  rejectedClaims: number
+  overdueWakeups: number
+  lagMs: number
+  ingestQueue: number
+  cachedProfiles: number
+  databaseAway: boolean
+  revision: number
+  headRevision: number
+  backfill: BackfillProgress | null
+  asOf: string
+  metrics: Totals
+  timestamp: string
 }
 
 export type Fix = {
@@ -1318,6 +1372,11 @@ export type PolicyVersion = {
   changedBy?: string | null
 }
 
+export type PolicyVersions = {
+  name: string
+  versions: Array<PolicyVersion>
+}
+
 export type PrerequisiteBody = {
   flag: string
   variants: Array<string>
@@ -1866,6 +1925,28 @@ export type Split = {
   splitAt: string
 }
 
+export type StaleFlag = {
+  flag: string
+  reasons: Array<StaleReason>
+  usedBy: Array<Dependent>
+  lastAsked: string | null
+}
+
+export type StaleFlags = {
+  flags: Array<StaleFlag>
+  days: number
+  recordedSince: string
+  asOf: string
+}
+
+export type StaleReason = {
+  code: "ONE_VARIANT" | "OFF" | "KILLED" | "NOT_ASKED" | "RULES_NOT_REACHED"
+  since: string
+  text: string
+  advice: string
+  rules?: Array<string>
+}
+
 export type Step = {
   event: string | DerivedEvent
   where?: string
@@ -1997,6 +2078,18 @@ export type Tile = {
   text?: string
   width?: number
   height?: number
+}
+
+export type Total = {
+  total: number
+}
+
+export type Totals = {
+  users: Total
+  events: Total
+  traits: DefinitionTotal
+  segments: DefinitionTotal
+  flags: DefinitionTotal
 }
 
 export type Trait = {

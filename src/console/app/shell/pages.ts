@@ -34,6 +34,7 @@ const PAGES: Group[] = [
   {
     group: "Observe",
     pages: [
+      { to: "/", title: "Overview", icon: LayoutDashboard, letter: "o" },
       { to: "/live", title: "Live", icon: Radio, letter: "l" },
       { to: "/users", title: "People", icon: Users, letter: "p" },
     ],

@@ -116,7 +116,12 @@ function Navigation({ onSearch }: { onSearch: () => void }) {
           <ul>
             {pages.map(({ to, title, icon: Icon }) => (
               <li key={to}>
-                <Link to={to} activeProps={{ "aria-current": "page" }} title={title}>
+                <Link
+                  to={to}
+                  activeProps={{ "aria-current": "page" }}
+                  activeOptions={{ exact: to === "/" }}
+                  title={title}
+                >
                   <Icon aria-hidden="true" />
                   <span>{title}</span>
                 </Link>
