@@ -63,6 +63,7 @@ ELSEWHERE = {
     "runtime/policies/validation.py": "a policy",
     "runtime/transfer/import_files.py": "a mapping that is stored with an upload",
     "runtime/decisions/evaluations.py": "encoded where its digest is made",
+    "runtime/ingest/live_changes.py": "events of a stream, encoded once for all readers",
     "runtime/ingest/event_stream.py": "encoded once for all processes that read the stream",
 }
 

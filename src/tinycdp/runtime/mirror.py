@@ -105,6 +105,7 @@ class Mirror:
     async def _load_catalog(self, environment_id: int) -> None:
         await self._catalogs.refresh(self._pool, environment_id)
         self._change_streams.published(environment_id)
+        self._event_streams.revision_changed(environment_id)
 
     async def _load_keys(self) -> None:
         await self._keyring.load()

@@ -84,6 +84,29 @@ class BucketRow(Row):
     moved: int
 
 
+@dataclass(frozen=True, slots=True)
+class NewTransitionRow(Row):
+    """A profile entered or left a segment, which is named by its last key."""
+
+    id: int
+    segment: str
+    profile_id: int
+    entered: bool
+    at: int
+    recorded_at: int
+    cause: str | None
+
+
+async def newest_transition(connection: Connection, environment_id: int) -> int:
+    """The greatest id, 0 if there is no transition."""
+    return await connection.fetchval(_SQL["newest_transition"], environment_id)
+
+
+async def transitions_since(connection: Connection, environment_id: int, after: int, n: int) -> list[NewTransitionRow]:
+    """Those with a greater id, the oldest first."""
+    return NewTransitionRow.every(await connection.fetch(_SQL["transitions_since"], environment_id, after, n))
+
+
 async def transitions_of_profile(
     connection: Connection, environment_id: int, profile_id: int, n: int
 ) -> list[TransitionRow]:

@@ -16,7 +16,7 @@ from serving import PATIENCE_SECONDS, READ_KEY, bearer, eventually, served
 from streams import PATH, watching
 from tinycdp.runtime.access.keys import revoke_key
 from tinycdp.runtime.ingest import event_stream
-from tinycdp.runtime.ingest.event_stream import Filter, StreamReader
+from tinycdp.runtime.ingest.stream_readers import Filter, StreamReader
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ async def test_under_load_a_sample_is_shown_and_says_so(app: Application, monkey
         items = await all_of_it.messages(5)
         (sample,) = all_of_it.received("sample")
     assert item["stored"]["userId"] == "rare" and rare.received("sample") == []
-    assert len(items) == 5 and sample == {"matched": 101, "shown": 5, "factor": 20.2}
+    assert len(items) == 5 and sample == {"of": "message", "matched": 101, "shown": 5, "factor": 20.2}
 
 
 async def test_a_reader_that_does_not_read_is_dropped_and_delays_no_other(

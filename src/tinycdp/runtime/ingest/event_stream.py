@@ -1,7 +1,8 @@
 """Live streams of messages as they arrive, across all processes.
 
 Shape   open(reader) and close(reader) for each stream · arriving(…) and committed(…) receive messages ·
-        notified(…) receives readers of other processes · one task sends matches, and fetches those of other processes
+        notified(…) receives readers of other processes · one task sends matches, and fetches those of other processes.
+        Transitions, revisions and progress come from live_changes.py
 Laws    Without readers a message costs one look-up in an empty dictionary.
         Ingestion never waits for a reader and never fails because of one. Under load messages are left out, and the
         stream reports how many.
@@ -16,11 +17,10 @@ import asyncio
 import contextlib
 import random
 import secrets
-from abc import ABC, abstractmethod
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -31,11 +31,13 @@ from tinycdp.model import Instant, Message, Rejection
 from tinycdp.runtime.background import Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.ingest.group_commit import Committed
+from tinycdp.runtime.ingest.live_changes import LiveChanges
+from tinycdp.runtime.ingest.stream_readers import Filter, Status, StreamReader, sample_of
 from tinycdp.runtime.notifications import announce_reader
 from tinycdp.runtime.policies.rejections import as_sent
 from tinycdp.runtime.profiles.views import evaluate, plain
 from tinycdp.store import registry as store
-from tinycdp.store.database.pool import Pool, acquired
+from tinycdp.store.database.pool import Connection, Pool, acquired
 from tinycdp.times import iso
 
 SHOWN = 50
@@ -50,50 +52,8 @@ _MOST_RECEIVED = 20_000
 _BATCH_BYTES = 1_000_000
 _RETRY_SECONDS = 5
 _WITHHELD = "(withheld)"
-_NO_IDENTIFIERS = frozenset({"type", "event", "messageId", "timestamp", "properties", "traits", "context", "groupId"})
-
-Status = Literal["accepted", "warned", "rejected"]
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
-
-
-class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Which messages a reader wants. None matches all.
-
-    identifier  any identifier of the profile
-    key_id      the API key that sent the message"""
-
-    event: str | None = None
-    identifier: str | None = None
-    kind: str | None = None
-    key_id: int | None = None
-    status: Status | None = None
-
-    def wants(self, status: Status, key_id: int | None) -> bool:
-        return self.status in {None, status} and self.key_id in {None, key_id}
-
-    def wants_message(self, message: Message) -> bool:
-        return (
-            (self.event is None or message.name == self.event)
-            and (self.kind is None or message.kind == self.kind)
-            and (
-                self.identifier is None
-                or self.identifier == message.previous
-                or any(one.value == self.identifier for one in message.identifiers)
-            )
-        )
-
-    def wants_payload(self, payload: Any) -> bool:
-        """Whether a rejected payload, which may be any JSON, matches."""
-        if type(payload) is not dict:
-            return self.event is None and self.kind is None and self.identifier is None
-        event = payload.get("event")
-        kind = payload.get("type", "track" if event is not None else None)
-        return (
-            (self.event is None or self.event == (event or kind))
-            and self.kind in {None, kind if type(kind) is str else None}
-            and (self.identifier is None or self.identifier in _identifiers(payload))
-        )
 
 
 class Item(msgspec.Struct, rename="camel"):
@@ -114,23 +74,6 @@ class Item(msgspec.Struct, rename="camel"):
     rejection: dict[str, str] | None
     changed: list[dict[str, Any]]
     traits: dict[str, Any]
-
-
-class StreamReader(ABC):
-    """One open stream. `send` gets complete events and must not block; `end` is the last call."""
-
-    id = ""  # given when it opens
-
-    def __init__(self, environment_id: int, key_id: int, wanted: Filter) -> None:
-        self.environment_id = environment_id
-        self.key_id = key_id
-        self.wanted = wanted
-
-    @abstractmethod
-    def send(self, text: bytes) -> None: ...
-
-    @abstractmethod
-    def end(self, why: bytes) -> None: ...
 
 
 @dataclass(slots=True)
@@ -171,6 +114,7 @@ class EventStreams:
         self._unread: set[int] = set()
         self._renew = 0.0
         self._own = secrets.token_urlsafe(6)
+        self._changes = LiveChanges(now)
         self._loop = Loop("live streams", self._turn, TICK_SECONDS)
 
     def has_readers(self, environment_id: int) -> bool:
@@ -207,11 +151,14 @@ class EventStreams:
         if leases is None:
             return
         at = self._now()
+        catalog = self._catalog(group.environment_id)
+        owned = [(lease, lease.wanted.owners(group, catalog)) for lease in leases.values()]
         for message, key_id in zip(group.messages, group.keys, strict=True):
             status: Status = "warned" if message.warnings else "accepted"
             received = self._received.pop((group.environment_id, message.message_id), None)
-            for lease in leases.values():
-                if lease.wanted.wants(status, key_id) and lease.wanted.wants_message(message):
+            for lease, owns in owned:
+                wanted = lease.wanted
+                if wanted.wants(status, key_id) and wanted.wants_message(message) and owns(group.owner(message)):
                     lease.match(_of_message(self._catalog, group, message, received, status, key_id, at))
         for rejection, key_id in group.rejections:
             payload: Any = ...
@@ -257,8 +204,11 @@ class EventStreams:
         reader.id = self._own + secrets.token_urlsafe(6)
         self._readers[reader.id] = reader
         try:
-            self._renew_lease(reader.environment_id, reader.id, _wanted(reader))
-            await self._announce([reader])
+            if "message" in reader.includes:
+                self._renew_lease(reader.environment_id, reader.id, _wanted(reader))
+            async with acquired(self._pool) as connection:
+                await self._announce(connection, [reader])
+                await self._changes.follow(connection, reader)
         except BaseException:
             self._readers.pop(reader.id, None)
             self._renew_lease(reader.environment_id, reader.id, "-")
@@ -286,9 +236,13 @@ class EventStreams:
         self.end_all()
         await self._loop.stop()
 
-    async def _announce(self, readers: Sequence[StreamReader]) -> None:
-        async with acquired(self._pool) as connection:
-            for reader in readers:
+    def revision_changed(self, environment_id: int) -> None:
+        """Show at the next tick which revision is live."""
+        self._changes.revision_changed(environment_id)
+
+    async def _announce(self, connection: Connection, readers: Sequence[StreamReader]) -> None:
+        for reader in readers:
+            if "message" in reader.includes:
                 await announce_reader(connection, reader.environment_id, reader.id, _wanted(reader))
 
     async def _turn(self) -> None:
@@ -327,8 +281,10 @@ class EventStreams:
         for reader in list(self._readers.values()):
             if self._usable(reader.key_id):
                 reader.send(b":\n\n")
-            self._renew_lease(reader.environment_id, reader.id, _wanted(reader))
-        await self._announce(list(self._readers.values()))
+            if "message" in reader.includes:
+                self._renew_lease(reader.environment_id, reader.id, _wanted(reader))
+        async with acquired(self._pool) as connection:
+            await self._announce(connection, list(self._readers.values()))
         time = asyncio.get_running_loop().time()
         for environment_id, leases in list(self._leases.items()):
             for reader_id in [id for id, lease in leases.items() if lease.until < time]:
@@ -355,9 +311,12 @@ class EventStreams:
                 await store.append_live_batches(connection, environment_id, self._now(), of_readers)
             for environment_id, ids in readers.items():
                 rows += await store.take_live_batches(connection, environment_id, ids)
+            changes = await self._changes.look(connection, list(self._readers.values()))
         for row in rows:
             if (found := self._readers.get(row.reader)) is not None:
                 found.send(_events(row.matched, row.items))
+        for reader, text in changes:
+            reader.send(text)
 
 
 def _wanted(reader: StreamReader) -> str:
@@ -381,10 +340,7 @@ def _events(matched: int, items: bytes) -> bytes:
     """A batch as events of the stream. If it is a sample, an event `sample` comes first."""
     lines = items.split(b"\n") if items else []
     events = [b"data: " + line + b"\n\n" for line in lines]
-    if matched > len(lines):
-        sample = {"matched": matched, "shown": len(lines), "factor": round(matched / max(len(lines), 1), 2)}
-        events.insert(0, b"event: sample\ndata: " + _encode(sample) + b"\n\n")
-    return b"".join(events)
+    return b"".join([*sample_of("message", matched, len(lines)), *events])
 
 
 # Items are made only for the messages of the sample.
@@ -441,14 +397,6 @@ def _read(rejection: Rejection) -> Any:
         return msgspec.json.decode(rejection.payload)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return rejection.payload.decode("utf-8", "replace")
-
-
-def _identifiers(payload: dict[str, Any]) -> Iterator[str]:
-    """Values of a rejected payload that may be identifiers: at its root, and externalIds."""
-    yield from (str(value) for name, value in payload.items() if name not in _NO_IDENTIFIERS)
-    context = payload.get("context")
-    entries = context.get("externalIds") if type(context) is dict else None
-    yield from (str(entry.get("id")) for entry in entries or () if type(entry) is dict)
 
 
 def _traits(catalog: Catalog, profile: Profile, message: Message, now: Instant) -> dict[str, Any]:

@@ -17,6 +17,23 @@ WHERE m.environment_id = $1 AND m.fingerprint = gone.fingerprint AND m.profile_i
 INSERT INTO transitions (environment_id, recorded_at, segment_id, profile_id, entered, at, cause)
 SELECT $1, $2, t.* FROM unnest($3::integer[], $4::bigint[], $5::boolean[], $6::timestamptz[], $7::text[]) AS t;
 
+-- name: newest_transition
+-- args: environment_id
+-- index: transitions_pkey
+SELECT coalesce(max(id), 0) FROM transitions WHERE environment_id = $1;
+
+-- name: transitions_since
+-- For live streams, each with the last key of its segment. Without those of merges that only moved a membership to another
+-- profile.
+-- args: environment_id, after id, n
+-- index: transitions_pkey, definition_versions_pkey
+SELECT t.id,
+       (SELECT v.key FROM definition_versions v
+        WHERE v.environment_id = $1 AND v.definition_id = t.segment_id ORDER BY v.version DESC LIMIT 1) AS segment,
+       t.profile_id, t.entered, t.at, t.recorded_at, t.cause
+FROM transitions t
+WHERE t.environment_id = $1 AND t.id > $2 AND t.cause IS DISTINCT FROM 'moved' ORDER BY t.id LIMIT $3;
+
 -- name: transitions_of_profile
 -- Without those of merges that only moved a membership to another profile.
 -- args: environment_id, profile_id, n
