@@ -441,6 +441,17 @@ CREATE TABLE public.message_ids (
     digest bytea NOT NULL
 );
 
+CREATE TABLE public.metric_minutes (
+    environment_id integer NOT NULL,
+    minute timestamp with time zone NOT NULL,
+    accepted bigint NOT NULL,
+    duplicates bigint NOT NULL,
+    rejected bigint NOT NULL,
+    decisions bigint NOT NULL,
+    ingest bigint[] NOT NULL,
+    lag_ms bigint NOT NULL
+);
+
 CREATE TABLE public.migrations (
     name text NOT NULL,
     digest text NOT NULL,
@@ -906,6 +917,9 @@ ALTER TABLE ONLY public.merges
 
 ALTER TABLE ONLY public.message_ids
     ADD CONSTRAINT message_ids_pkey PRIMARY KEY (environment_id, digest);
+
+ALTER TABLE ONLY public.metric_minutes
+    ADD CONSTRAINT metric_minutes_pkey PRIMARY KEY (environment_id, minute);
 
 ALTER TABLE ONLY public.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);

@@ -313,6 +313,8 @@ NEITHER: dict[str, Call] = {
     "POST /v1/admin/environments": admin(body={"key": "staging"}, status=201),
     "POST /v1/admin/promote": admin(body={"dryRun": True}, status=400),
     "POST /v1/dsl/format": read(body={"source": "a and b"}),
+    # Counted by the minute, and written by the clock: what it answers is in test_metrics_history.py.
+    "GET /v1/admin/metrics/history": replace(read(minutes=2), query={"to": "2020-01-01"}),
     # Here is no ClickHouse: what questions answer is in integration/analytics.
     "POST /v1/analytics/query": Call("read", body={}, status=400),
     "POST /v1/analytics/ask": Call("read", body={}, status=400),

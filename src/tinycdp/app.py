@@ -40,6 +40,7 @@ from tinycdp.runtime.ingest.group_commit import Committed, Ingest
 from tinycdp.runtime.ingest.pipeline import Pipeline
 from tinycdp.runtime.memory_budget import MemoryBudget
 from tinycdp.runtime.metrics import Metrics
+from tinycdp.runtime.metrics_history import MetricsHistory
 from tinycdp.runtime.mirror import Mirror
 from tinycdp.runtime.outbox import Bell
 from tinycdp.runtime.policies.documents import Policies
@@ -89,6 +90,7 @@ class Parts:
     pool: Pool
     now: Clock
     metrics: Metrics
+    metrics_history: MetricsHistory
     catalogs: Catalogs
     snapshots: Snapshots
     keyring: Keyring
@@ -133,6 +135,7 @@ class Parts:
         """Listen for changes in the database, then start the background writers."""
         await self.mirror.start()
         self.key_uses.start()
+        self.metrics_history.start()
         self.exposures.start()
         self.registry.start()
         self.event_streams.start()
@@ -152,6 +155,7 @@ class Parts:
         await self.ingest.drain()
         await self.exposures.stop()
         await self.key_uses.stop()
+        await self.metrics_history.stop()
         await self.registry.stop()
         await self.mirror.stop()
         await self.analytics.close()
@@ -241,6 +245,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         pool=pool,
         now=now,
         metrics=metrics,
+        metrics_history=MetricsHistory(metrics, pool, now),
         catalogs=catalogs,
         snapshots=snapshots,
         keyring=keyring,

@@ -3,7 +3,7 @@
 Shape   Metrics: plain dictionaries that the hot paths add to, histograms, and gauges that are read at a scrape;
         `text()` is the exposition
 Units   seconds, as is usual in Prometheus
-Laws    counting on the fast lane of decisions is one addition, and one more in a Latency.
+Laws    counting on the fast lane of decisions is two additions, and one more in a Latency.
         Every series has a label with the process id, because
         several processes share a port and a scrape reaches one of them
 Source  docs/reference/operations.md lists the series
@@ -12,7 +12,7 @@ Source  docs/reference/operations.md lists the series
 import os
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -25,6 +25,10 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 #: A decision from memory takes some ten microseconds.
 _FINE_BUCKETS = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, *_BUCKETS[:-2])
+
+#: Finer, because percentiles are read from them. In milliseconds: MINUTE_BOUNDS_MS.
+MINUTE_BOUNDS_MS = (0.5, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 250, 500, 1000, 2500, 5000)
+_MINUTE_BOUNDS = tuple(bound / 1000 for bound in MINUTE_BOUNDS_MS)
 
 #: The option of a route that names its histogram: the kind of decision, or of tracking request.
 LATENCY = "latency"
@@ -62,8 +66,38 @@ class Latency:
         return found
 
 
+class Minute:
+    """What a process has counted of one environment since it last wrote it down.
+
+    ingest  how long tracking requests waited for their commit"""
+
+    __slots__ = ("accepted", "decisions", "duplicates", "ingest", "rejected")
+
+    def __init__(self) -> None:
+        self.accepted = self.duplicates = self.rejected = self.decisions = 0
+        self.ingest = Latency(_MINUTE_BOUNDS)
+
+    def add(self, other: "Minute") -> None:
+        """Add what another one has counted."""
+        self.accepted += other.accepted
+        self.duplicates += other.duplicates
+        self.rejected += other.rejected
+        self.decisions += other.decisions
+        self.ingest.counts = [a + b for a, b in zip(self.ingest.counts, other.ingest.counts, strict=True)]
+
+
+class Minutes(dict[int, Minute]):
+    """A Minute for each environment by its id, made when it is first counted."""
+
+    def __missing__(self, environment_id: int) -> Minute:
+        made = self[environment_id] = Minute()
+        return made
+
+
 class Metrics:
     """The counters of one process.
+
+    minutes     of each environment, for the history that metrics_history.py writes
 
     latencies   of answers that succeeded, by the kind of their route: decided and acknowledged
 
@@ -72,6 +106,7 @@ class Metrics:
     mismatches  by (definition, field)"""
 
     def __init__(self) -> None:
+        self.minutes = Minutes()
         self.requests: Counter[tuple[str, str, str]] = Counter()
         self.fast: Counter[str] = Counter()
         self.decisions: Counter[str] = Counter()
@@ -97,11 +132,21 @@ class Metrics:
         """How many decisions and messages this process has received."""
         return self.fast.total() + self.decisions.total() + self.messages.total()
 
-    def stored(self, accepted: int, duplicates: int, rejected: Iterable[str]) -> None:
-        """Count one tracking request; `rejected` are the codes of its rejections."""
+    def stored(
+        self, environment_id: int, accepted: int, duplicates: int, rejected: Sequence[str], seconds: float
+    ) -> None:
+        """Count one tracking request; `rejected` are the codes of its rejections.
+
+        seconds  how long it waited for its commit"""
         self.messages["accepted"] += accepted
         self.messages["duplicate"] += duplicates
         self.rejections.update(rejected)
+        self.ingest_seconds.observe(seconds)
+        minute = self.minutes[environment_id]
+        minute.accepted += accepted
+        minute.duplicates += duplicates
+        minute.rejected += len(rejected)
+        minute.ingest.observe(seconds)
 
     def mismatched(self, definition: str, field: str) -> None:
         """Count one value whose type an expression cannot use."""

@@ -97,6 +97,7 @@ class DecisionService:
             decision = await self._profile_variants.assign(catalog, decision, snapshot, now)
         decision = await self._session_variants.keep(catalog, decision, snapshot, session_id, now)
         self._metrics.decisions[decision.reason] += 1
+        self._metrics.minutes[catalog.environment_id].decisions += 1
         if exposed is not None:
             self._exposures.record(catalog, decision, snapshot, now, exposed=exposed)
         return decision

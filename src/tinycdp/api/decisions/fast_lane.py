@@ -66,6 +66,7 @@ def fast_lane(memory: Memory, scope: Scope) -> bytes | None:
     except TinyCDPError:
         return None
     memory.metrics.fast[decision.reason] += 1
+    memory.metrics.minutes[key.environment_id].decisions += 1
     memory.exposures.record(catalog, decision, snapshot, now)
     answer = encode(answer_of(catalog, decision, snapshot, user_id, False))
     memory.metrics.decided_one.observe(perf_counter() - start)

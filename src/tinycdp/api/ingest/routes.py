@@ -8,6 +8,7 @@ Source  docs/reference/tracking.md
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from time import perf_counter
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -147,14 +148,17 @@ async def accept(
                 *processed.rejections,
             ]
             visible = parts.pipeline.visible(key.environment_id, parsed.messages)
-            with parts.metrics.ingest_seconds.time(), parts.event_streams.arriving(key.environment_id, visible):
+            start = perf_counter()
+            with parts.event_streams.arriving(key.environment_id, visible):
                 receipt = await parts.ingest.accept(key.environment_id, processed.messages, rejections, key.id)
+            seconds = perf_counter() - start
     if reported:
         exposures.record(parts, key.environment_id, reported)
     if then is not None:
         then(parts, key.environment_id, processed.messages)
     rejections += receipt.rejected
-    parts.metrics.stored(receipt.accepted, receipt.duplicates, [r.code for r in rejections])
+    codes = [rejection.code for rejection in rejections]
+    parts.metrics.stored(key.environment_id, receipt.accepted, receipt.duplicates, codes, seconds)
     parts.metrics.messages["sampled"] += processed.sampled
     parts.metrics.messages["dead"] += receipt.dead
     if parsed.single and rejections:

@@ -92,6 +92,7 @@ class Bulk:
 
     def record(self, found: AllFlags, *, exposed: bool) -> None:
         """Count the decisions, and record the exposures."""
+        self._metrics.minutes[found.catalog.environment_id].decisions += len(found.decisions)
         for decision in found.decisions:
             self._metrics.decisions[decision.reason] += 1
             self._exposures.record(found.catalog, decision, found.snapshot, found.now, exposed=exposed)

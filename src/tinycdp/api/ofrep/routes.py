@@ -239,6 +239,7 @@ def _at_once(memory: Memory, key: Key, scope: Scope, message: Any) -> bytes | No
         return None
     memory.metrics.requests["POST", PREFIX + "{flag}", "200"] += 1
     memory.metrics.decisions[decision.reason] += 1
+    memory.metrics.minutes[key.environment_id].decisions += 1
     memory.exposures.record(catalog, decision, snapshot, now)
     return encode(_evaluated(catalog, decision, snapshot, False))
 

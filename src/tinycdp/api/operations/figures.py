@@ -1,19 +1,23 @@
-"""The route of an environment's key figures."""
+"""The routes of an environment's key figures, now and by the minute."""
 
 from collections import Counter
+from typing import Annotated
 
 from litestar import get
+from litestar.params import QueryParameter
 
 from tinycdp.api.definitions.schemas import BackfillProgress
 from tinycdp.api.http.encoding import as_schema
+from tinycdp.api.http.params import instant_parameter
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.operations.schemas import DefinitionTotal, Figure, Figures, Total, Totals
+from tinycdp.api.operations.schemas import DefinitionTotal, Figure, Figures, FiguresHistory, Total, Totals
 from tinycdp.model import MINUTE_MS
 from tinycdp.runtime.decisions.snapshots import Snapshots
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.workspace import progress_of
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.ingest.group_commit import Ingest
+from tinycdp.runtime.metrics_history import MOST_MINUTES, history
 from tinycdp.store import definitions as definition_store
 from tinycdp.store.database import figures as figure_store
 from tinycdp.store.database.pool import snapshot
@@ -75,4 +79,22 @@ async def get_metrics(
     )
 
 
-ROUTES = [get_metrics]
+@get(
+    "/v1/admin/metrics/history",
+    summary="What all processes took and decided, minute by minute",
+    tags=["Operation"],
+    scope="read",
+)
+async def get_metrics_history(
+    environment: Injected[Environment],
+    minutes: Annotated[int, QueryParameter(ge=1, le=MOST_MINUTES, description="how many")] = 60,
+    until: Annotated[
+        str | None,
+        QueryParameter(name="to", description="before this instant; a day is its start in UTC"),
+    ] = None,
+) -> FiguresHistory:
+    """They are kept for 14 days."""
+    return as_schema(await history(environment, minutes, instant_parameter(until, "to")), FiguresHistory)
+
+
+ROUTES = [get_metrics, get_metrics_history]

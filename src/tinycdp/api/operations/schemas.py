@@ -86,3 +86,28 @@ class Figures(msgspec.Struct, rename="camel"):
     as_of: str
     metrics: Totals
     timestamp: str
+
+
+class MinuteFigures(msgspec.Struct, frozen=True, rename="camel"):
+    """One minute of an environment, of all processes.
+
+    accepted, duplicates, rejected  messages of tracking requests
+    decisions      flags decided
+    ingest_p50_ms, ingest_p99_ms  how long tracking requests waited for their commit; null if there were none
+    lag_ms         how long the most overdue wake-up had waited; null if no process has written the minute"""
+
+    at: str
+    accepted: int
+    duplicates: int
+    rejected: int
+    decisions: int
+    ingest_p50_ms: float | None
+    ingest_p99_ms: float | None
+    lag_ms: int | None
+
+
+class FiguresHistory(msgspec.Struct, frozen=True, rename="camel"):
+    """Minutes, the oldest first. The last one has ended; a process may write it a few seconds later."""
+
+    minutes: list[MinuteFigures]
+    as_of: str

@@ -32,6 +32,7 @@ from tinycdp.store import exposures
 from tinycdp.store import flags as flag_store
 from tinycdp.store import limits as limits_store
 from tinycdp.store import profiles as profile_store
+from tinycdp.store.database import figures as figure_store
 from tinycdp.store.database import partitions as partition_store
 from tinycdp.store.database.pool import Connection, Pool, acquired, transaction
 from tinycdp.times import day_of
@@ -45,6 +46,7 @@ TICK_SECONDS = 0.2
 _KEEP_REJECTIONS_MS = 30 * DAY_MS
 _KEEP_COUNTS_MS = 400 * DAY_MS
 _KEEP_DEAD_LETTERS_MS = 90 * DAY_MS
+_KEEP_MINUTES_MS = 14 * DAY_MS
 #: How long after a flag's deletion the variants that profiles keep of it can be restored with it.
 _KEEP_VARIANTS_MS = 30 * DAY_MS
 _MAINTENANCE_SECONDS = 3600.0
@@ -217,6 +219,7 @@ class Worker:
                 connection, environment_id, now - _KEEP_VARIANTS_MS, PRUNE_BATCH
             )
             await registry.prune(connection, environment_id, now)
+            await figure_store.prune_minutes(connection, environment_id, now - _KEEP_MINUTES_MS)
             pruned = await exposures.prune_exposures(connection, environment_id, oldest_exposure, PRUNE_BATCH)
         return int(PRUNE_BATCH in (pruned, unkept))
 

@@ -1,5 +1,6 @@
-"""Counts of an environment at a glance, exact or estimated."""
+"""Counts of an environment at a glance, exact or estimated, and by the minute."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,3 +52,37 @@ async def count(
 
 async def figures(connection: Connection, environment_id: int, now: int, lately_since: int) -> FiguresRow:
     return FiguresRow.from_row(await connection.fetchrow(_SQL["figures"], environment_id, now, lately_since, LATELY))
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteRow(Row):
+    """What all processes counted in a minute. ingest: durations, by bounds."""
+
+    minute: int
+    accepted: int
+    duplicates: int
+    rejected: int
+    decisions: int
+    ingest: list[int]
+    lag_ms: int
+
+
+async def add_minute(
+    connection: Connection,
+    environment_id: int,
+    minute: int,
+    counts: tuple[int, int, int, int],
+    ingest: Sequence[int],
+    now: int,
+) -> None:
+    """Add to the minute. `counts` are accepted, duplicates, rejected and decisions."""
+    await connection.execute(_SQL["add_minute"], environment_id, minute, *counts, ingest, now)
+
+
+async def list_minutes(connection: Connection, environment_id: int, since: int, until: int) -> list[MinuteRow]:
+    """The minutes of [since, until) in which something was counted, oldest first."""
+    return MinuteRow.every(await connection.fetch(_SQL["list_minutes"], environment_id, since, until))
+
+
+async def prune_minutes(connection: Connection, environment_id: int, before: int) -> None:
+    await connection.execute(_SQL["prune_minutes"], environment_id, before)
