@@ -99,6 +99,14 @@ ALTER TABLE public.definitions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE public.downloads (
+    environment_id integer NOT NULL,
+    digest bytea NOT NULL,
+    key_id integer NOT NULL,
+    path text NOT NULL,
+    valid_until timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.environments (
     id integer NOT NULL,
     project_id integer NOT NULL,
@@ -851,6 +859,9 @@ ALTER TABLE ONLY public.definition_versions
 
 ALTER TABLE ONLY public.definitions
     ADD CONSTRAINT definitions_pkey PRIMARY KEY (environment_id, id);
+
+ALTER TABLE ONLY public.downloads
+    ADD CONSTRAINT downloads_pkey PRIMARY KEY (environment_id, digest);
 
 ALTER TABLE ONLY public.environments
     ADD CONSTRAINT environments_pkey PRIMARY KEY (id);

@@ -29,7 +29,7 @@ from tinycdp.api.schema import event_stream
 from tinycdp.api.schema import routes as schema
 from tinycdp.api.segments import routes as segments
 from tinycdp.api.time_travel import history, preview
-from tinycdp.api.transfer import exports, imports
+from tinycdp.api.transfer import downloads, exports, imports
 
 #: Endpoints for clients of other products, which send fields and parameters that TinyCDP does not use. They look for
 #: the key themselves: it may be in the body.
@@ -51,6 +51,7 @@ OPEN = [
     *operations.ROUTES,
     *reference.ROUTES,
     *exports.OPEN_ROUTES,
+    *downloads.OPEN_ROUTES,
 ]
 
 GUARDED = [
@@ -74,6 +75,7 @@ GUARDED = [
     *editor.ROUTES,
     *explain.ROUTES,
     *exports.ROUTES,
+    *downloads.ROUTES,
     *imports.ROUTES,
     *access.ROUTES,
     *environments.ROUTES,

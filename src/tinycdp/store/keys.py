@@ -101,3 +101,26 @@ async def record_key_change(
 ) -> None:
     """Record what was done to a key, for the audit log."""
     await connection.execute(_SQL["record_key_change"], environment_id, key_id, action, name, author, note, now)
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadRow(Row):
+    """The file of an address that opens once."""
+
+    key_id: int
+    path: str
+
+
+async def create_download(
+    connection: Connection, environment_id: int, digest: bytes, key_id: int, path: str, valid_until: int, now: int
+) -> None:
+    await connection.execute(_SQL["create_download"], environment_id, digest, key_id, path, valid_until, now)
+
+
+async def take_download(connection: Connection, environment_id: int, digest: bytes, now: int) -> DownloadRow | None:
+    """The file of an address, which opens nothing from then on; None if it is unknown or has expired."""
+    return DownloadRow.maybe(await connection.fetchrow(_SQL["take_download"], environment_id, digest, now))
+
+
+async def prune_downloads(connection: Connection, environment_id: int, now: int) -> None:
+    await connection.execute(_SQL["prune_downloads"], environment_id, now)

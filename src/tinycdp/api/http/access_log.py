@@ -19,8 +19,8 @@ from litestar.types import ASGIApp, Message, Receive, Send
 
 log = logging.getLogger("tinycdp.access")
 
-#: Addresses with a key in them: SDKs ask for their settings by it.
-_KEY_IN_PATH = re.compile(r"^/(array|v1/projects)/[^/]+(?=/)")
+#: Addresses with a key in them, by which SDKs ask for their settings, or with a secret that opens a file.
+_SECRET_IN_PATH = re.compile(r"^/(array(?=/[^/]+/)|v1/projects(?=/[^/]+/)|v1/downloads|v1/export/download)/[^/]+")
 #: What a client may choose as the id of its request.
 _REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}\Z", re.ASCII)
 
@@ -49,7 +49,7 @@ def logged(application: ASGIApp, key_id: Callable[[Any], int | None]) -> ASGIApp
         finally:
             fields = {
                 "method": scope["method"],
-                "path": _KEY_IN_PATH.sub(r"/\1/***", scope["path"]),
+                "path": _SECRET_IN_PATH.sub(r"/\1/***", scope["path"]),
                 "status": status,
                 "durationMs": round((time.perf_counter() - start) * 1000, 3),
                 "bytes": sent,

@@ -20,6 +20,9 @@ from tinycdp.runtime.access.actor import Actor, actor_of
 from tinycdp.runtime.access.keys import Key, Keyring
 from tinycdp.times import iso
 
+#: Where the scope of a request has the Key that an address that opens once was created with.
+REDEEMED = "tinycdp.redeemed"
+
 _FORMS = "send it as `Authorization: Bearer <key>`, as `X-API-Key`, or as the user name of Basic"
 
 
@@ -111,8 +114,20 @@ def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
 
     Raises unless the request has a key with that scope."""
     scope = handler.opt.get("scope")
-    if scope is not None:
+    redeemed: Key | None = connection.scope.get(REDEEMED)  # type: ignore[assignment]
+    if redeemed is not None:
+        admit_redeemed(connection, handler, redeemed)
+    elif scope is not None:
         connection.scope["auth"] = recognise(connection, presented(connection), scope)
+
+
+def admit_redeemed(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler, key: Key) -> None:
+    """Raises unless the route is that of a file which this key may read now, from where the request comes."""
+    if not handler.opt.get("downloadable"):
+        raise Forbidden("INVALID_DOWNLOAD_LINK", "This address opens no file.")
+    admit_from(connection, key, handler.opt["scope"])
+    allow(key, handler.opt["scope"])
+    connection.scope["auth"] = key
 
 
 def provide_actor(request: Request[Any, Any, Any]) -> Actor:

@@ -13,6 +13,7 @@ from litestar import Litestar, Response, get
 from litestar.enums import ScopeType
 from litestar.types import Message, Scope
 
+from tinycdp.api.http.auth import REDEEMED
 from tinycdp.api.http.params import route_of
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.operations.schemas import Health, Readiness
@@ -137,6 +138,8 @@ async def _outbox(pool: Pool, now: Instant) -> list[LabelledGauge]:
 
 async def count_request(message: Message, scope: Scope) -> None:
     """Count a response by its route, with its latency, before it is sent."""
+    if REDEEMED in scope:
+        return  # a part of the request that is counted
     if message["type"] == "http.response.start" and scope["type"] == ScopeType.HTTP:
         app: Litestar = scope["litestar_app"]
         metrics: Metrics = app.state.parts.metrics

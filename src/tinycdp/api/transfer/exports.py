@@ -65,6 +65,7 @@ class _File(ASGIStreamingResponse):
     summary="All members of a segment, as CSV or JSON lines; or a link to them",
     tags=["Export"],
     scope="read",
+    downloadable=True,
     media=(*_MEDIA.values(), "application/json"),
 )
 async def export_segment(
@@ -152,6 +153,7 @@ async def download_export(
     summary="All exposures of a flag, as CSV or JSON lines",
     tags=["Export"],
     scope="read",
+    downloadable=True,
     media=tuple(_MEDIA.values()),
 )
 async def export_exposures(

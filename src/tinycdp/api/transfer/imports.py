@@ -106,6 +106,7 @@ async def get_import(actor: Injected[Actor], imports: Injected[ImportQueue], id:
     summary="The rejected rows of an import, as JSON lines",
     tags=_TAGS,
     scope="admin",
+    downloadable=True,
     media=("application/jsonl",),
 )
 async def get_import_report(
@@ -113,7 +114,9 @@ async def get_import_report(
 ) -> ASGIStreamingResponse:
     """Each line has `line`, `code` and `message`. It is kept for a day after its last row."""
     return ASGIStreamingResponse(
-        iterator=await imports.report(actor.environment_id, id), media_type="application/jsonl"
+        iterator=await imports.report(actor.environment_id, id),
+        media_type="application/jsonl",
+        headers={"Content-Disposition": f'attachment; filename="import-{id[:12]}-rejected.jsonl"'},
     )
 
 

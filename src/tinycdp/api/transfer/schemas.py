@@ -1,6 +1,6 @@
 """Wire structs of imports and exports."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -56,6 +56,19 @@ class AvailableExport(SegmentDownload, rename="camel"):
     name: str
     etag: str
     size: int | None = None
+
+
+class DownloadBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file to open: its address on this server with its query, from the first slash on."""
+
+    path: Annotated[str, msgspec.Meta(max_length=4_000)]
+
+
+class DownloadAddress(msgspec.Struct, frozen=True):
+    """Opens the file once, until then."""
+
+    url: str
+    until: str
 
 
 class AvailableExports(msgspec.Struct):

@@ -30,6 +30,7 @@ from tinycdp.store import definitions as definition_store
 from tinycdp.store import events as event_store
 from tinycdp.store import exposures
 from tinycdp.store import flags as flag_store
+from tinycdp.store import keys as key_store
 from tinycdp.store import limits as limits_store
 from tinycdp.store import profiles as profile_store
 from tinycdp.store.database import figures as figure_store
@@ -219,6 +220,7 @@ class Worker:
                 connection, environment_id, now - _KEEP_VARIANTS_MS, PRUNE_BATCH
             )
             await registry.prune(connection, environment_id, now)
+            await key_store.prune_downloads(connection, environment_id, now)
             await figure_store.prune_minutes(connection, environment_id, now - _KEEP_MINUTES_MS)
             pruned = await exposures.prune_exposures(connection, environment_id, oldest_exposure, PRUNE_BATCH)
         return int(PRUNE_BATCH in (pruned, unkept))

@@ -47,3 +47,23 @@ UPDATE api_keys SET revoked_at = $3 WHERE environment_id = $1 AND id = $2 AND re
 -- name: record_key_change
 -- args: environment_id, key_id, action, name, author, note, now
 INSERT INTO key_changes (environment_id, key_id, action, name, author, note, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7);
+
+-- name: create_download
+-- Deletes what has expired: the table holds what was asked for in the last minute.
+-- args: environment_id, digest, key_id, path, valid_until, now
+-- index: downloads_pkey
+WITH expired AS (
+    DELETE FROM downloads WHERE environment_id = $1 AND valid_until <= $6::timestamptz
+)
+INSERT INTO downloads (environment_id, digest, key_id, path, valid_until) VALUES ($1, $2, $3, $4, $5);
+
+-- name: take_download
+-- Of two processes that take the same one, one gets no row.
+-- args: environment_id, digest, now
+-- index: downloads_pkey
+-- locks: one row
+DELETE FROM downloads WHERE environment_id = $1 AND digest = $2 AND valid_until > $3 RETURNING key_id, path;
+
+-- name: prune_downloads
+-- args: environment_id, now
+DELETE FROM downloads WHERE environment_id = $1 AND valid_until <= $2;

@@ -71,6 +71,7 @@ def _events_route(form: EventFormat) -> BaseRouteHandler:
         summary=f"Raw events, as {_NAMES[form]}",
         tags=_TAGS,
         scope="read",
+        downloadable=True,
         media=(MEDIA[form],),
     )
     return make(export_events)
