@@ -339,7 +339,11 @@ NEITHER: dict[str, Call] = {
     # Streams have tests of their own: they do not end.
     "GET /v1/events/live": replace(read(kind="none"), status=400),
     "GET /ofrep/v1/stream": replace(OPEN, query={"token": "none"}, status=403),
-    "POST /v1/admin/downloads": Call("read", body={"path": "/v1/export/segment/openers.csv"}, status=201),
+    # They show what is sent, and the folder of the machine.
+    "POST /v1/admin/imports/inspect": admin(body=json.dumps({"type": "track", **KINDS["track"]}), name="b.jsonl"),
+    "GET /v1/admin/imports/files": admin(),
+    # An address is never the same: what it opens is in test_downloads.py.
+    "POST /v1/admin/downloads": Call("read", body={"path": "/v1/me"}, status=400),
     "GET /v1/downloads/{token}": replace(OPEN, at=("none",), status=403),
     "GET /v1/export/download/{token}": replace(OPEN, at=("none",), status=403),
     "GET /assets/{name}": replace(OPEN, at=("none.js",), status=404),

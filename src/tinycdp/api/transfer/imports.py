@@ -1,7 +1,7 @@
 """Routes that import files of history, sent by a client or stored on the server.
 
-Shape   POST starts an import, and answers once the first part is done; GET returns its progress, and its rejected rows;
-        DELETE stops it
+Shape   POST …/inspect shows what an import would do; POST starts one, and answers once the first part is done;
+        GET returns its progress, and its rejected rows; DELETE stops it
 Laws    a started import is resumed after a restart. A file that is sent again continues where it stopped, and adds
         nothing if it was done
 Errors  400 FILE_MALFORMED, FILE_TOO_LARGE, INVALID_MAPPING, PARQUET_MISSING · 404 IMPORT_NOT_FOUND, REPORT_NOT_FOUND
@@ -9,6 +9,9 @@ Errors  400 FILE_MALFORMED, FILE_TOO_LARGE, INVALID_MAPPING, PARQUET_MISSING · 
 Source  docs/reference/imports.md
 """
 
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,17 +25,36 @@ from tinycdp.api.http.encoding import as_schema
 from tinycdp.api.http.params import Limit
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest
-from tinycdp.api.ingest.adapters.history import PARSE, check_mapping
-from tinycdp.api.transfer.schemas import ImportProgress, Imports
+from tinycdp.api.ingest.adapters.history import FIELDS, PARSE, check_mapping, field_of, guess_mapping
+from tinycdp.api.transfer.schemas import (
+    ImportColumn,
+    ImportFileInfo,
+    ImportFiles,
+    ImportMapping,
+    ImportProgress,
+    Imports,
+    InspectedFile,
+    InspectedRow,
+)
 from tinycdp.dsl.fields import in_words
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.transfer import imports as history
-from tinycdp.runtime.transfer.import_files import FileMapping, ImportFile, form_of
+from tinycdp.runtime.transfer import inspection
+from tinycdp.runtime.transfer.import_files import FileMapping, ImportFile, columns_of, form_of
+from tinycdp.runtime.transfer.import_files import Form as FileForm
 from tinycdp.runtime.transfer.import_queue import MOST_UPLOADED, ImportQueue
+from tinycdp.times import iso
 
 _TAGS = ["Import"]
+#: A Parquet file is sent whole, others by their beginning.
+MOST_INSPECTED = 64 * 1024**2
+
+Form = Annotated[str | None, QueryParameter(name="format", description="jsonl, csv or parquet")]
+Mapping = Annotated[str | None, QueryParameter(description="of columns, as JSON with `columns`, `fixed` and `text`")]
+Stored = Annotated[bool, QueryParameter(description="the file is in the server's import folder already")]
 
 
 @post(
@@ -50,11 +72,9 @@ async def start_import(
     actor: Injected[Actor],
     imports: Injected[ImportQueue],
     name: Annotated[str, QueryParameter(description="the file's name; its ending gives the format")],
-    form: Annotated[str | None, QueryParameter(name="format", description="jsonl, csv or parquet")] = None,
-    mapping: Annotated[
-        str | None, QueryParameter(description="of columns, as JSON with `columns`, `fixed` and `text`")
-    ] = None,
-    stored: Annotated[bool, QueryParameter(description="the file is in the server's import folder already")] = False,
+    form: Form = None,
+    mapping: Mapping = None,
+    stored: Stored = False,
 ) -> ImportProgress:
     """The body is the file. Rows may be rejected; the rejections list says which and why."""
     read_as = form_of(Path(name), form)
@@ -66,6 +86,87 @@ async def start_import(
     source = ImportFile(path, read_as, wanted, name)
     progress = await imports.begin(actor.environment_id, source, actor.name, PARSE, actor.key_id, keep=stored)
     return as_schema(progress, ImportProgress)
+
+
+@post(
+    "/v1/admin/imports/inspect",
+    status_code=200,
+    summary="What an import would make of a file's first rows; stores nothing",
+    tags=_TAGS,
+    scope="admin",
+    takes_file=True,
+    query="name=history.csv",
+    request_max_body_size=MOST_INSPECTED,
+)
+async def inspect_import(
+    request: ExactRequest,
+    imports: Injected[ImportQueue],
+    now: Injected[Clock],
+    name: Annotated[str, QueryParameter(description="the file's name; its ending gives the format")],
+    form: Form = None,
+    mapping: Mapping = None,
+    stored: Stored = False,
+    partial: Annotated[bool, QueryParameter(description="the body is only the beginning of the file")] = False,
+) -> InspectedFile:
+    """The body is the file or its beginning; Parquet files have their description at the end, so they are sent whole.
+
+    Without `mapping`, columns that often hold a field are mapped to it; the answer has the mapping."""
+    read_as = form_of(Path(name), form)
+    path = imports.stored_file(name) if stored else await imports.receive(name, request.stream())
+    try:
+        if partial and not stored:
+            await asyncio.to_thread(inspection.unpack, path)
+        source = ImportFile(path, read_as, name=name)
+        columns = await asyncio.to_thread(columns_of, source) if read_as != "jsonl" else []
+        wanted = check_mapping(_mapping_of(mapping)) if mapping is not None else guess_mapping(columns)
+        problem = _problem(columns, wanted) if read_as != "jsonl" else None
+        source = replace(source, mapping=wanted)
+        found = await inspection.inspect(source, PARSE, now(), whole=stored or not partial)
+    finally:
+        if not stored:
+            path.unlink(missing_ok=True)
+    return InspectedFile(
+        read_as,
+        [ImportColumn(column, field_of(column, wanted)) for column in columns[: inspection.MOST_COLUMNS]],
+        ImportMapping(wanted.columns, wanted.fixed, wanted.text),
+        FIELDS,
+        problem,
+        as_schema(found.rows, list[InspectedRow]),
+        found.read,
+        found.rejected,
+        as_schema(found.rejected_rows, list[InspectedRow]),
+        found.complete,
+    )
+
+
+def _problem(columns: Sequence[str], mapping: FileMapping) -> str | None:
+    try:
+        PARSE.check_columns(columns, mapping)
+    except InvalidInput as wrong:
+        return wrong.message
+    return None
+
+
+@get(
+    "/v1/admin/imports/files",
+    summary="The files in the server's import folder",
+    tags=_TAGS,
+    scope="admin",
+)
+async def list_import_files(imports: Injected[ImportQueue]) -> ImportFiles:
+    """Of the machine that answers, for all environments. `stored=true` imports one."""
+    files = [
+        ImportFileInfo(one.name, _form_by_name(one.name), one.size, iso(one.modified_at))
+        for one in await imports.stored_files()
+    ]
+    return ImportFiles(str(imports.folder.absolute()), files)
+
+
+def _form_by_name(name: str) -> FileForm | None:
+    try:
+        return form_of(Path(name))
+    except InvalidInput:
+        return None
 
 
 def _mapping_of(text: str) -> FileMapping:
@@ -133,4 +234,4 @@ async def stop_import(actor: Injected[Actor], environment: Injected[Environment]
     return as_schema(stopped, ImportProgress)
 
 
-ROUTES = [start_import, list_imports, get_import, get_import_report, stop_import]
+ROUTES = [start_import, inspect_import, list_import_files, list_imports, get_import, get_import_report, stop_import]

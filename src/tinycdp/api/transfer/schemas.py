@@ -1,6 +1,6 @@
 """Wire structs of imports and exports."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -33,6 +33,77 @@ class Imports(msgspec.Struct):
     """Imports, newest first."""
 
     imports: list[ImportProgress]
+
+
+class ImportFileInfo(msgspec.Struct, frozen=True, rename="camel"):
+    """A file in the server's import folder. form: by its ending, null if that gives none; size: in bytes."""
+
+    name: str
+    form: Literal["jsonl", "csv", "parquet"] | None
+    size: int
+    modified_at: str
+
+
+class ImportFiles(msgspec.Struct, frozen=True):
+    """Files in the server's import folder, by name. folder: its path on the machine that answers."""
+
+    folder: str
+    files: list[ImportFileInfo]
+
+
+class ImportColumn(msgspec.Struct, frozen=True):
+    """A column of a table. field: what its cells become; null for properties or traits under the column's name."""
+
+    name: str
+    field: str | None
+
+
+class ImportMapping(msgspec.Struct, frozen=True):
+    """How columns are read: field → column, field → fixed value, columns whose numbers stay texts."""
+
+    columns: dict[str, str]
+    fixed: dict[str, str]
+    text: tuple[str, ...]
+
+
+class InspectedRow(msgspec.Struct, frozen=True):
+    """A row of the file.
+
+    cells    of a table, as texts, by column; null for JSON lines
+    text     a JSON line, or its beginning; null for a table
+    message  what is stored, in the form of a batch; null if the row is rejected
+    code, why  of the rejection"""
+
+    line: int
+    cells: dict[str, str | None] | None
+    text: str | None
+    message: dict[str, Any] | None
+    code: str | None
+    why: str | None
+
+
+class InspectedFile(msgspec.Struct, frozen=True, rename="camel"):
+    """What an import would make of the beginning of a file.
+
+    columns   of a table; empty for JSON lines
+    mapping   the one that was used: the request's, else a guess
+    fields    that a mapping may name, besides properties.…, traits.… and context.…
+    problem   why no row can be read with this mapping; `rows` then have no messages
+    rows      the first 20
+    read, rejected  how many rows were read, and how many of them an import would reject
+    rejected_rows   the first 20 of those that are not in `rows`
+    complete  whether the whole file was read"""
+
+    form: Literal["jsonl", "csv", "parquet"]
+    columns: list[ImportColumn]
+    mapping: ImportMapping
+    fields: tuple[str, ...]
+    problem: str | None
+    rows: list[InspectedRow]
+    read: int
+    rejected: int
+    rejected_rows: list[InspectedRow]
+    complete: bool
 
 
 class SegmentDownload(msgspec.Struct, rename="camel"):

@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 #: Imports that one process runs at once.
 AT_ONCE = 2
 MOST_UPLOADED = 8 * 1024**3
+MOST_LISTED = 500
 _POLL_SECONDS = 2.0
 _ABANDONED_MS = DAY_MS
 _FILE, _TICKET = ".upload", ".ticket"
@@ -65,6 +66,15 @@ class Ticket(msgspec.Struct, frozen=True):
     author: str
     api_key_id: int
     keep: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file in the folder of imports. size: in bytes"""
+
+    name: str
+    size: int
+    modified_at: Instant
 
 
 @dataclass(slots=True)
@@ -133,10 +143,14 @@ class ImportQueue:
             raise
         return path
 
+    async def stored_files(self) -> list[StoredFile]:
+        """The files that were put into the folder, by name."""
+        return await asyncio.to_thread(_stored_files, self.folder)
+
     def stored_file(self, name: str) -> Path:
         """The path of a file that is in the folder already."""
         path = self.folder / name
-        if Path(name).name != name or path.suffix in (_FILE, _TICKET) or not path.is_file():
+        if Path(name).name != name or not _is_stored(path):
             raise NotFound("IMPORT_NOT_FOUND", f"There is no file {name[:100]!r} in the server's folder of imports.")
         return path
 
@@ -273,6 +287,22 @@ class ImportQueue:
             if run.latest is not None and (run.environment_id, run.latest.id) == (environment_id, progress.id):
                 return replace(progress, rate=run.latest.rate)
         return progress
+
+
+def _is_stored(path: Path) -> bool:
+    """Whether this file was put here by hand, and is not the queue's own."""
+    own = path.suffix in (_FILE, _TICKET, ".new", import_reports.ENDING) or path.name.startswith(".")
+    return not own and path.is_file()
+
+
+def _stored_files(folder: Path) -> list[StoredFile]:
+    found = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        with contextlib.suppress(FileNotFoundError):
+            if _is_stored(path):
+                state = path.stat()
+                found.append(StoredFile(path.name, state.st_size, int(state.st_mtime * 1000)))
+    return found[:MOST_LISTED]
 
 
 def _sync(file: IO[bytes]) -> None:

@@ -18,7 +18,7 @@ from tinycdp.model import DAY_MS, Instant, Rejection
 MOST_BYTES = 64 * 1024**2
 KEPT_MS = DAY_MS
 _PART_BYTES = 1 << 16
-_ENDING = ".report"
+ENDING = ".report"
 
 
 class RejectedRow(msgspec.Struct, frozen=True):
@@ -69,11 +69,11 @@ async def parts(folder: Path, environment_id: int, id: str) -> AsyncIterator[byt
 
 def remove_old(folder: Path, now: Instant) -> None:
     """Delete the reports to which nothing was added for long."""
-    for path in folder.glob(f"*{_ENDING}"):
+    for path in folder.glob(f"*{ENDING}"):
         with contextlib.suppress(FileNotFoundError):
             if now - path.stat().st_mtime * 1000 > KEPT_MS:
                 path.unlink()
 
 
 def _path(folder: Path, environment_id: int, id: str) -> Path:
-    return folder / f"{environment_id}-{id}{_ENDING}"
+    return folder / f"{environment_id}-{id}{ENDING}"

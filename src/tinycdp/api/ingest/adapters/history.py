@@ -83,6 +83,38 @@ def check_columns(columns: Sequence[str], mapping: FileMapping) -> None:
 PARSE = Parse(parse_rows, check_columns)
 
 
+#: Names of columns that often hold a field, the likeliest first. Those that are spelt like the field are not here.
+_OFTEN: Mapping[str, tuple[str, ...]] = {
+    "userId": ("uid", "customerid", "customerno", "customernumber", "customer", "memberid", "accountid", "user", "id"),
+    "anonymousId": ("distinctid", "visitorid", "clientid", "cookieid"),
+    "event": ("eventname", "action", "activity"),
+    "timestamp": ("time", "ts", "datetime", "occurredat", "eventtime", "createdat", "orderedat", "date", "created"),
+    "messageId": ("eventid", "insertid", "uuid"),
+    "groupId": ("companyid", "organizationid", "organisationid", "workspaceid"),
+}
+
+
+def guess_mapping(columns: Sequence[str]) -> FileMapping:
+    """A mapping for a table: columns that are not named like a field, but often hold one."""
+    plain = {_plain(column): column for column in reversed(columns)}
+    taken = {_guessed(column) for column in columns}
+    guessed = {
+        field: next(plain[name] for name in names if name in plain)
+        for field, names in _OFTEN.items()
+        if field not in taken and not plain.keys().isdisjoint(names)
+    }
+    if taken & _WHO and "userId" in guessed and _plain(guessed["userId"]) == "id":
+        del guessed["userId"]  # then it is the row's own id
+    return FileMapping(guessed)
+
+
+def field_of(column: str, mapping: FileMapping) -> str | None:
+    """The field that a column's cells go to; None if they become properties or traits under the column's name."""
+    mapped = next((field for field, name in mapping.columns.items() if name == column), None)
+    guessed = _guessed(column)
+    return mapped or (guessed if guessed not in {*mapping.columns, *mapping.fixed} else None)
+
+
 def _rejection(code: str, message: str, line: int, path: str, raw: bytes, id: str) -> Rejection:
     # Without a payload, the id distinguishes rows in the log.
     return Rejection(
@@ -164,7 +196,12 @@ def _guessed(column: str) -> str | None:
     """The field that a column's name means: user_id, userId and "User ID" are the same."""
     if column.partition(".")[0] in _OPEN and "." in column:
         return column
-    return _BY_NAME.get(re.sub(r"[\s_-]", "", column).lower())
+    return _BY_NAME.get(_plain(column))
+
+
+def _plain(column: str) -> str:
+    """A column's name without spaces, dashes and underscores, in small letters."""
+    return re.sub(r"[\s_$-]", "", column).lower()
 
 
 def _put(event: dict[str, Any], target: str, typed: Any, plain: Any) -> None:
