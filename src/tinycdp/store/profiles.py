@@ -164,16 +164,18 @@ class IdentifierKeyRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class Having:
-    """What the properties of wanted profiles have.
+    """What wanted profiles have.
 
     values    a JSON object that the properties contain
-    prefixes  (path, beginning of the text at that path)"""
+    prefixes  (path, beginning of the text at that path)
+    fingerprint  of a segment they are in; None for all"""
 
     values: dict[str, Any]
     prefixes: Sequence[tuple[str, str]] = ()
+    fingerprint: int | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.values or self.prefixes)
+        return bool(self.values or self.prefixes or self.fingerprint is not None)
 
     @property
     def columns(self) -> tuple[list[str], list[str]]:
@@ -195,7 +197,7 @@ async def search_by_identifier(
     return FoundRow.every(
         await connection.fetch(
             _SQL["search_by_identifier"], environment_id, *_between(prefix), *after, n, reach, having.values,
-            *having.columns,
+            *having.columns, having.fingerprint,
         )
     )  # fmt: skip
 
@@ -219,7 +221,13 @@ async def search_by_properties(
 ) -> list[SummaryRow]:
     return SummaryRow.every(
         await connection.fetch(
-            _SQL["search_by_properties"], environment_id, having.values, before_id, n, *having.columns
+            _SQL["search_by_properties"],
+            environment_id,
+            having.values,
+            before_id,
+            n,
+            *having.columns,
+            having.fingerprint,
         )
     )
 
@@ -231,6 +239,21 @@ async def newest_profiles(
     return SummaryRow.every(
         await connection.fetch(_SQL["newest_profiles"], environment_id, before_id, n, reach, *having.columns)
     )
+
+
+async def newest_members(
+    connection: Connection, environment_id: int, before_id: int, n: int, reach: int, having: Having
+) -> list[SummaryRow]:
+    """The newest profiles in the segment with the prefixes, among the next `reach` of its members."""
+    arguments = (before_id, n, reach, *having.columns, having.fingerprint)
+    return SummaryRow.every(await connection.fetch(_SQL["newest_members"], environment_id, *arguments))
+
+
+async def newest_member_at(
+    connection: Connection, environment_id: int, before_id: int, reach: int, fingerprint: int
+) -> int | None:
+    """The id of the last of the next `reach` members; None if there are fewer."""
+    return await connection.fetchval(_SQL["newest_member_at"], environment_id, before_id, reach, fingerprint)
 
 
 async def newest_profile_at(connection: Connection, environment_id: int, before_id: int, reach: int) -> int | None:

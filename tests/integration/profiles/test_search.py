@@ -41,6 +41,7 @@ async def test_a_search_finds_what_a_filter_would(
             "plan": {"name": chance.choice(["pro", "free"]), "seats": chance.choice([3, "3", 30])},
             "email": chance.choice(["ada@x.org", "adam@x.org", "bob@x.org"]),
             "tags": ["a"],
+            "staff": chance.random() < 0.4,
         }
         if chance.random() < 0.2:
             del traits["email"]
@@ -48,6 +49,7 @@ async def test_a_search_finds_what_a_filter_would(
     for id, traits in people.items():
         assert (await app.write.post("/v1/identify", json={"userId": id, "traits": traits})).status_code == 200
     newest = list(people)[::-1]
+    await app.define("segment", key="staff", rule="profile.staff == true")
 
     def those(keep: Callable[[dict[str, Any]], bool]) -> list[str]:
         return [id for id in newest if keep(people[id])]
@@ -73,8 +75,20 @@ async def test_a_search_finds_what_a_filter_would(
             assert await names(app, *where, limit=limit) == those(keep), where  # type: ignore[arg-type]
             by_identifier = sorted(id for id in those(keep) if id.startswith("x"))  # type: ignore[arg-type]
             assert await names(app, *where, q="x", limit=limit) == by_identifier, where
+            # In a segment: the same, without the others.
+            staff = {id for id in people if people[id]["staff"]}
+            inside = [id for id in those(keep) if id in staff]  # type: ignore[arg-type]
+            assert await names(app, *where, segment="staff", limit=limit) == inside, where
+            found = await names(app, *where, q="x", segment="staff", limit=limit)
+            assert found == [id for id in by_identifier if id in staff], where
+        assert await names(app, segment="staff", limit=limit) == [id for id in newest if people[id]["staff"]]
 
 
 async def test_conditions_are_few(app: Application) -> None:
     refused = await app.read.get("/v1/profiles/search", params={"where": ["a=1"] * 11})
     assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_REQUEST")
+
+
+async def test_a_segment_has_to_be_live(app: Application) -> None:
+    missing = await app.read.get("/v1/profiles/search", params={"segment": "nosuch"})
+    assert (missing.status_code, missing.json()["code"]) == (404, "NOT_FOUND")

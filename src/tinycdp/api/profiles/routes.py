@@ -35,6 +35,7 @@ Where = Annotated[
         description="`plan.name=pro`: a property has this value; `email^=ada`: its text begins so. Repeat it for more"
     ),
 ]
+InSegment = Annotated[str | None, QueryParameter(description="only members of this segment")]
 Prefix = Annotated[str | None, QueryParameter(description="the start of an identifier")]
 EventName = Annotated[str | None, QueryParameter(description="only events of this name")]
 EventKind = Annotated[MessageKind | None, QueryParameter(description="only messages of this kind")]
@@ -108,21 +109,23 @@ async def get_lifetime(
 
 @get(
     "/v1/profiles/search",
-    summary="Find profiles by the start of an identifier and by properties; without either, the newest",
+    summary="Find profiles by the start of an identifier, by properties and by a segment; without any, the newest",
     tags=["Profiles"],
     scope="read",
     query="q=ada",
 )
 async def search_profiles(
     environment: Injected[Environment],
+    catalogs: Injected[Catalogs],
     q: Prefix = None,
     where: Where = None,
+    segment: InSegment = None,
     property_name: PropertyName = None,
     value: PropertyValue = None,
     after: Cursor = None,
     limit: Limit = 50,
 ) -> Search:
-    return await _search(environment, q, where, property_name, value, after, limit)
+    return await _search(environment, catalogs, q, where, segment, property_name, value, after, limit)
 
 
 @get(
@@ -134,20 +137,24 @@ async def search_profiles(
 )
 async def search_users(
     environment: Injected[Environment],
+    catalogs: Injected[Catalogs],
     q: Prefix = None,
     where: Where = None,
+    segment: InSegment = None,
     property_name: PropertyName = None,
     value: PropertyValue = None,
     after: Cursor = None,
     limit: Limit = 50,
 ) -> Search:
-    return await _search(environment, q, where, property_name, value, after, limit)
+    return await _search(environment, catalogs, q, where, segment, property_name, value, after, limit)
 
 
 async def _search(
     environment: Environment,
+    catalogs: Catalogs,
     q: str | None,
     where: list[str] | None,
+    segment: str | None,
     property_name: str | None,
     value: str | None,
     after: str | None,
@@ -171,7 +178,8 @@ async def _search(
             prefixes.append((path.removesuffix("^"), text))
         else:
             values.append((path, _json_value(text)))
-    return as_schema(await search(environment, q, having(values, prefixes), after, limit), Search)
+    found = await search(environment, catalogs, q, having(values, prefixes), segment or None, after, limit)
+    return as_schema(found, Search)
 
 
 def _json_value(text: str) -> Any:

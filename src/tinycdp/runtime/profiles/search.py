@@ -1,18 +1,21 @@
-"""The search for profiles: by the start of an identifier, by properties, or the newest.
+"""The search for profiles: by the start of an identifier, properties and segment.
 
-Shape   having(values, prefixes) → conditions on properties; search(environment, prefix, conditions, after, n) → a page
+Shape   having(values, prefixes) → conditions on properties; search(…, prefix, conditions, segment, after, n) → a page
 Laws    a page is read from one snapshot. With a prefix, profiles are in the order of identifiers; else the newest is
         first. Exact values are found by an index. To find other properties, a page reads at most REACH rows: it may be
         short, or empty, and still have a next
-Errors  InvalidInput INVALID_REQUEST, INVALID_CURSOR
+        Members of a segment are those of the memberships, as in its list: a change by the clock is there when the
+        worker has recorded it
+Errors  InvalidInput INVALID_REQUEST, INVALID_CURSOR · NotFound NOT_FOUND
 Source  docs/reference/profiles.md "Searching"
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tinycdp.errors import InvalidInput
+from tinycdp.errors import InvalidInput, NotFound
+from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles import views
 from tinycdp.runtime.profiles.views import ProfileSummary
@@ -49,14 +52,34 @@ def having(values: Iterable[tuple[str, Any]], prefixes: Iterable[tuple[str, str]
     return Having(wanted, list(prefixes))
 
 
-async def search(environment: Environment, prefix: str | None, wanted: Having, after: str | None, n: int) -> Search:
-    """A page of profiles with an identifier that begins with the prefix, and with the wanted properties."""
+async def search(
+    environment: Environment,
+    catalogs: Catalogs,
+    prefix: str | None,
+    wanted: Having,
+    segment: str | None,
+    after: str | None,
+    n: int,
+) -> Search:
+    """A page of profiles with an identifier that begins with the prefix, with the wanted properties, in the segment."""
     async with snapshot(environment.pool) as connection:
+        if segment is not None:
+            catalog = await catalogs.current_in(connection, environment.id)
+            fingerprint = catalog.live.fingerprints.get(("segment", segment))
+            if fingerprint is None:
+                raise NotFound("NOT_FOUND", f"There is no segment {segment!r}.")
+            wanted = replace(wanted, fingerprint=fingerprint)
         if prefix is not None:
             return await _by_identifier(connection, environment.id, prefix, wanted, after, n)
         (before,) = views.numbers_of(after, 1) if after else (_LAST_ID,)
         if wanted.values:
             rows = await store.search_by_properties(connection, environment.id, wanted, before, n)
+        elif wanted.fingerprint is not None:
+            reach = REACH if wanted.prefixes else n
+            rows = await store.newest_members(connection, environment.id, before, n, reach, wanted)
+            if wanted.prefixes and len(rows) < n:
+                at = await store.newest_member_at(connection, environment.id, before, reach, wanted.fingerprint)
+                return _page(rows, views.cursor_of(at) if at is not None else None)
         else:
             reach = REACH if wanted else n
             rows = await store.newest_profiles(connection, environment.id, before, n, reach, wanted)

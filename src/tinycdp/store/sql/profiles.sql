@@ -159,8 +159,8 @@ WHERE c.merged_into IS NULL;
 -- explicit because the planner cannot turn LIKE with a parameter into them. reach bounds how many identifiers are read to
 -- find a profile with rare properties.
 -- args: environment_id, first text, last text (both inclusive), after_value text, after_kind text, n, reach,
---       having jsonb, paths text[] and prefixes text[] of properties
--- index: identifiers_values, profiles_pkey
+--       having jsonb, paths text[] and prefixes text[] of properties, fingerprint of a segment or NULL
+-- index: identifiers_values, profiles_pkey, memberships_pkey
 WITH seen AS (
     SELECT f.kind, f.value, f.profile_id FROM identifiers f
     WHERE f.environment_id = $1 AND f.value ~>=~ $2 AND f.value ~<=~ $3
@@ -177,6 +177,8 @@ WHERE p.properties @> $8::jsonb AND NOT EXISTS (
     SELECT 1 FROM unnest($9::text[], $10::text[]) AS w (path, prefix)
     WHERE jsonb_typeof(p.properties #> string_to_array(w.path, '.')) NOT IN ('string', 'number')
        OR starts_with(p.properties #>> string_to_array(w.path, '.'), w.prefix) IS NOT TRUE)
+  AND ($11::bigint IS NULL OR EXISTS (
+    SELECT 1 FROM memberships m WHERE m.environment_id = $1 AND m.fingerprint = $11 AND m.profile_id = p.id))
 ORDER BY s.value USING ~<~, s.kind USING ~<~
 LIMIT $6;
 
@@ -193,14 +195,17 @@ OFFSET $6 - 1 LIMIT 1;
 -- name: search_by_properties
 -- By exact values of properties, the newest profile first. Materialized, so that a rare value is found by its index and not
 -- by scanning profiles.
--- args: environment_id, having jsonb, before_id bigint, n, paths text[] and prefixes text[] of more properties
--- index: profiles_properties, profiles_pkey
+-- args: environment_id, having jsonb, before_id bigint, n, paths text[] and prefixes text[] of more properties,
+--       fingerprint of a segment or NULL
+-- index: profiles_properties, profiles_pkey, memberships_pkey
 WITH found AS MATERIALIZED (
     SELECT id FROM profiles p
     WHERE environment_id = $1 AND merged_into IS NULL AND properties @> $2 AND NOT EXISTS (
         SELECT 1 FROM unnest($5::text[], $6::text[]) AS w (path, prefix)
         WHERE jsonb_typeof(p.properties #> string_to_array(w.path, '.')) NOT IN ('string', 'number')
            OR starts_with(p.properties #>> string_to_array(w.path, '.'), w.prefix) IS NOT TRUE)
+      AND ($7::bigint IS NULL OR EXISTS (
+        SELECT 1 FROM memberships m WHERE m.environment_id = $1 AND m.fingerprint = $7 AND m.profile_id = p.id))
 ), page AS (
     SELECT id FROM found WHERE id < $3 ORDER BY id DESC LIMIT $4
 )
@@ -234,6 +239,33 @@ LIMIT $3;
 -- args: environment_id, before_id bigint, reach
 -- index: profiles_pkey
 SELECT id FROM profiles WHERE environment_id = $1 AND merged_into IS NULL AND id < $2 ORDER BY id DESC OFFSET $3 - 1 LIMIT 1;
+
+-- name: newest_members
+-- The newest profiles in a segment, all of them or those whose properties begin with these prefixes. reach bounds how many
+-- members are read.
+-- args: environment_id, before_id bigint, n, reach, paths text[] and prefixes text[] of properties, fingerprint
+-- index: memberships_pkey, profiles_pkey
+WITH seen AS (
+    SELECT profile_id AS id FROM memberships
+    WHERE environment_id = $1 AND fingerprint = $7 AND profile_id < $2 ORDER BY profile_id DESC LIMIT $4
+)
+SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at,
+       ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS identifiers
+FROM seen s JOIN profiles p ON p.environment_id = $1 AND p.id = s.id
+WHERE NOT EXISTS (
+    SELECT 1 FROM unnest($5::text[], $6::text[]) AS w (path, prefix)
+    WHERE jsonb_typeof(p.properties #> string_to_array(w.path, '.')) NOT IN ('string', 'number')
+       OR starts_with(p.properties #>> string_to_array(w.path, '.'), w.prefix) IS NOT TRUE)
+ORDER BY p.id DESC
+LIMIT $3;
+
+-- name: newest_member_at
+-- The member at which a search of the newest members stopped reading.
+-- args: environment_id, before_id bigint, reach, fingerprint
+-- index: memberships_pkey
+SELECT profile_id FROM memberships
+WHERE environment_id = $1 AND fingerprint = $4 AND profile_id < $2 ORDER BY profile_id DESC OFFSET $3 - 1 LIMIT 1;
 
 -- name: property_names_of_profiles
 -- The properties of the newest profiles and the kinds of their values, the most frequent first; objects one level deep.
