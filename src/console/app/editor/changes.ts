@@ -2,6 +2,7 @@
 import { keepPreviousData, skipToken, useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import type { Preview, Published } from "../lib/api.ts"
 import { address, ask, RequestFailed } from "../lib/client.ts"
+import { written } from "../lib/json.ts"
 import { useSession } from "../lib/session.ts"
 
 const EXAMPLES = 5
@@ -32,7 +33,7 @@ export function usePreview(change: Change | undefined) {
   const { key } = useSession()
   const body = { changes: change ? [unconditional(change)] : [], examples: EXAMPLES }
   return useQuery({
-    queryKey: ["preview", body],
+    queryKey: ["preview", written(body)],
     queryFn: ({ signal }) => ask<Preview>(address(["admin", "preview"]), { method: "POST", body, signal }),
     placeholderData: keepPreviousData,
     enabled: key !== "" && change !== undefined,
@@ -48,7 +49,7 @@ export function useDryRun(change: Change) {
   const { key } = useSession()
   const body = { changes: [change], dryRun: true }
   return useQuery({
-    queryKey: ["dry-run", body],
+    queryKey: ["dry-run", written(body)],
     queryFn: ({ signal }) => ask<Published>(address(["admin", "publish"]), { method: "POST", body, signal }),
     enabled: key !== "",
     staleTime: 0,

@@ -1,6 +1,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query"
 import type { Explained, FlagBody, FlagExposures, Kills } from "../lib/api.ts"
 import { address, ask } from "../lib/client.ts"
+import { written } from "../lib/json.ts"
 import { useSession } from "../lib/session.ts"
 import { untilNext } from "../people/until.ts"
 
@@ -25,7 +26,7 @@ export function useSimulation({ flag, person, by, context, at, draft }: Question
   const { key } = useSession()
   const body = { kind: "flag", key: flag, [by]: person, context, at, document: draft }
   return useQuery({
-    queryKey: ["simulate", body],
+    queryKey: ["simulate", written(body)],
     queryFn: ({ signal }) => ask<Explained>(address(["admin", "explain"]), { method: "POST", body, signal }),
     enabled: key !== "" && person !== "",
     placeholderData: keepPreviousData,

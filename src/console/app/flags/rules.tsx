@@ -2,6 +2,7 @@
 import { Link } from "@tanstack/react-router"
 import type { FlagBody, RuleBody } from "../lib/api.ts"
 import { value } from "../lib/format.ts"
+import { entriesOf } from "../lib/json.ts"
 import { Badge, Code, Panel } from "../ui/parts.tsx"
 import { SplitBar } from "./split_bar.tsx"
 
@@ -67,7 +68,7 @@ export function Rules({ of, live = true }: { of: FlagBody; live?: boolean }) {
       </Panel>
       <Panel title="Variants" aside={<span className="mute">{of.type}</span>}>
         <dl className="pairs">
-          {Object.entries(variants).map(([variant, given]) => (
+          {entriesOf(variants).map(([variant, given]) => (
             <div key={variant}>
               <dt>
                 <code>{variant}</code>

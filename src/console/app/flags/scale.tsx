@@ -1,5 +1,6 @@
 /** Where a person's bucket lies on a scale of 0 to 100, and what each part of the scale means. */
 import type { RolloutPosition, RuleBody, RuleExplanation } from "../lib/api.ts"
+import { entriesOf } from "../lib/json.ts"
 import { place } from "./reading.ts"
 import { WHOLE } from "./split.ts"
 
@@ -40,7 +41,7 @@ function Admission({ title, position }: { title: string; position: RolloutPositi
 
 function Split({ position, split }: { position: RolloutPosition; split: Record<string, number> }) {
   let end = 0
-  const parts = Object.entries(split).map(([name, weight], index) => {
+  const parts = entriesOf(split).map(([name, weight], index) => {
     const from = end
     end += weight
     return { name, from: (100 * from) / WHOLE, to: (100 * end) / WHOLE, tone: index % 6 }

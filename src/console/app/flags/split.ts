@@ -1,4 +1,6 @@
 /** Splits: weights in hundred-thousandths that always sum to the whole. */
+import { entriesOf, namesOf, recordOf } from "../lib/json.ts"
+
 export const WHOLE = 100_000
 
 export type Split = Record<string, number>
@@ -11,15 +13,14 @@ export type Split = Record<string, number>
  */
 export function weighted(split: Split, variant: string, weight: number): Split {
   const given = Math.min(WHOLE, Math.max(0, Math.round(weight)))
-  const others = Object.keys(split).filter((name) => name !== variant)
+  const names = namesOf(split)
+  const others = names.filter((name) => name !== variant)
   if (others.length === 0) return { [variant]: WHOLE }
   const shares = shared(
     others.map((name) => split[name] ?? 0),
     WHOLE - given,
   )
-  return Object.fromEntries(
-    Object.keys(split).map((name) => [name, name === variant ? given : (shares[others.indexOf(name)] ?? 0)]),
-  )
+  return recordOf(names.map((name) => [name, name === variant ? given : (shares[others.indexOf(name)] ?? 0)]))
 }
 
 /** The same for every variant; the first get what does not divide. */
@@ -28,19 +29,19 @@ export function even(variants: readonly string[]): Split {
     variants.map(() => 1),
     WHOLE,
   )
-  return Object.fromEntries(variants.map((name, index) => [name, shares[index] ?? 0]))
+  return recordOf(variants.map((name, index) => [name, shares[index] ?? 0]))
 }
 
 /** The split with one variant more, which has nothing yet: no person moves by it. */
 export function joined(split: Split, variant: string): Split {
-  return { ...split, [variant]: 0 }
+  return recordOf([...entriesOf(split), [variant, 0]])
 }
 
 /** The split without a variant, whose share the others get. */
 export function without(split: Split, variant: string): Split {
-  const { [variant]: _, ...rest } = weighted(split, variant, 0)
-  const [only, ...more] = Object.keys(rest)
-  return only !== undefined && more.length === 0 ? { [only]: WHOLE } : rest
+  const rest = entriesOf(weighted(split, variant, 0)).filter(([name]) => name !== variant)
+  const [only] = rest
+  return only && rest.length === 1 ? { [only[0]]: WHOLE } : recordOf(rest)
 }
 
 export function isWhole(split: Split): boolean {

@@ -1,6 +1,15 @@
 /** Requests to the server that this page came from. */
-import type { Problem } from "./api.ts"
+import type { Problem as Answered } from "./api.ts"
+import { parsed, written } from "./json.ts"
 import { currentKey, signOut } from "./session.ts"
+
+/** What the server has against one part of a body. */
+export interface Problem {
+  /** As `$.name`. */
+  path: string
+  message: string
+  code: string
+}
 
 /** What the server, or the network, had against a request. */
 export class RequestFailed extends Error {
@@ -11,13 +20,23 @@ export class RequestFailed extends Error {
   readonly retryAfterMs: number
   /** Which part of the body is wrong, as `$.name`; empty if none is. */
   readonly path: string
+  /** All that is wrong with the body; the message is that of the first. */
+  readonly problems: Problem[]
 
-  constructor(status: number, code: string, message: string, retryAfterMs = 0, path = "") {
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    retryAfterMs = 0,
+    path = "",
+    problems: Omit<Problem, "code">[] = [{ path, message }],
+  ) {
     super(message)
     this.status = status
     this.code = code
     this.retryAfterMs = retryAfterMs
     this.path = path
+    this.problems = problems.map((one) => ({ ...one, code }))
   }
 }
 
@@ -57,7 +76,7 @@ export interface Sent {
 
 /** The answer's JSON. Raises RequestFailed with the server's code and message. */
 export async function ask<Answer>(url: string, sent: Sent = {}): Promise<Answer> {
-  return (await (await answered(url, sent)).json()) as Answer
+  return parsed(await (await answered(url, sent)).text()) as Answer
 }
 
 /** The answer as the server sends it, such as a file. Raises RequestFailed for every other status than success. */
@@ -74,7 +93,7 @@ export async function answered(url: string, sent: Sent = {}): Promise<Response> 
     answer = await fetch(url, {
       method: sent.method ?? "GET",
       headers,
-      body: sent.body === undefined ? undefined : JSON.stringify(sent.body),
+      body: sent.body === undefined ? undefined : written(sent.body),
       signal: sent.signal,
       cache: "no-store",
       credentials: "omit",
@@ -91,8 +110,17 @@ export async function answered(url: string, sent: Sent = {}): Promise<Response> 
 }
 
 async function failure(answer: Response): Promise<RequestFailed> {
-  const problem = (await answer.json().catch(() => ({}))) as Partial<Problem & { path: string }>
+  const problem = (await answer.json().catch(() => ({}))) as Partial<
+    Answered & { path: string; problems: Omit<Problem, "code">[] }
+  >
   const wait = Number(answer.headers.get("Retry-After") ?? 0) * 1000
   const message = problem.message ?? `The server answered ${answer.status}.`
-  return new RequestFailed(answer.status, problem.code ?? `HTTP_${answer.status}`, message, wait, problem.path)
+  return new RequestFailed(
+    answer.status,
+    problem.code ?? `HTTP_${answer.status}`,
+    message,
+    wait,
+    problem.path,
+    problem.problems,
+  )
 }
