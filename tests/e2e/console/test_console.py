@@ -31,6 +31,8 @@ ADDRESSES = (
     "/traits/favourite_category",
     "/insights/funnels?steps.0.event=app_open&steps.1.event=cart",
     "/flags",
+    "/flags/new",
+    "/flags/price_level?edit=yes",
     "/flags/price_level?person=clara",
     "/flags/price_level?tab=exposures",
     "/flags/price_level?tab=versions",

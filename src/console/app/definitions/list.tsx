@@ -13,7 +13,7 @@ export function DefinitionList({ kind }: { kind: Kind }) {
   const { q = "" } = useSearch({ strict: false })
   const navigate = useNavigate()
   const words = WORDS[kind]
-  const may = useMay("admin") && kind !== "flags"
+  const may = useMay("admin")
   const drafts = useDraftsOf(words.one)
   return (
     <Page

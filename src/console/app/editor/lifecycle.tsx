@@ -1,9 +1,9 @@
-/** Giving a definition another key, and deleting it: each after a look at what that does. */
+/** Giving a definition another key, archiving and deleting it: each after a look at what that does. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import { useNavigate } from "@tanstack/react-router"
 import { type FormEvent, useState } from "react"
 import { type Definition, type Kind, WORDS } from "../definitions/kinds.ts"
-import type { Deleted, Published } from "../lib/api.ts"
+import type { Deleted, Flag, Published } from "../lib/api.ts"
 import { address, ask } from "../lib/client.ts"
 import { exactCount } from "../lib/format.ts"
 import { useMe } from "../lib/me.ts"
@@ -11,6 +11,8 @@ import { Confirm, Dialog } from "../ui/dialog.tsx"
 import { Diff } from "../ui/diff.tsx"
 import { Labelled } from "../ui/fields.tsx"
 import { Answered, Failed, Panel } from "../ui/parts.tsx"
+import { type Change, outcomeOf, useRemember } from "./changes.ts"
+import { Review } from "./review.tsx"
 import { useRested } from "./services.ts"
 
 const TYPING_MS = 400
@@ -149,21 +151,60 @@ function Delete({ kind, of, onClose }: LifecycleProps) {
   )
 }
 
-/** The buttons for both. */
+/** Asks whether a flag shall be kept without being served, or be served again: a version as any other. */
+function Archive({ of, onClose }: { of: Flag; onClose: () => void }) {
+  const remember = useRemember()
+  const { archived = false, key: _, ...kept } = of.document
+  const document = archived ? withoutField(kept, "archived") : { ...kept, archived: true }
+  const change: Change = { kind: "flag", key: of.key, document, expects: of.version }
+  return (
+    <Review
+      title={archived ? `Bring ${of.key} back` : `Archive ${of.key}`}
+      action={archived ? "Bring back" : "Archive"}
+      change={change}
+      onClose={onClose}
+      onPublished={(answer) => {
+        remember("flag", of.key, outcomeOf(answer, change))
+        onClose()
+      }}
+      onRefused={() => undefined}
+    >
+      <p>
+        {archived
+          ? "It is served again, by its rules."
+          : "It is kept with its versions and its salt, and served to no one: applications that ask for it get their own default. It can be brought back."}
+      </p>
+    </Review>
+  )
+}
+
+function withoutField(of: Record<string, unknown>, name: string): Record<string, unknown> {
+  const { [name]: _, ...rest } = of
+  return rest
+}
+
+/** The buttons for these. */
 export function Manage({ kind, of }: { kind: Kind; of: Definition }) {
-  const [open, setOpen] = useState<"rename" | "delete" | null>(null)
+  const [open, setOpen] = useState<"rename" | "archive" | "delete" | null>(null)
   const close = () => setOpen(null)
+  const flag = "document" in of ? of : undefined
   return (
     <Panel title="Manage">
       <p className="edit-actions">
         <button type="button" className="button" onClick={() => setOpen("rename")}>
           Rename…
         </button>
+        {flag && (
+          <button type="button" className="button" onClick={() => setOpen("archive")}>
+            {flag.document.archived ? "Bring back…" : "Archive…"}
+          </button>
+        )}
         <button type="button" className="button" onClick={() => setOpen("delete")}>
           Delete…
         </button>
       </p>
       {open === "rename" && <Rename kind={kind} of={of} onClose={close} />}
+      {open === "archive" && flag && <Archive of={flag} onClose={close} />}
       {open === "delete" && <Delete kind={kind} of={of} onClose={close} />}
     </Panel>
   )

@@ -3,25 +3,21 @@
  *
  * Laws: the text is the truth, and no edit is lost: what differs from the published definition is kept as a draft.
  */
-import { useQueryClient } from "@tanstack/react-query"
-import { Link, useNavigate, useSearch } from "@tanstack/react-router"
-import { useEffect, useState } from "react"
-import { WORDS } from "../definitions/kinds.ts"
-import { useDefinitions, useEdited, useVersions } from "../definitions/queries.ts"
-import type { Published } from "../lib/api.ts"
+import { useSearch } from "@tanstack/react-router"
+import { useState } from "react"
+import { useEdited, useVersions } from "../definitions/queries.ts"
 import { RequestFailed } from "../lib/client.ts"
 import { plural } from "../lib/format.ts"
 import { useMay, useMe } from "../lib/me.ts"
 import { Labelled } from "../ui/fields.tsx"
-import { Answered, NeedsAdmin, Page, Waiting } from "../ui/parts.tsx"
-import { type Change, isConflict, outcomeOf, useRemember } from "./changes.ts"
-import { COMMAND, useCommand } from "./commands.ts"
+import { Answered, NeedsAdmin, Waiting } from "../ui/parts.tsx"
+import type { Change } from "./changes.ts"
 import { Conflict } from "./conflict.tsx"
-import { type DraftOf, discardDraft, useDraft } from "./drafts.ts"
+import { type DraftOf, useDraft } from "./drafts.ts"
 import { ExpressionEditor } from "./expression.tsx"
 import { changeOf, type Edited, type EditedKind, type Fields, fieldsOf, singular } from "./fields.ts"
+import { EditFrame, KeyField, useCounted } from "./frame.tsx"
 import { PreviewPanel } from "./preview.tsx"
-import { Review } from "./review.tsx"
 import { type Check, useExplained } from "./services.ts"
 
 export function NewTrait() {
@@ -63,10 +59,6 @@ interface EditingProps {
 }
 
 function Editing({ kind, of, live, deleted = false }: EditingProps) {
-  const words = WORDS[kind]
-  const navigate = useNavigate()
-  const queries = useQueryClient()
-  const remember = useRemember()
   const search = useSearch({ strict: false }) as { expression?: string }
   const version = live?.version ?? 0
   const published: Fields = live
@@ -75,111 +67,46 @@ function Editing({ kind, of, live, deleted = false }: EditingProps) {
   const draft = useDraft(of, version, published)
   const { fields, change } = draft
   const [check, setCheck] = useState<Check>()
-  const [given, setGiven] = useState<{ base: number; fields: Fields }>()
-  const [reviewing, setReviewing] = useState(false)
   const [refused, setRefused] = useState<RequestFailed>()
 
   const isStatic = live !== undefined && "static" in live && live.static
   const valid = isStatic || (check?.source === fields.expression && check.meaning.valid)
   const conflict = live !== undefined && draft.drafted && draft.base !== version
-  const base = deleted ? 0 : draft.base
-  const missing = missingOf(fields, valid, conflict, draft.drafted || !live)
-  const toPublish = changeOf(kind, fields, base, isStatic)
-  const counted = useCounted(toPublish, valid && !isStatic, fields.expression !== published.expression || !live)
-
-  const review = () => (missing === "" ? setReviewing(true) : undefined)
-  useCommand("s", review)
-  useCommand("Enter", review)
-
-  function leave(): void {
-    if (of.name === "" || deleted) navigate({ to: `/${kind}` })
-    else navigate({ to: `/${kind}/$name`, params: { name: of.name }, search: {} })
+  // What a definition is called and how it is described moves no person.
+  const moving: Change = {
+    kind: singular(kind),
+    key: fields.name || `new_${kind}`,
+    document: { expression: fields.expression },
   }
-
-  function wasPublished(answer: Published): void {
-    discardDraft(of)
-    remember(singular(kind), fields.name, outcomeOf(answer, toPublish))
-    navigate({ to: `/${kind}/$name`, params: { name: fields.name }, search: {}, replace: of.name !== "" })
-  }
-
-  function wasRefused(problem: Error): void {
-    if (!(problem instanceof RequestFailed)) return
-    const aboutKey = problem.code === "KEY_EXISTS" || problem.code === "INVALID_KEY"
-    if (aboutKey) setRefused(problem)
-    if (aboutKey || isConflict(problem)) setReviewing(false)
-    if (isConflict(problem)) queries.invalidateQueries({ queryKey: ["definitions", kind] })
-  }
-
-  function discard(): void {
-    setGiven({ base: draft.base, fields })
-    draft.discard()
-  }
+  const counted = useCounted(moving, valid && !isStatic, fields.expression !== published.expression || !live)
 
   return (
-    <Page
-      title={live || deleted ? `Edit ${of.name}` : `New ${words.one}`}
-      above={<Link to={`/${kind}`}>{words.title}</Link>}
-      aside={
-        <div className="edit-actions">
-          <span className="mute small" role="status">
-            {draft.drafted ? (live ? `Draft of version ${draft.base}, kept` : "Draft, kept") : ""}
-          </span>
-          {draft.drafted && (
-            <button type="button" className="button" onClick={discard}>
-              Discard draft
-            </button>
-          )}
-          <button type="button" className="button" onClick={leave}>
-            Close
-          </button>
-          <button
-            type="button"
-            className="button primary"
-            aria-disabled={missing !== ""}
-            aria-describedby="missing"
-            onClick={review}
-          >
-            Review and publish <kbd>{COMMAND}S</kbd>
-          </button>
-        </div>
+    <EditFrame
+      kind={kind}
+      of={of}
+      draft={draft}
+      version={version}
+      deleted={deleted}
+      change={changeOf(kind, fields, deleted ? 0 : draft.base, isStatic)}
+      counted={counted}
+      missing={missingOf(fields, valid, conflict, draft.drafted || !live)}
+      onKeyRefused={setRefused}
+      conflict={
+        conflict
+          ? (takeTheirs) => (
+              <Disagreement
+                kind={kind}
+                name={of.name}
+                base={draft.base}
+                version={version}
+                mine={fields}
+                onGoOn={(chosen) => draft.rebase(version, chosen)}
+                onTakeTheirs={takeTheirs}
+              />
+            )
+          : undefined
       }
     >
-      <p id="missing" className="missing mute small">
-        {missing}
-      </p>
-      {given && !draft.drafted && (
-        <div className="notice" role="status">
-          <p>The draft is discarded.</p>
-          <button
-            type="button"
-            className="button"
-            onClick={() => {
-              draft.rebase(given.base, given.fields)
-              setGiven(undefined)
-            }}
-          >
-            Bring it back
-          </button>
-        </div>
-      )}
-      {deleted && (
-        <div className="notice warn" role="alert">
-          <p>
-            {of.name} was deleted. {draft.drafted ? "Your draft is kept: publish it, and the key exists again." : ""}
-          </p>
-        </div>
-      )}
-      {conflict && (
-        <Disagreement
-          kind={kind}
-          name={of.name}
-          base={draft.base}
-          version={version}
-          mine={fields}
-          onGoOn={(chosen) => draft.rebase(version, chosen)}
-          onTakeTheirs={discard}
-        />
-      )}
       <div className="columns edit-columns">
         <div className="main-column form">
           {!live && !deleted && (
@@ -228,19 +155,7 @@ function Editing({ kind, of, live, deleted = false }: EditingProps) {
           {!isStatic && <PreviewPanel change={counted} stale={counted?.document?.expression !== fields.expression} />}
         </div>
       </div>
-      {reviewing && (
-        <Review
-          title={
-            live ? `Publish version ${version + 1} of ${fields.name}` : `Publish the new ${words.one} ${fields.name}`
-          }
-          change={toPublish}
-          previewed={counted}
-          onClose={() => setReviewing(false)}
-          onPublished={wasPublished}
-          onRefused={wasRefused}
-        />
-      )}
-    </Page>
+    </EditFrame>
   )
 }
 
@@ -251,45 +166,6 @@ function missingOf(fields: Fields, valid: boolean, conflict: boolean, differs: b
   if (!fields.name) return "It needs a key."
   if (!valid) return fields.expression.trim() ? "The text is not valid yet." : "It needs a text."
   return ""
-}
-
-/** The last change that can be counted: it stays while the text is not valid. */
-function useCounted(change: Change, valid: boolean, differs: boolean): Change | undefined {
-  // What a definition is called and how it is described moves no person.
-  const { kind, key, document } = change
-  const now = JSON.stringify({ kind, key: key || `new_${kind}`, document: { expression: document?.expression } })
-  const [counted, setCounted] = useState<string>()
-  useEffect(() => {
-    if (!differs) setCounted(undefined)
-    else if (valid) setCounted(now)
-  }, [now, valid, differs])
-  return counted === undefined ? undefined : (JSON.parse(counted) as Change)
-}
-
-function KeyField(props: { kind: EditedKind; value: string; problem?: string; onChange: (key: string) => void }) {
-  const others = useDefinitions(props.kind).data ?? []
-  const taken = others.some(({ key }) => key === props.value)
-  const one = WORDS[props.kind].one
-  return (
-    <Labelled
-      label="Key"
-      hint={`What expressions and applications call it. It can be renamed later.`}
-      problem={props.problem ?? (taken ? `There is a ${one} ${props.value} already.` : undefined)}
-    >
-      {(names) => (
-        <input
-          {...names}
-          className="field mono"
-          value={props.value}
-          autoComplete="off"
-          spellCheck={false}
-          // biome-ignore lint/a11y/noAutofocus: the page is about this field
-          autoFocus
-          onChange={(event) => props.onChange(event.target.value.trim())}
-        />
-      )}
-    </Labelled>
-  )
 }
 
 /** How often a value is computed again because time passes. */

@@ -2,6 +2,7 @@
 import { Link } from "@tanstack/react-router"
 import type { FlagPreview, Preview, SegmentPreview, TraitPreview } from "../lib/api.ts"
 import { count, exactCount, plural } from "../lib/format.ts"
+import { parsed, written } from "../lib/json.ts"
 import { Answered, Badge, Panel, Value, When } from "../ui/parts.tsx"
 import { type Change, usePreview } from "./changes.ts"
 import { useRested } from "./services.ts"
@@ -9,10 +10,17 @@ import { useRested } from "./services.ts"
 export const PREVIEW_MS = 600
 
 /** Shows what a change would do, while it is being written. `stale` while the text is another one, or wrong. */
-export function PreviewPanel({ change, stale }: { change: Change | undefined; stale: boolean }) {
-  const said = JSON.stringify(change ?? null)
+interface PreviewPanelProps {
+  change: Change | undefined
+  stale: boolean
+  /** What will be counted. */
+  hint?: string
+}
+
+export function PreviewPanel({ change, stale, hint = "Who enters and who leaves" }: PreviewPanelProps) {
+  const said = written(change ?? null)
   const rested = useRested(said, PREVIEW_MS)
-  const asked = (JSON.parse(rested) ?? undefined) as Change | undefined
+  const asked = (parsed(rested) ?? undefined) as Change | undefined
   const answer = usePreview(asked)
   const old = stale || rested !== said || answer.isPlaceholderData
   const preview = answer.data
@@ -26,7 +34,7 @@ export function PreviewPanel({ change, stale }: { change: Change | undefined; st
       }
     >
       {preview === undefined && answer.error === null && !answer.isFetching ? (
-        <p className="mute">Who enters and who leaves is counted here as soon as the text is valid and differs.</p>
+        <p className="mute">{hint} is counted here as soon as the text is valid and differs.</p>
       ) : (
         <Answered answer={answer} lines={6}>
           {(shown) => (
@@ -57,8 +65,8 @@ export function Effects({ of, name, short = false }: { of: Preview; name?: strin
       {[...of.traits].sort(first).map((one) => (
         <TraitEffect key={one.key ?? one.was} of={one} looked={of.lookedAt} short={short} />
       ))}
-      {of.flags.map((one) => (
-        <FlagEffect key={one.key ?? one.was} of={one} />
+      {[...of.flags].sort(first).map((one) => (
+        <FlagEffect key={one.key ?? one.was} of={one} short={short} />
       ))}
     </>
   )
@@ -177,7 +185,7 @@ function TraitEffect({ of, looked, short }: { of: TraitPreview; looked: number; 
   )
 }
 
-function FlagEffect({ of }: { of: FlagPreview }) {
+function FlagEffect({ of, short }: { of: FlagPreview; short: boolean }) {
   const moved = of.moves.filter(({ before, after }) => before !== after)
   const name = of.key ?? of.was
   return (
@@ -189,10 +197,11 @@ function FlagEffect({ of }: { of: FlagPreview }) {
         <p className="mute">Serves everyone as before.</p>
       ) : (
         <ul>
-          {moved.map(({ before, after, profiles, estimate }) => (
+          {moved.map(({ before, after, profiles, estimate, examples }) => (
             <li key={`${before} ${after}`}>
               <code>{before ?? "no flag"}</code> → <code>{after ?? "no flag"}</code> for {estimate !== null && "≈ "}
               <b>{count(estimate ?? profiles)}</b> {(estimate ?? profiles) === 1 ? "person" : "people"}
+              {!short && <Examples title={`People who get ${after ?? "no flag"} instead`} of={examples} />}
             </li>
           ))}
         </ul>

@@ -1,11 +1,10 @@
 /** After a publish: how far its computation is, and the way back. */
-
+import type { Definition } from "../definitions/kinds.ts"
 import { count } from "../lib/format.ts"
 import { Failed } from "../ui/parts.tsx"
 import { outcomeOf, undoOf, useLastPublished, usePublish, useRemember } from "./changes.ts"
-import type { Edited } from "./fields.ts"
 
-export function PublishedNotice({ kind, name, live }: { kind: string; name: string; live?: Edited }) {
+export function PublishedNotice({ kind, name, live }: { kind: string; name: string; live?: Definition }) {
   const last = useLastPublished(kind, name)
   const remember = useRemember()
   const undo = usePublish()

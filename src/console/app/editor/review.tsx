@@ -1,5 +1,5 @@
 /** The last look before a change is published: the difference, whom it moves, and a note of why. */
-import { type FormEvent, useEffect, useState } from "react"
+import { type FormEvent, type ReactNode, useEffect, useState } from "react"
 import type { Published } from "../lib/api.ts"
 import { useMe } from "../lib/me.ts"
 import { Dialog } from "../ui/dialog.tsx"
@@ -12,6 +12,9 @@ import { Effects } from "./preview.tsx"
 
 interface ReviewProps {
   title: string
+  action?: string
+  /** What is to be known besides the difference. */
+  children?: ReactNode
   change: Change
   /** What is counted; without it, nothing is. */
   previewed?: Change
@@ -21,7 +24,8 @@ interface ReviewProps {
   onRefused: (problem: Error) => void
 }
 
-export function Review({ title, change, previewed, onClose, onPublished, onRefused }: ReviewProps) {
+export function Review(props: ReviewProps) {
+  const { title, action = "Publish", change, previewed, onClose, onPublished, onRefused } = props
   const me = useMe()
   const [note, setNote] = useState("")
   const dry = useDryRun(change)
@@ -58,6 +62,7 @@ export function Review({ title, change, previewed, onClose, onPublished, onRefus
       onClose={onClose}
     >
       <form className="review" onSubmit={submit}>
+        {props.children}
         <Answered answer={dry} lines={4}>
           {({ changes, backfilling, warnings }) => (
             <>
@@ -106,10 +111,10 @@ export function Review({ title, change, previewed, onClose, onPublished, onRefus
         {publish.error && <Failed problem={publish.error} />}
         <div className="dialog-foot">
           <button type="button" className="button" onClick={onClose}>
-            Back to editing
+            {props.children ? "Cancel" : "Back to editing"}
           </button>
           <button type="submit" className="button primary" disabled={!ready}>
-            {publish.isPending ? "Publishing…" : "Publish"} <kbd>{COMMAND}Enter</kbd>
+            {publish.isPending ? "Publishing…" : action} <kbd>{COMMAND}Enter</kbd>
           </button>
         </div>
       </form>

@@ -1,11 +1,16 @@
 /** A flag: its rules and what they give a person, who got what, how it came to be, and what hangs on it. */
-import { Link, useParams, useSearch } from "@tanstack/react-router"
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
+import { lazy, Suspense } from "react"
 import { ImpactOf, InWords } from "../definitions/facts.tsx"
 import { useDefinition } from "../definitions/queries.ts"
 import { State } from "../definitions/state.tsx"
 import { VersionsOf } from "../definitions/versions.tsx"
+import { Manage } from "../editor/lifecycle.tsx"
+import { PublishedNotice } from "../editor/published.tsx"
 import type { Flag } from "../lib/api.ts"
-import { Answered, Badge, Page } from "../ui/parts.tsx"
+import { useSingleKey } from "../lib/keys.ts"
+import { useMay } from "../lib/me.ts"
+import { Answered, Badge, Page, Waiting } from "../ui/parts.tsx"
 import { ExposuresOf } from "./exposures.tsx"
 import "./flags.css"
 import { Kills } from "./kills.tsx"
@@ -17,8 +22,30 @@ import { Killed, Switches } from "./switches.tsx"
 const TABS = { "": "Rules", exposures: "Exposures", versions: "Versions", impact: "Impact" }
 type Tab = keyof typeof TABS
 
+const EditFlag = lazy(async () => ({ default: (await import("./form/edit.tsx")).EditFlag }))
+
+/** The page of a flag, or its editor: `e` opens it, if the key may change definitions. */
 export function FlagPage() {
   const { name = "" } = useParams({ strict: false })
+  const { edit } = useSearch({ strict: false }) as { edit?: string }
+  const may = useMay("admin")
+  const navigate = useNavigate()
+  const open = () =>
+    navigate({
+      to: "/flags/$name",
+      params: { name },
+      search: (now: Record<string, unknown>) => ({ ...now, tab: undefined, edit: "yes" }) as never,
+    })
+  useSingleKey("e", () => may && !edit && open())
+  if (!(may && edit)) return <ReadFlag name={name} onEdit={may ? open : undefined} />
+  return (
+    <Suspense fallback={<Waiting lines={8} />}>
+      <EditFlag name={name} />
+    </Suspense>
+  )
+}
+
+function ReadFlag({ name, onEdit }: { name: string; onEdit?: () => void }) {
   const answer = useDefinition("flags", name)
   const flag = answer.data && "document" in answer.data ? answer.data : undefined
   return (
@@ -37,10 +64,16 @@ export function FlagPage() {
             )}
             <span className="mute">version {flag.version}</span>
             <Switches of={flag} />
+            {onEdit && (
+              <button type="button" className="button" onClick={onEdit}>
+                Edit <kbd>E</kbd>
+              </button>
+            )}
           </div>
         )
       }
     >
+      <PublishedNotice kind="flag" name={name} live={flag} />
       <Answered answer={answer} lines={8}>
         {(found) => ("document" in found ? <Content of={found} /> : null)}
       </Answered>
@@ -50,6 +83,7 @@ export function FlagPage() {
 
 function Content({ of }: { of: Flag }) {
   const { tab = "" } = useSearch({ strict: false })
+  const may = useMay("admin")
   const shown: Tab = tab in TABS ? (tab as Tab) : ""
   return (
     <>
@@ -74,7 +108,12 @@ function Content({ of }: { of: Flag }) {
           <Kills of={of.key} />
         </>
       )}
-      {shown === "impact" && <ImpactOf kind="flags" name={of.key} />}
+      {shown === "impact" && (
+        <>
+          <ImpactOf kind="flags" name={of.key} />
+          {may && <Manage kind="flags" of={of} />}
+        </>
+      )}
     </>
   )
 }

@@ -4,8 +4,15 @@ import { only, root } from "../root.tsx"
 const one = createRoute({
   getParentRoute: () => root,
   path: "/flags/$name",
-  validateSearch: only("tab", "person", "by", "context", "at"),
+  validateSearch: only("tab", "person", "by", "context", "at", "edit"),
   component: lazyRouteComponent(() => import("./page.tsx"), "FlagPage"),
 })
 
-export const flags = [one]
+const created = createRoute({
+  getParentRoute: () => root,
+  path: "/flags/new",
+  validateSearch: only("person", "by", "context", "at"),
+  component: lazyRouteComponent(() => import("./form/edit.tsx"), "NewFlag"),
+})
+
+export const flags = [created, one]

@@ -55,19 +55,36 @@ export function contextOf(text: string): Record<string, unknown> | string {
   }
 }
 
-export function Simulate({ flag, document, draft }: { flag: string; document: FlagBody; draft?: FlagBody }) {
+interface SimulateProps {
+  flag: string
+  /** What is live, or what is written. */
+  document: FlagBody
+  draft?: FlagBody
+  /** There is nothing yet that could be asked. */
+  waits?: boolean
+  /** The draft is one of before the last edits. */
+  stale?: boolean
+}
+
+export function Simulate({ flag, document, draft, waits = false, stale = false }: SimulateProps) {
   const [asked, ask] = useAsked()
   return (
     <section className="simulate panel" aria-label="Simulate">
       <header>
         <h2>Simulate</h2>
-        {draft ? <Badge tone="warn">the draft</Badge> : <span className="mute">what is live</span>}
+        {draft ? (
+          <Badge tone="warn">{stale ? "an earlier draft" : "the draft"}</Badge>
+        ) : (
+          !waits && <span className="mute">what is live</span>
+        )}
       </header>
       <Fields asked={asked} ask={ask} />
       {asked.person === "" ? (
         <p className="mute simulate-hint">
           Name a person to see what they get, why, and until when. Nothing is recorded.
         </p>
+      ) : waits ? (
+        <p className="mute simulate-hint">It is asked as soon as the flag is complete.</p>
       ) : (
         <Outcome flag={flag} asked={asked} ask={ask} document={draft ?? document} draft={draft} />
       )}
