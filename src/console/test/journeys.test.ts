@@ -10,8 +10,11 @@ import {
   withMoved,
   without,
 } from "../app/insights/funnels/shape.ts"
-import type { Answer, Kind } from "../app/insights/query/question.ts"
+import { seriesOf, titleOf as titleOfLifecycle } from "../app/insights/lifecycle/shape.ts"
+import { type Answer, completed, type Kind, type Question, questionOf } from "../app/insights/query/question.ts"
 import { groupName, points, rangeBefore } from "../app/insights/rates.ts"
+import { columnsOf, heat, periodName, stateOf, titleOf as titleOfRetention } from "../app/insights/retention/shape.ts"
+import { titleOf as titleOfStickiness } from "../app/insights/stickiness/shape.ts"
 
 /** An answer of a served demo. */
 function saved<K extends Kind>(name: string): Answer<K> {
@@ -143,5 +146,102 @@ describe("the legend of a drawing", () => {
     expect(fitting("product_viewed", 400)).toBe("product_viewed")
     expect(fitting("product_viewed", 40)).toHaveLength(6)
     expect(fitting("product_viewed", 1)).toBe("p…")
+  })
+})
+
+describe("a retention's answer", () => {
+  const answer = saved<"retention">("retention")
+
+  it("says of each cell whether it is over, may grow, or is to come", () => {
+    const cell = { people: 0, share: 0, complete: false }
+    const start = "2026-11-23T00:00:00+01:00"
+    expect(stateOf({ ...cell, complete: true }, start, 3, "day", "2026-11-24T00:00:00Z")).toBe("complete")
+    // The third day begins at midnight in the zone of the cohort, an hour before it does in UTC.
+    expect(stateOf(cell, start, 3, "day", "2026-11-25T22:59:59Z")).toBe("future")
+    expect(stateOf(cell, start, 3, "day", "2026-11-25T23:00:00Z")).toBe("open")
+    expect(stateOf(cell, "2026-10-01T00:00:00Z", 1, "month", "2026-10-31T12:00:00Z")).toBe("future")
+    expect(stateOf(cell, "2026-10-01T00:00:00Z", 1, "month", "2026-11-01T00:00:00Z")).toBe("open")
+    // Elapsed time may begin before the calendar says so.
+    expect(stateOf({ ...cell, people: 1 }, start, 3, "day", "2026-11-24T00:00:00Z")).toBe("open")
+  })
+
+  it("has no columns that are to come for all", () => {
+    for (const group of answer.groups) {
+      const columns = columnsOf(answer, group, "week")
+      expect(columns.length).toBeGreaterThan(0)
+      expect(columns.length).toBeLessThanOrEqual(answer.periods.length)
+      for (const cohort of group.cohorts)
+        for (const [at, cell] of cohort.cells.entries()) if (cell.people > 0) expect(columns).toContain(at)
+    }
+  })
+
+  it("colours a cell the more, the more came back, and never so much that its text cannot be read", () => {
+    expect([heat(null), heat(0), heat(0.5), heat(1)]).toEqual([0, 4, 25, 45])
+  })
+
+  it("names its periods and its people", () => {
+    expect(periodName([1, 1], "week", false)).toBe("Week 1")
+    expect(periodName([1, 1], "day", true)).toBe("Day 1+")
+    expect(periodName([2, 7], "day", false)).toBe("Days 2 to 7")
+    const cell = { kind: "retention", bucket: "2026-11-09T00:00:00+00:00", period: 1 } as const
+    expect(titleOfRetention(cell, answer, "week")).toBe("Started in the week from 2026-11-09, back in week 1")
+    expect(titleOfRetention({ kind: "retention" }, answer, "week")).toBe("Started")
+  })
+})
+
+describe("a lifecycle's answer", () => {
+  it("hangs those who are gone below the line, and does not know what it cannot", () => {
+    const answer = saved<"lifecycle">("lifecycle")
+    const series = seriesOf(answer)
+    expect(series.map(({ id }) => id)).toEqual(["returning", "resurrecting", "new", "dormant"])
+    for (const [at, row] of answer.rows.entries()) {
+      expect(series[0]?.values[at]).toBe(row.returning)
+      expect(series[3]?.values[at]).toBe(row.dormant === null ? null : -row.dormant)
+    }
+    const unknown = { new: 1, returning: null, resurrecting: null, dormant: null }
+    expect(seriesOf({ ...answer, rows: [unknown] }).map(({ values }) => values)).toEqual([[null], [null], [1], [null]])
+    expect(titleOfLifecycle({ kind: "lifecycle", bucket: "2026-11-09T00:00:00Z", number: "new" }, "week")).toBe(
+      "New in the week from 2026-11-09",
+    )
+  })
+})
+
+describe("a stickiness", () => {
+  it("says who is behind a number", () => {
+    expect(titleOfStickiness({ kind: "stickiness" }, "day")).toBe("Active")
+    expect(titleOfStickiness({ kind: "stickiness", buckets: 1, number: "exactly" }, "day")).toBe(
+      "Active in exactly 1 day",
+    )
+    expect(titleOfStickiness({ kind: "stickiness", buckets: 3, number: "atLeast" }, "week")).toBe(
+      "Active in at least 3 weeks",
+    )
+  })
+})
+
+describe("a question in an address that lacks something", () => {
+  it("has the parts that it cannot do without", () => {
+    const first: Question<"retention"> = {
+      kind: "retention",
+      last: "12w",
+      start: { event: "*" },
+      returns: { event: "*" },
+    }
+    expect(completed({ bucket: "week" }, first)).toEqual({
+      kind: "retention",
+      bucket: "week",
+      start: { event: "*" },
+      returns: { event: "*" },
+    })
+    expect(completed({ start: { event: "visit" } }, first).start).toEqual({ event: "visit" })
+    expect(completed({ last: "7d" }, { kind: "funnel", steps: [{ event: "" }] }).steps).toEqual([{ event: "" }])
+  })
+})
+
+describe("an answer that is still of the question before", () => {
+  it("keeps the names of its own question", () => {
+    const asked: Question<"lifecycle"> = { kind: "lifecycle", bucket: "day" }
+    const answer = { ...saved<"lifecycle">("lifecycle"), question: { bucket: "week" as const, event: "*" } }
+    expect(questionOf<"lifecycle">(answer, asked)).toEqual({ kind: "lifecycle", bucket: "week", event: "*" })
+    expect(questionOf<"lifecycle">({ ...answer, question: null }, asked)).toBe(asked)
   })
 })

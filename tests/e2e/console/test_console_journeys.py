@@ -17,11 +17,11 @@ MINUTE_MS, DAY_MS = 60_000, 86_400_000
 
 @pytest.fixture(scope="module")
 async def site(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
-    """Of eight people who view something, six put it into the cart, and four of these buy it."""
+    """Of eight people who view something, six put it into the cart, and four of these buy it; others come back."""
     pytest.importorskip("chdb", reason="the extra `analytics` is not installed")
     built_console()
     with served(tmp_path_factory.mktemp("journeys"), dsn=module_dsn, analytics="true") as running:
-        events = _shoppers(clock.now())
+        events = [*_shoppers(clock.now()), *_visitors(clock.now())]
         assert running.batch(events).status_code < 300
         asked = {"kind": "trend", "last": "30d", "series": [{"event": "*"}]}
 
@@ -44,6 +44,15 @@ def _shoppers(now: int) -> list[dict[str, object]]:
     carts = [track(n, "cart", begun + MINUTE_MS) for n in range(6)]
     buys = [track(n, "purchase", begun + 5 * MINUTE_MS) for n in range(4)]
     return [*views, *carts, *buys, track(0, "view", begun + 2 * MINUTE_MS)]
+
+
+def _visitors(now: int) -> list[dict[str, object]]:
+    """Four of the week before the last one, of whom two came back a week later."""
+
+    def visit(user: int, at: int) -> dict[str, object]:
+        return {"type": "track", "event": "visit", "userId": f"visitor-{user}", "timestamp": iso(at)}
+
+    return [*(visit(n, now - 14 * DAY_MS) for n in range(4)), *(visit(n, now - 7 * DAY_MS) for n in range(2))]
 
 
 async def choose(page: Page, field: str, text: str) -> None:
@@ -113,3 +122,39 @@ async def test_a_funnel_is_saved_and_opens_on_its_page(console: Open) -> None:
             await page.get_by_role("button", name="SVG").click()
         drawn = (await (await given.value).path()).read_text()
         assert "still in progress before it" in drawn and "2 purchase" in drawn
+
+
+async def test_a_retention_opens_the_people_of_a_cell(console: Open, axe: str) -> None:
+    async with console("/insights/retention?last=30d&bucket=week") as page:
+        await expect(heading(page)).to_have_text("Retention")
+        await choose(page, "Start event", "visit")
+        await choose(page, "Return event", "visit")
+        cohorts = page.get_by_role("region", name="Retention of Everyone")
+        back = cohorts.get_by_role("button", name="back in week 1")
+        await expect(back).to_have_text("50 %")
+        await page.get_by_label("Numbers of people").check()
+        await expect(back).to_have_text("2")
+        await accessible(page, axe, "a retention")
+        await back.click()
+        people = page.get_by_role("dialog")
+        await expect(people.get_by_role("link", name="visitor-1")).to_be_visible()
+        await expect(people.get_by_role("link", name="visitor-2")).to_have_count(0)
+        await page.reload()
+        await expect(people.get_by_role("link", name="visitor-1")).to_be_visible()
+        await page.keyboard.press("Escape")
+
+        await page.get_by_role("navigation", name="Kinds of insights").get_by_role("link", name="Lifecycle").click()
+        await choose(page, "People with", "visit")
+        await expect(table_of(page).get_by_role("button", name="New in the week from")).to_have_text("4")
+        await table_of(page).get_by_role("button", name="Returning in the week from").click()
+        await expect(people.get_by_role("link", name="visitor-0")).to_be_visible()
+        await page.keyboard.press("Escape")
+        await accessible(page, axe, "a lifecycle")
+
+        await page.get_by_role("navigation", name="Kinds of insights").get_by_role("link", name="Stickiness").click()
+        await page.get_by_label("Range").select_option("30d")
+        await choose(page, "People with", "visit")
+        await table_of(page).get_by_role("button", name="Active in exactly 2 days").click()
+        await expect(people).to_contain_text("2 people")
+        await page.keyboard.press("Escape")
+        await accessible(page, axe, "a stickiness")

@@ -29,10 +29,31 @@ const funnels = createRoute({
   component: lazyRouteComponent(() => import("./funnels/page.tsx"), "FunnelsPage"),
 })
 
+const retention = createRoute({
+  getParentRoute: () => root,
+  path: "/insights/retention",
+  validateSearch: texts,
+  component: lazyRouteComponent(() => import("./retention/page.tsx"), "RetentionPage"),
+})
+
+const lifecycle = createRoute({
+  getParentRoute: () => root,
+  path: "/insights/lifecycle",
+  validateSearch: texts,
+  component: lazyRouteComponent(() => import("./lifecycle/page.tsx"), "LifecyclePage"),
+})
+
+const stickiness = createRoute({
+  getParentRoute: () => root,
+  path: "/insights/stickiness",
+  validateSearch: texts,
+  component: lazyRouteComponent(() => import("./stickiness/page.tsx"), "StickinessPage"),
+})
+
 const saved = createRoute({
   getParentRoute: () => root,
   path: "/insights/saved",
   component: lazyRouteComponent(() => import("./saved/page.tsx"), "SavedPage"),
 })
 
-export const insights = [first, trends, funnels, saved]
+export const insights = [first, trends, funnels, retention, lifecycle, stickiness, saved]

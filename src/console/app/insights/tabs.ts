@@ -4,6 +4,9 @@ import type { Kind } from "./query/question.ts"
 export const TABS: { path: string; title: string; kind: Kind }[] = [
   { path: "/insights/trends", title: "Trends", kind: "trend" },
   { path: "/insights/funnels", title: "Funnels", kind: "funnel" },
+  { path: "/insights/retention", title: "Retention", kind: "retention" },
+  { path: "/insights/lifecycle", title: "Lifecycle", kind: "lifecycle" },
+  { path: "/insights/stickiness", title: "Stickiness", kind: "stickiness" },
 ]
 
 /** The address of the page for questions of a kind; nothing if there is none. */

@@ -18,7 +18,7 @@ const FIRST: Funnel = { kind: "funnel", last: "30d", steps: [{ event: "" }, { ev
 const BEFORE = "before"
 
 function isReady({ steps, exclude = [], hold = [] }: Funnel): boolean {
-  return steps.every(({ event }) => event !== "") && exclude.every(({ event }) => event !== "") && !hold.includes("")
+  return steps.every(({ event }) => event) && exclude.every(({ event }) => event) && !hold.includes("")
 }
 
 export function FunnelsPage() {

@@ -3,7 +3,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router"
 import { useMemo } from "react"
 import { useReport } from "../saved/queries.ts"
 import { flat, type Texts, unflat } from "./flat.ts"
-import { type Cell, type Kind, type OfKind, type Question, textsOf } from "./question.ts"
+import { type Cell, completed, type Kind, type OfKind, type Question, textsOf } from "./question.ts"
 
 /** Parameters that are of the page; all others are the question's. */
 const OF_PAGE = ["report", "view", "cell", "asked"]
@@ -35,7 +35,7 @@ export function useAsked<K extends Kind>(kind: K, first: Question<K>): Asked<K> 
   const texts = useSearch({ strict: false }) as Texts
   const navigate = useNavigate()
   const saved = useReport(texts.report ?? "")
-  const question = useMemo(() => questionIn(kind, texts), [kind, texts])
+  const question = useMemo(() => questionIn(texts, first), [texts, first])
   const cell = useMemo(() => cellIn<K>(kind, texts), [kind, texts])
 
   function go(change: (texts: Texts) => Texts, replace: boolean): void {
@@ -59,9 +59,9 @@ export function useAsked<K extends Kind>(kind: K, first: Question<K>): Asked<K> 
   }
 }
 
-function questionIn<K extends Kind>(kind: K, texts: Texts): Question<K> | undefined {
+function questionIn<K extends Kind>(texts: Texts, first: Question<K>): Question<K> | undefined {
   const own = Object.entries(texts).filter(([path]) => !isOfPage(path))
-  return own.length ? ({ kind, ...unflat(Object.fromEntries(own)) } as Question<K>) : undefined
+  return own.length ? completed(unflat(Object.fromEntries(own)), first) : undefined
 }
 
 function cellIn<K extends Kind>(kind: K, texts: Texts): Cell<K> | undefined {

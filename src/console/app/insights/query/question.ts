@@ -46,6 +46,20 @@ const DEFAULTS: Partial<Record<Kind, Record<string, unknown>>> = {
   impact: { measure: "count", within: "14d" },
 }
 
+/** What a question of a kind cannot do without. */
+const NEEDED: Partial<Record<Kind, string[]>> = {
+  trend: ["series"],
+  funnel: ["steps"],
+  retention: ["start", "returns"],
+}
+
+/** A question of some fields; what they lack and it cannot do without is that of another one. */
+export function completed<K extends Kind>(fields: { [name: string]: unknown }, by: Question<K>): Question<K> {
+  const parts = by as unknown as { [name: string]: unknown }
+  const needed = Object.fromEntries((NEEDED[by.kind] ?? []).map((name) => [name, parts[name]]))
+  return { kind: by.kind, ...needed, ...fields } as Question<K>
+}
+
 /** The same question without what is the default anyway. */
 export function shortest<Q extends OfKind>(question: Q): Q {
   const defaults: Record<string, unknown> = { sample: 1, ...DEFAULTS[question.kind] }
@@ -55,6 +69,11 @@ export function shortest<Q extends OfKind>(question: Q): Q {
   if (Array.isArray(short.breakdown)) short.breakdown = short.breakdown.map((one) => without(one, "at", "event"))
   else if (short.breakdown) short.breakdown = without(short.breakdown, "at", "event")
   return short as unknown as Q
+}
+
+/** The question that an answer answers: it may still be that of the question before the one in the address. */
+export function questionOf<K extends Kind>(answer: Answer<K>, asked: Question<K>): Question<K> {
+  return answer.question ? ({ ...answer.question, kind: asked.kind } as Question<K>) : asked
 }
 
 /** The question as an address has it. */

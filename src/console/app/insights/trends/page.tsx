@@ -5,7 +5,7 @@ import { isOfProperty, measureText } from "../builder/measures.ts"
 import { figure } from "../figures.ts"
 import { PeopleNumber } from "../people/behind.tsx"
 import { type Asked, useAsked } from "../query/asked.ts"
-import type { Answer, Cell, Question } from "../query/question.ts"
+import { type Answer, type Cell, type Question, questionOf } from "../query/question.ts"
 import { Workbench } from "../workbench.tsx"
 import { TrendBuilder } from "./builder.tsx"
 import { TrendChart, type TrendShape } from "./chart.tsx"
@@ -52,8 +52,7 @@ export function TrendsPage() {
 }
 
 function Result({ asked, answer }: { asked: Asked<"trend">; answer: Answer<"trend"> }) {
-  // The answer may still be that of the question before: its names are those of its own question.
-  const question = answer.question ? ({ ...answer.question, kind: "trend" } as Question<"trend">) : asked.question
+  const question = questionOf<"trend">(answer, asked.question)
   const shape: TrendShape = asked.view === "bars" ? "bars" : "lines"
   return (
     <>
