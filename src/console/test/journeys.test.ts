@@ -11,6 +11,8 @@ import {
   without,
 } from "../app/insights/funnels/shape.ts"
 import { seriesOf, titleOf as titleOfLifecycle } from "../app/insights/lifecycle/shape.ts"
+import { listed, textOf } from "../app/insights/paths/lists.ts"
+import { cellOf, linkName, outline, sankeyOf, titleOf as titleOfPaths } from "../app/insights/paths/shape.ts"
 import { type Answer, completed, type Kind, type Question, questionOf } from "../app/insights/query/question.ts"
 import { groupName, points, rangeBefore } from "../app/insights/rates.ts"
 import { columnsOf, heat, periodName, stateOf, titleOf as titleOfRetention } from "../app/insights/retention/shape.ts"
@@ -243,5 +245,70 @@ describe("an answer that is still of the question before", () => {
     const answer = { ...saved<"lifecycle">("lifecycle"), question: { bucket: "week" as const, event: "*" } }
     expect(questionOf<"lifecycle">(answer, asked)).toEqual({ kind: "lifecycle", bucket: "week", event: "*" })
     expect(questionOf<"lifecycle">({ ...answer, question: null }, asked)).toBe(asked)
+  })
+})
+
+describe("a drawing of paths", () => {
+  const size = { columnWidth: 200, fullest: 300, nodeWidth: 10, gap: 20, least: 3 }
+
+  it.each([
+    ["paths", false],
+    ["paths_to", true],
+  ] as const)("of %s has its ribbons within their nodes, none over another", (name, backwards) => {
+    const { links } = saved<"paths">(name)
+    const drawn = sankeyOf(links, backwards, size)
+    expect(drawn.ribbons).toHaveLength(links.filter(({ sessions }) => sessions > 0).length)
+    for (const node of drawn.nodes) {
+      for (const [end, y] of [
+        ["source", "sourceY"],
+        ["target", "targetY"],
+      ] as const) {
+        const own = drawn.ribbons.filter((ribbon) => ribbon[end] === node).sort((a, b) => a[y] - b[y])
+        const edges = own.map((ribbon) => {
+          const exact = (ribbon.link.sessions * size.fullest) / fullestOf(drawn.nodes)
+          return [ribbon[y] - exact / 2, ribbon[y] + exact / 2] as const
+        })
+        for (const [at, [low, high]] of edges.entries()) {
+          expect(low).toBeGreaterThanOrEqual((edges[at - 1]?.[1] ?? node.y) - 1e-6)
+          expect(high).toBeLessThanOrEqual(node.y + node.height + 1e-6)
+        }
+      }
+    }
+  })
+
+  function fullestOf(nodes: { column: number; sessions: number }[]): number {
+    const sums = new Map<number, number>()
+    for (const { column, sessions } of nodes) sums.set(column, (sums.get(column) ?? 0) + sessions)
+    return Math.max(...sums.values())
+  }
+
+  it("reads from its end where it leads to one", () => {
+    const drawn = sankeyOf(saved<"paths">("paths_to").links, true, size)
+    const [first] = drawn.nodes.filter(({ label, column }) => label === "purchase" && column === 0)
+    expect(first?.x).toBe((drawn.columns - 1) * size.columnWidth)
+    for (const { source, target } of drawn.ribbons) expect(target.x).toBeLessThan(source.x)
+  })
+
+  it("draws nothing of nothing", () => {
+    expect(sankeyOf([], false, size)).toMatchObject({ nodes: [], ribbons: [] })
+    const [ribbon] = sankeyOf(saved<"paths">("paths").links, false, size).ribbons
+    expect(ribbon && outline(ribbon, 10)).toMatch(/^M210,[^N]+Z$/)
+  })
+
+  it("says of a link from where to where", () => {
+    const link = { step: 2, source: "cart", target: "purchase", sessions: 3, other: false }
+    expect(linkName(link, false)).toBe("cart → purchase")
+    expect(linkName(link, true)).toBe("purchase → cart")
+    expect(linkName({ ...link, target: null }, false)).toBe("cart → the end of the session")
+    expect(linkName({ ...link, target: null }, true)).toBe("the start of the session → cart")
+    expect(titleOfPaths(cellOf(link), false)).toBe("Step 2: cart → purchase")
+    expect(titleOfPaths(cellOf({ ...link, other: true }), false)).toBe("Step 2: all other links of this step")
+    expect(titleOfPaths({ kind: "paths" }, false)).toBe("With any path")
+  })
+
+  it("reads labels as they are typed", () => {
+    expect(listed(" page, screen ,, ")).toEqual(["page", "screen"])
+    expect(listed(" , ")).toBeUndefined()
+    expect([textOf(["a", "b"]), textOf(undefined)]).toEqual(["a, b", ""])
   })
 })

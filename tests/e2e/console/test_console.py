@@ -33,6 +33,7 @@ ADDRESSES = (
     "/insights/retention?brackets.0.0=1&brackets.0.1=7",
     "/insights/lifecycle",
     "/insights/stickiness",
+    "/insights/paths?end=purchase",
     "/flags",
     "/flags/new",
     "/flags/price_level?edit=yes",

@@ -158,3 +158,21 @@ async def test_a_retention_opens_the_people_of_a_cell(console: Open, axe: str) -
         await expect(people).to_contain_text("2 people")
         await page.keyboard.press("Escape")
         await accessible(page, axe, "a stickiness")
+
+
+async def test_paths_open_the_people_of_a_link(console: Open, axe: str) -> None:
+    async with console("/insights/paths?last=30d") as page:
+        await expect(heading(page)).to_have_text("Paths")
+        link = page.get_by_role("button", name="Step 1: view → cart")
+        await expect(link).to_have_text("6")
+        await expect(page.get_by_role("region", name="Paths as a drawing")).to_contain_text("view")
+        await accessible(page, axe, "paths")
+        await page.get_by_label("Paths", exact=True).select_option("end")
+        await choose(page, "Up to", "purchase")
+        before = page.get_by_role("button", name="Step 1: cart → purchase")
+        await before.click()
+        people = page.get_by_role("dialog")
+        await expect(people.get_by_role("link", name="shopper-3")).to_be_visible()
+        await expect(people).to_contain_text("people")
+        await page.reload()
+        await expect(people.get_by_role("link", name="shopper-3")).to_be_visible()

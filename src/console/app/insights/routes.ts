@@ -50,10 +50,17 @@ const stickiness = createRoute({
   component: lazyRouteComponent(() => import("./stickiness/page.tsx"), "StickinessPage"),
 })
 
+const paths = createRoute({
+  getParentRoute: () => root,
+  path: "/insights/paths",
+  validateSearch: texts,
+  component: lazyRouteComponent(() => import("./paths/page.tsx"), "PathsPage"),
+})
+
 const saved = createRoute({
   getParentRoute: () => root,
   path: "/insights/saved",
   component: lazyRouteComponent(() => import("./saved/page.tsx"), "SavedPage"),
 })
 
-export const insights = [first, trends, funnels, retention, lifecycle, stickiness, saved]
+export const insights = [first, trends, funnels, retention, lifecycle, stickiness, paths, saved]

@@ -7,6 +7,7 @@ export const TABS: { path: string; title: string; kind: Kind }[] = [
   { path: "/insights/retention", title: "Retention", kind: "retention" },
   { path: "/insights/lifecycle", title: "Lifecycle", kind: "lifecycle" },
   { path: "/insights/stickiness", title: "Stickiness", kind: "stickiness" },
+  { path: "/insights/paths", title: "Paths", kind: "paths" },
 ]
 
 /** The address of the page for questions of a kind; nothing if there is none. */
