@@ -12,4 +12,9 @@ export interface ViewProps {
 
 export const VIEWS: Partial<Record<Kind, LazyExoticComponent<ComponentType<ViewProps>>>> = {
   trend: lazy(() => import("./trends/tile.tsx")),
+  funnel: lazy(() => import("./funnels/tile.tsx")),
+  retention: lazy(() => import("./retention/tile.tsx")),
+  lifecycle: lazy(() => import("./lifecycle/tile.tsx")),
+  stickiness: lazy(() => import("./stickiness/tile.tsx")),
+  paths: lazy(() => import("./paths/tile.tsx")),
 }
