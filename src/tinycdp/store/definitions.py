@@ -84,6 +84,17 @@ class RevisionRow(Row):
     live_at: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class ChangedRow(Row):
+    """A definition that a revision changed. was: its key before; None if it was created."""
+
+    revision: int
+    kind: str
+    key: str
+    was: str | None
+    deleted: bool
+
+
 async def find_environment(connection: Connection, id: int) -> EnvironmentRow:
     return EnvironmentRow.from_row(await connection.fetchrow(_SQL["find_environment"], id))
 
@@ -208,6 +219,11 @@ async def find_environment_named(connection: Connection, key: str) -> int | None
 
 async def list_revisions(connection: Connection, environment_id: int, before: int, n: int) -> list[RevisionRow]:
     return RevisionRow.every(await connection.fetch(_SQL["list_revisions"], environment_id, before, n))
+
+
+async def changed_between(connection: Connection, environment_id: int, first: int, last: int) -> list[ChangedRow]:
+    """What these revisions changed, newest first."""
+    return ChangedRow.every(await connection.fetch(_SQL["changed_between"], environment_id, first, last))
 
 
 async def find_definition(connection: Connection, environment_id: int, kind: str, key: str) -> int | None:

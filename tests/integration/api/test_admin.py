@@ -50,9 +50,37 @@ async def test_a_definition_lives_from_creation_to_deletion(app: Application) ->
     revisions = (await app.admin.get("/v1/admin/revisions?limit=2")).json()
     assert [found["revision"] for found in revisions["revisions"]] == [4, 3]
     assert revisions["revisions"][0]["author"] == "bootstrap admin"
+    other = {"kind": "trait", "key": "other"}
+    assert [found["changed"] for found in revisions["revisions"]] == [
+        [{**other, "action": "delete"}],
+        [{**other, "action": "create"}],
+    ]
     assert revisions["next"] == 3
     backfills = (await app.admin.get("/v1/admin/backfills")).json()["backfills"]
     assert backfills[-1]["progress"] == {**backfills[-1]["progress"], "done": 1, "total": 1}
+
+
+async def test_revisions_name_what_they_changed(app: Application) -> None:
+    """A list says so for each of its revisions, and agrees with what each revision says of itself."""
+    texts = [f"events.app_open.count({n}d)" for n in range(1, 24)]
+    many = [{"kind": "trait", "key": f"t{n:02}", "document": {"rule": text}} for n, text in enumerate(texts)]
+    assert (await app.admin.post("/v1/admin/publish", json={"changes": many})).status_code == 200
+    await app.admin.put("/v1/admin/traits/t01", json={"rule": "events.app_open.count(90d)"})
+    await app.admin.post("/v1/admin/traits/t01/rename", json={"key": "opens"})
+    await app.admin.put("/v1/admin/segments/open", json={"rule": "opens > 2"})
+    await app.admin.post("/v1/admin/revisions/1/restore", json={})
+    await app.admin.post("/v1/admin/revisions/4/restore", json={})
+    listed = (await app.admin.get("/v1/admin/revisions")).json()["revisions"]
+    assert [(found["revision"], len(found["changed"]), found["more"]) for found in listed] == [
+        (6, 2, 0), (5, 2, 0), (4, 1, 0), (3, 1, 0), (2, 1, 0), (1, 20, 3),
+    ]  # fmt: skip
+    for found in listed[:-1]:
+        whole = (await app.admin.get(f"/v1/admin/revisions/{found['revision']}")).json()["changes"]
+        named = [{name: change[name] for name in ("kind", "key", "action")} for change in whole]
+        assert sorted(found["changed"], key=str) == sorted(named, key=str), found
+    assert {change["action"] for found in listed for change in found["changed"]} == {
+        "create", "update", "rename", "delete",
+    }  # fmt: skip
 
 
 async def test_a_backfill_that_a_later_revision_replaces_is_superseded(app: Application) -> None:

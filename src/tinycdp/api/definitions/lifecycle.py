@@ -21,11 +21,11 @@ from tinycdp.api.definitions.schemas import (
     ChangeBody,
     Changed,
     Differences,
+    ListedRevision,
     PromoteBody,
     PublishBody,
     Published,
     RestoreBody,
-    Revision,
     RevisionDetail,
     Revisions,
 )
@@ -42,9 +42,6 @@ from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.promotion import read_selection
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
-from tinycdp.store import definitions as store
-from tinycdp.store.database.pool import acquired
-from tinycdp.times import iso, iso_or_none
 
 MOST_CHANGES = 1_000
 
@@ -139,19 +136,8 @@ async def list_revisions(
     before: Annotated[int, QueryParameter(ge=0, le=LATEST, description="older than this revision")] = LATEST,
     limit: Limit = 50,
 ) -> Revisions:
-    async with acquired(environment.pool) as connection:
-        rows = await store.list_revisions(connection, environment.id, before, limit)
-    found = [
-        Revision(
-            row.revision,
-            row.author,
-            row.note,
-            iso(row.published_at),
-            iso_or_none(row.live_at),
-        )
-        for row in rows
-    ]
-    return Revisions(found, found[-1].revision if len(rows) == limit else None)
+    found = as_schema(await revisions.page(environment, before, limit), list[ListedRevision])
+    return Revisions(found, found[-1].revision if len(found) == limit else None)
 
 
 @get(

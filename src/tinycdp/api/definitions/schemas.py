@@ -525,16 +525,26 @@ class DefinitionVersions(msgspec.Struct):
 
 
 class Revision(msgspec.Struct, frozen=True, rename="camel"):
-    """One revision.
-
-    live_at  null while it backfills
-    """
+    """One revision. live_at: null while it backfills."""
 
     revision: int
     author: str
     note: str
     published_at: str
     live_at: str | None
+
+
+class NamedChange(NamedDefinition, frozen=True):
+    """A definition that a revision changed. action: as of `Changed`."""
+
+    action: str
+
+
+class ListedRevision(Revision, frozen=True):
+    """A revision, and the first 20 definitions that it changed. more: how many others it changed."""
+
+    changed: list[NamedChange]
+    more: int
 
 
 class RevisionDetail(Revision, frozen=True):
@@ -546,7 +556,7 @@ class RevisionDetail(Revision, frozen=True):
 class Revisions(msgspec.Struct):
     """Newest first. `next` is what `before` takes for the following page."""
 
-    revisions: list[Revision]
+    revisions: list[ListedRevision]
     next: int | None
 
 

@@ -1,6 +1,7 @@
 """The history of definitions: versions, revisions, and the difference between two revisions.
 
-Shape   versions(…) of one definition, newest first · revision(…) with what it changed · difference(…) of two revisions
+Shape   versions(…) of one definition, newest first · page(…) of revisions · revision(…) with what it changed
+        difference(…) of two revisions
 Units   instants are ISO 8601 in UTC
 Laws    a definition is followed by its id: through renames, and through a deletion and its return.
         The text of a change shows expressions in their canonical form
@@ -22,6 +23,9 @@ from tinycdp.runtime.environment import Environment
 from tinycdp.store import definitions as store
 from tinycdp.store.database.pool import Connection, snapshot
 from tinycdp.times import iso, iso_or_none
+
+#: Of each revision in a list.
+MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,23 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedChange:
+    """A definition that a revision changed. action: as of `Changed`."""
+
+    action: str
+    kind: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRevision(Revision):
+    """A revision, and the first of what it changed. more: how many others it changed."""
+
+    changed: list[NamedChange]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
 class RevisionDetail(Revision):
     """A revision, and what it changed."""
 
@@ -134,6 +155,38 @@ async def versions(environment: Environment, kind: str, key: str) -> list[Versio
         )
         for row in rows
     ]
+
+
+async def page(environment: Environment, before: int, n: int) -> list[ListedRevision]:
+    """Revisions older than `before`, newest first."""
+    async with snapshot(environment.pool) as connection:
+        rows = await store.list_revisions(connection, environment.id, before, n)
+        if not rows:
+            return []
+        changes = await store.changed_between(connection, environment.id, rows[-1].revision, rows[0].revision)
+    named: dict[int, list[NamedChange]] = {row.revision: [] for row in rows}
+    for change in changes:
+        named[change.revision].append(NamedChange(_action(change), change.kind, change.key))
+    return [
+        ListedRevision(
+            row.revision,
+            row.author,
+            row.note,
+            iso(row.published_at),
+            iso_or_none(row.live_at),
+            named[row.revision][:MOST_NAMED],
+            max(0, len(named[row.revision]) - MOST_NAMED),
+        )
+        for row in rows
+    ]
+
+
+def _action(change: store.ChangedRow) -> str:
+    if change.deleted:
+        return "delete"
+    if change.was is None:
+        return "create"
+    return "update" if change.was == change.key else "rename"
 
 
 async def revision(environment: Environment, number: int) -> RevisionDetail:

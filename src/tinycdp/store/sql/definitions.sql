@@ -167,6 +167,25 @@ SELECT id FROM environments WHERE key = $1 ORDER BY id LIMIT 1;
 SELECT revision, author, note, published_at, live_at FROM revisions
 WHERE environment_id = $1 AND revision < $2 ORDER BY revision DESC LIMIT $3;
 
+-- name: changed_between
+-- Which definitions the revisions from one to another created, changed or deleted. `was` is null for a new one.
+-- args: environment_id, first_revision, last_revision
+-- index: definition_versions_pkey
+SELECT v.from_revision AS revision, d.kind, v.key, b.key AS was, false AS deleted
+FROM definition_versions v
+JOIN definitions d ON d.environment_id = v.environment_id AND d.id = v.definition_id
+LEFT JOIN definition_versions b
+       ON b.environment_id = v.environment_id AND b.definition_id = v.definition_id AND b.until_revision = v.from_revision
+WHERE v.environment_id = $1 AND v.from_revision BETWEEN $2 AND $3
+UNION ALL
+SELECT b.until_revision, d.kind, b.key, b.key, true
+FROM definition_versions b
+JOIN definitions d ON d.environment_id = b.environment_id AND d.id = b.definition_id
+LEFT JOIN definition_versions v
+       ON v.environment_id = b.environment_id AND v.definition_id = b.definition_id AND v.from_revision = b.until_revision
+WHERE b.environment_id = $1 AND b.until_revision BETWEEN $2 AND $3 AND v.definition_id IS NULL
+ORDER BY revision DESC, kind, key;
+
 -- name: find_definition
 -- The definition that has this key, else the one that had it last.
 -- args: environment_id, kind text, key text
