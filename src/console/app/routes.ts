@@ -1,6 +1,7 @@
 /** The addresses of the console. Whatever is looked at is in them, so a link shows the same to another person. */
 import { createRouter } from "@tanstack/react-router"
 import { access } from "./access/routes.ts"
+import { changes } from "./changes/routes.ts"
 import { dashboards } from "./dashboards/routes.ts"
 import { definitions } from "./definitions/routes.tsx"
 import { flags } from "./flags/routes.ts"
@@ -18,6 +19,7 @@ export const router = createRouter({
     ...live,
     ...people,
     ...definitions,
+    ...changes,
     ...insights,
     ...dashboards,
     ...registry,

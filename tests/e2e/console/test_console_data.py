@@ -1,4 +1,4 @@
-"""The console's pages of data and administration: keys, registry and tracking plan, quality."""
+"""The console's pages of data and administration: keys, registry and tracking plan, quality, changes."""
 
 import re
 from hashlib import blake2b
@@ -165,6 +165,50 @@ async def test_dead_letters_are_replayed_and_discarded(console: Open, site: Serv
         await expect(page.get_by_role("heading", name="No dead letters")).to_be_visible()
     left = site.http.get("/v1/admin/dead-letters", headers=bearer(ADMIN_KEY)).json()["deadLetters"]
     assert left == []
+
+
+async def test_a_revision_says_what_it_changed_and_is_restored(console: Open, site: Server) -> None:
+    def publish(rule: str, note: str) -> None:
+        answer = site.http.put(
+            "/v1/admin/segments/big_baskets", json={"rule": rule}, params={"note": note}, headers=bearer(ADMIN_KEY)
+        )
+        assert answer.status_code in {200, 201}, answer.text
+
+    publish("events.purchase.count >= 3", "three make it big")
+    publish("events.purchase.count >= 5", "three are few")
+    async with console("/changes") as page:
+        newest = page.get_by_role("row").nth(1)
+        await expect(newest).to_contain_text("three are few")
+        await expect(newest).to_contain_text("changed segment big_baskets")
+        await page.get_by_role("row", name=re.compile("three make it big")).get_by_role("link").click()
+        changed = page.get_by_role("region", name="Changed definitions")
+        await expect(changed).to_contain_text("created segment big_baskets")
+        await press(page, "What changed after it")
+        await expect(page).to_have_url(re.compile(r"/changes/\d+\?view=since$"))
+        await expect(changed.locator(".removed")).to_contain_text("count >= 3")
+        await expect(changed.locator(".added")).to_contain_text("count >= 5")
+
+        await press(page, "Restore…")
+        confirm = page.get_by_role("alertdialog", name=re.compile("Restore revision"))
+        await expect(confirm).to_contain_text("In the environment prod")
+        await expect(confirm.locator(".added")).to_contain_text("count >= 3")
+        await confirm.get_by_label("Note").fill("three it is")
+        await press(page, "Restore")
+        await expect(confirm).to_have_count(0)
+        await expect(page.locator(".lead")).to_have_text("three it is")
+        await expect(page.get_by_text("newest", exact=True)).to_be_visible()
+        live = site.http.get("/v1/admin/segments/big_baskets", headers=bearer(READ_KEY)).json()
+        assert live["rule"] == "events.purchase.count >= 3"
+
+        # The versions of a definition lead back to their revisions.
+        await changed.get_by_role("link", name="big_baskets").click()
+        versions = page.get_by_role("region", name="Versions")
+        await versions.locator("summary").first.click()
+        await versions.get_by_role("link", name=re.compile("Revision")).click()
+        await expect(page.locator(".lead")).to_have_text("three it is")
+    async with console("/changes/1", key=READ_KEY) as page:
+        await expect(page.get_by_role("region", name="Changed definitions")).to_contain_text("newcomers")
+        await expect(page.get_by_role("button", name="Restore…")).to_have_count(0)
 
 
 async def _die(dsn: str, event: str, fault: Exception) -> None:

@@ -1,5 +1,6 @@
 /** The versions of a definition: who made each, why, how it differs from the one before; and how to return to it. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
+import { Link } from "@tanstack/react-router"
 import { useState } from "react"
 import type { Differences, Published, Version } from "../lib/api.ts"
 import { address, ask } from "../lib/client.ts"
@@ -51,6 +52,13 @@ function OneVersion(props: { kind: Kind; of: Version; before?: Version; restore?
             {of.author}, <When at={of.publishedAt} />
           </small>
         </summary>
+        {open && (
+          <p className="small">
+            <Link to="/changes/$revision" params={{ revision: String(of.revision) }}>
+              Revision {of.revision}
+            </Link>
+          </p>
+        )}
         {open && <Difference kind={props.kind} of={of} before={props.before} />}
         {props.restore && (
           <button type="button" className="button small" onClick={props.restore}>

@@ -1111,6 +1111,16 @@ export type ListedKey = {
   revokedAt: string | null
 }
 
+export type ListedRevision = {
+  revision: number
+  author: string
+  note: string
+  publishedAt: string
+  liveAt: string | null
+  changed: Array<NamedChange>
+  more: number
+}
+
 export type LoggedRejection = {
   id: string
   code: string
@@ -1203,6 +1213,12 @@ export type MetricResult = {
   name: string
   measure: string
   variants: Array<VariantResult>
+}
+
+export type NamedChange = {
+  kind: string
+  key: string
+  action: string
 }
 
 export type NamedDefinition = {
@@ -1647,14 +1663,6 @@ export type RetentionQuestion = {
   top?: number
 }
 
-export type Revision = {
-  revision: number
-  author: string
-  note: string
-  publishedAt: string
-  liveAt: string | null
-}
-
 export type RevisionDetail = {
   revision: number
   author: string
@@ -1665,7 +1673,7 @@ export type RevisionDetail = {
 }
 
 export type Revisions = {
-  revisions: Array<Revision>
+  revisions: Array<ListedRevision>
   next: number | null
 }
 

@@ -47,6 +47,7 @@ export function PropertyDialog({ event, name, onClose }: { event: string; name: 
             <Timeline days={days} />
             <Table
               heads={["Type", "Values", "Since", "Seen"]}
+              wide={[2]}
               rows={property.types.map(({ type, n, firstSeen, lastSeen }) => [
                 <b key="type">{type}</b>,
                 <Count key="n" n={n} />,

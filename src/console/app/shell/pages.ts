@@ -2,6 +2,7 @@ import {
   BookMarked,
   ChartLine,
   Flag,
+  History,
   KeyRound,
   LayoutDashboard,
   type LucideIcon,
@@ -45,6 +46,7 @@ const PAGES: Group[] = [
       { to: "/traits", title: "Traits", icon: Tags, letter: "t" },
       { to: "/segments", title: "Segments", icon: UsersRound, letter: "s" },
       { to: "/flags", title: "Flags", icon: Flag, letter: "f" },
+      { to: "/changes", title: "Changes", icon: History, letter: "c" },
     ],
   },
   {

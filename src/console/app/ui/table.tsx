@@ -1,4 +1,4 @@
-import type { ReactNode } from "react"
+import { type ReactNode, useEffect, useRef, useState } from "react"
 
 /** Rows of cells. `ends`: the columns whose values stand at their right end; all but the first by default. */
 export function Table(props: { heads: string[]; rows: ReactNode[][]; wide?: number[]; ends?: number[] }) {
@@ -7,7 +7,7 @@ export function Table(props: { heads: string[]; rows: ReactNode[][]; wide?: numb
     return [end && "end", props.wide?.includes(column) && "wide-only"].filter(Boolean).join(" ") || undefined
   }
   return (
-    <div className="table-frame">
+    <Frame>
       <table>
         <thead>
           <tr>
@@ -31,6 +31,25 @@ export function Table(props: { heads: string[]; rows: ReactNode[][]; wide?: numb
           ))}
         </tbody>
       </table>
+    </Frame>
+  )
+}
+
+/** What is wider than its place scrolls, and then has a place among the stops of the keyboard. */
+function Frame({ children }: { children: ReactNode }) {
+  const frame = useRef<HTMLDivElement>(null)
+  const [scrolls, setScrolls] = useState(false)
+  useEffect(() => {
+    const place = frame.current
+    if (!place) return
+    const watch = new ResizeObserver(() => setScrolls(place.scrollWidth > place.clientWidth))
+    watch.observe(place)
+    if (place.firstElementChild) watch.observe(place.firstElementChild)
+    return () => watch.disconnect()
+  }, [])
+  return (
+    <div className="table-frame" ref={frame} tabIndex={scrolls ? 0 : undefined}>
+      {children}
     </div>
   )
 }

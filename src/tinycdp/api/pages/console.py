@@ -11,7 +11,19 @@ from litestar import HttpMethod, Response, route
 from tinycdp.api.pages.routes import page
 
 #: The first segments of the console's addresses: src/console/app/routes.ts.
-SEGMENTS = ("live", "users", "traits", "segments", "flags", "insights", "dashboards", "keys", "registry", "quality")
+SEGMENTS = (
+    "live",
+    "users",
+    "traits",
+    "segments",
+    "flags",
+    "insights",
+    "dashboards",
+    "keys",
+    "registry",
+    "quality",
+    "changes",
+)
 
 _PATHS = [path for segment in SEGMENTS for path in (f"/{segment}", f"/{segment}/{{name:str}}")]
 
