@@ -1,9 +1,9 @@
 /** What the overview adds up. */
-import type { Backfill, Revision } from "../lib/api.ts"
+import type { Backfill, ListedRevision } from "../lib/api.ts"
 import { day } from "../lib/format.ts"
 
 /** What was published on this day of the zone. */
-export function publishedToday(revisions: Revision[], now: number, zone: string): Revision[] {
+export function publishedToday(revisions: ListedRevision[], now: number, zone: string): ListedRevision[] {
   const today = day(new Date(now).toISOString(), zone)
   return revisions.filter(({ publishedAt }) => day(publishedAt, zone) === today)
 }
