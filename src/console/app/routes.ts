@@ -12,6 +12,7 @@ import { people } from "./people/routes.ts"
 import { quality } from "./quality/routes.ts"
 import { registry } from "./registry/routes.ts"
 import { root } from "./root.tsx"
+import { settings } from "./settings/routes.ts"
 
 export const router = createRouter({
   routeTree: root.addChildren([
@@ -25,6 +26,7 @@ export const router = createRouter({
     ...registry,
     ...quality,
     ...access,
+    ...settings,
     ...flags,
   ]),
   defaultPreload: false,

@@ -1,5 +1,5 @@
 /** Light, dark, or as the system is. */
-import { useState } from "react"
+import { useSyncExternalStore } from "react"
 
 export const THEMES = ["system", "light", "dark"] as const
 export type Theme = (typeof THEMES)[number]
@@ -16,12 +16,18 @@ export function showTheme(theme: Theme = kept()): void {
   else document.documentElement.dataset.theme = theme
 }
 
+const listeners = new Set<() => void>()
+
 export function useTheme(): [Theme, (theme: Theme) => void] {
-  const [theme, setTheme] = useState(kept)
-  function choose(next: Theme): void {
-    localStorage.setItem(PLACE, next)
-    showTheme(next)
-    setTheme(next)
-  }
+  const theme = useSyncExternalStore((changed) => {
+    listeners.add(changed)
+    return () => listeners.delete(changed)
+  }, kept)
   return [theme, choose]
+}
+
+function choose(theme: Theme): void {
+  localStorage.setItem(PLACE, theme)
+  showTheme(theme)
+  for (const changed of listeners) changed()
 }

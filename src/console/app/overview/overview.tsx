@@ -140,7 +140,9 @@ function Busiest() {
                 <thead>
                   <tr>
                     <th scope="col">Event</th>
-                    <th scope="col" className="wide-only" aria-label="Share of the busiest" />
+                    <th scope="col" className="wide-only">
+                      <span className="hidden">Share of the busiest</span>
+                    </th>
                     <th scope="col" className="end">
                       7 days
                     </th>

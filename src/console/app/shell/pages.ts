@@ -7,6 +7,7 @@ import {
   LayoutDashboard,
   type LucideIcon,
   Radio,
+  Settings,
   ShieldAlert,
   Tags,
   Users,
@@ -63,7 +64,13 @@ const PAGES: Group[] = [
       { to: "/quality", title: "Quality", icon: ShieldAlert, letter: "q", needs: "admin" },
     ],
   },
-  { group: "Admin", pages: [{ to: "/keys", title: "Keys", icon: KeyRound, letter: "k", needs: "admin" }] },
+  {
+    group: "Admin",
+    pages: [
+      { to: "/keys", title: "Keys", icon: KeyRound, letter: "k", needs: "admin" },
+      { to: "/settings", title: "Settings", icon: Settings, letter: "," },
+    ],
+  },
 ]
 
 /** The pages that show something to this key, in their groups. */

@@ -20,6 +20,7 @@ SEGMENTS = (
     "insights",
     "dashboards",
     "keys",
+    "settings",
     "registry",
     "quality",
     "changes",
