@@ -3,6 +3,7 @@ import {
   ChartLine,
   Flag,
   History,
+  House,
   KeyRound,
   LayoutDashboard,
   type LucideIcon,
@@ -36,7 +37,7 @@ const PAGES: Group[] = [
   {
     group: "Observe",
     pages: [
-      { to: "/", title: "Overview", icon: LayoutDashboard, letter: "o" },
+      { to: "/", title: "Overview", icon: House, letter: "o" },
       { to: "/live", title: "Live", icon: Radio, letter: "l" },
       { to: "/users", title: "People", icon: Users, letter: "p" },
     ],
