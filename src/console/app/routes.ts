@@ -4,6 +4,7 @@ import { access } from "./access/routes.ts"
 import { changes } from "./changes/routes.ts"
 import { dashboards } from "./dashboards/routes.ts"
 import { definitions } from "./definitions/routes.tsx"
+import { experiments } from "./experiments/routes.ts"
 import { flags } from "./flags/routes.ts"
 import { insights } from "./insights/routes.ts"
 import { live } from "./live/routes.ts"
@@ -22,6 +23,7 @@ export const router = createRouter({
     ...definitions,
     ...changes,
     ...insights,
+    ...experiments,
     ...dashboards,
     ...registry,
     ...quality,

@@ -2,6 +2,18 @@ import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import { fitting, LEGEND_ROW, legendOf } from "../app/charts/legend.ts"
 import {
+  chance,
+  differenceOf,
+  divides,
+  figureOf,
+  placeOf,
+  ratioVerdict,
+  relative,
+  resultSentence,
+  spanOf,
+  titleOf as titleOfExperiment,
+} from "../app/experiments/shape.ts"
+import {
   barsOf,
   binName,
   conversionsOf,
@@ -17,6 +29,8 @@ import { type Answer, completed, type Kind, type Question, questionOf } from "..
 import { groupName, points, rangeBefore } from "../app/insights/rates.ts"
 import { columnsOf, heat, periodName, stateOf, titleOf as titleOfRetention } from "../app/insights/retention/shape.ts"
 import { titleOf as titleOfStickiness } from "../app/insights/stickiness/shape.ts"
+import { pathOf } from "../app/insights/tabs.ts"
+import type { Flag } from "../app/lib/api.ts"
 
 /** An answer of a served demo. */
 function saved<K extends Kind>(name: string): Answer<K> {
@@ -230,11 +244,13 @@ describe("a question in an address that lacks something", () => {
     }
     expect(completed({ bucket: "week" }, first)).toEqual({
       kind: "retention",
+      last: "12w",
       bucket: "week",
       start: { event: "*" },
       returns: { event: "*" },
     })
     expect(completed({ start: { event: "visit" } }, first).start).toEqual({ event: "visit" })
+    expect(completed({ from: "2026-11-01" }, first).last).toBeUndefined()
     expect(completed({ last: "7d" }, { kind: "funnel", steps: [{ event: "" }] }).steps).toEqual([{ event: "" }])
   })
 })
@@ -310,5 +326,78 @@ describe("a drawing of paths", () => {
     expect(listed(" page, screen ,, ")).toEqual(["page", "screen"])
     expect(listed(" , ")).toBeUndefined()
     expect([textOf(["a", "b"]), textOf(undefined)]).toEqual(["a, b", ""])
+  })
+})
+
+describe("an experiment's answer", () => {
+  const answer = saved<"experiment">("experiment")
+  const mismatch = saved<"experiment">("mismatch")
+  const [control, lower] = answer.metrics[0]?.variants ?? []
+  if (!control || !lower) throw new Error("the answer has two variants")
+
+  it("says first whether its split can be trusted", () => {
+    expect(ratioVerdict(answer)).toMatchObject({ tone: "good", advice: "" })
+    expect(ratioVerdict(answer).sentence).toMatch(/^The units are divided as the flag says: regular has /)
+    expect(ratioVerdict(mismatch).tone).toBe("bad")
+    expect(ratioVerdict(mismatch).sentence).toMatch(/^Sample-ratio mismatch: .* p < 0\.001\. Do not trust/)
+    const few = { ...answer, sampleRatio: { ...answer.sampleRatio, p: null } }
+    expect(ratioVerdict(few)).toMatchObject({ tone: "quiet" })
+    expect(ratioVerdict(few).sentence).toContain("Too few units")
+    expect(ratioVerdict({ ...answer, variants: [] }).sentence).toBe("No unit was exposed in this range.")
+    expect(ratioVerdict({ ...answer, sampleRatio: { expected: {}, p: null, mismatch: false } }).sentence).toContain(
+      "no ratio to check",
+    )
+  })
+
+  it("claims no more than its intervals do", () => {
+    const result = { ...lower, difference: 0.1, interval: [0.05, 0.15], alwaysValid: [0.01, 0.19] } as typeof lower
+    const say = (given: Partial<typeof lower>) => resultSentence("conversion", { ...result, ...given }, "regular")
+    expect(say({})).toBe("Higher than regular: +5 points to +15 points. It holds however often you look.")
+    expect(say({ alwaysValid: [-0.01, 0.2] })).toContain("Only for one look at the planned end")
+    expect(say({ interval: [-0.01, 0.2] })).toBe("No difference to regular is shown: -1 points to +20 points.")
+    expect(say({ difference: -0.1, interval: [-0.15, -0.05], alwaysValid: null })).toMatch(/^Lower than regular.* Only/)
+    expect(say({ difference: null, interval: null })).toBe("Nothing to compare with regular yet.")
+    expect(say({ units: 0, open: 3 })).toBe("No unit's time is over yet.")
+    expect(say({ units: 0, open: 0 })).toBe("No unit yet.")
+  })
+
+  it("draws zero and all intervals of a metric on one scale", () => {
+    const span = spanOf([control, lower])
+    expect(placeOf(span[0], span)).toBe(0)
+    expect(placeOf(span[1], span)).toBe(100)
+    for (const end of [0, ...(lower.interval ?? []), ...(lower.alwaysValid ?? [])]) {
+      if (end === null) continue
+      expect(placeOf(end, span)).toBeGreaterThan(0)
+      expect(placeOf(end, span)).toBeLessThan(100)
+    }
+    expect(placeOf(0, spanOf([]))).toBe(50)
+  })
+
+  it("has no chance that is certain", () => {
+    expect([chance(1), chance(0.9), chance(0), chance(null)]).toEqual(["> 99.9 %", "90 %", "< 0.1 %", "—"])
+    expect([figureOf("conversion", 0.25), figureOf("sum", 12.3456), figureOf("sum", null)]).toEqual([
+      "25 %",
+      "12.35",
+      "—",
+    ])
+    expect([differenceOf("conversion", 0.02), differenceOf("sum", -1.5)]).toEqual(["+2 points", "-1.5"])
+    expect([relative(1, 4), relative(1, 0), relative(null, 4)]).toEqual(["+25 %", "", ""])
+  })
+
+  it("says who is behind a number", () => {
+    const of = (cell: object) => titleOfExperiment({ kind: "experiment", variant: "lower", ...cell }, answer)
+    expect(of({})).toBe("First exposed to lower")
+    expect(of({ number: "crossovers" })).toBe("First lower, then another variant")
+    expect(of({ number: "conversions", metric: 0 })).toBe(`lower, ${answer.metrics[0]?.name}: converted`)
+  })
+
+  it("is of flags that divide, and is at the address of its flag", () => {
+    const flag = (rules: object[]) => ({ document: { rules } }) as unknown as Flag
+    expect(divides(flag([{ split: { a: 50_000, b: 50_000 } }]))).toBe(true)
+    expect(divides(flag([{ split: { a: 100_000 } }, { serve: "a" }]))).toBe(false)
+    const question: Question<"experiment"> = { kind: "experiment", flag: "price_level", metrics: [] }
+    expect(pathOf(question)).toBe("/experiments/price_level")
+    expect(pathOf({ kind: "funnel" })).toBe("/insights/funnels")
+    expect(pathOf({ kind: "adoption" })).toBeUndefined()
   })
 })

@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator
 
 import pytest
+import yaml
 from playwright.async_api import Locator, Page, expect
 
 from browser import accessible
 from console import PHONE, Open, built_console, heading
-from serving import READ_KEY, Server, bearer, served, until
+from serving import READ_KEY, Server, bearer, define, served, until
+from tinycdp import resources
 from tinycdp.runtime import clock
 from tinycdp.times import iso
 
@@ -21,8 +23,10 @@ async def site(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Asy
     pytest.importorskip("chdb", reason="the extra `analytics` is not installed")
     built_console()
     with served(tmp_path_factory.mktemp("journeys"), dsn=module_dsn, analytics="true") as running:
-        events = [*_shoppers(clock.now()), *_visitors(clock.now())]
+        await define(module_dsn, yaml.safe_load(resources.read_text("dsl/examples/shop.yaml")), clock.now())
+        events = [*_shoppers(clock.now()), *_visitors(clock.now()), *_buyers(clock.now())]
         assert running.batch(events).status_code < 300
+        assert running.batch(_exposures(clock.now())).status_code < 300
         asked = {"kind": "trend", "last": "30d", "series": [{"event": "*"}]}
 
         def copied() -> bool:
@@ -30,7 +34,14 @@ async def site(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Asy
             return answer.status_code == 200 and answer.json()["lines"][0]["total"] == len(events)
 
         until(copied)
+        until(lambda: _units(running, "price_level") == 120 and _units(running, "shipping_offer") == 130)
         yield running
+
+
+def _units(site: Server, flag: str) -> int:
+    asked = {"kind": "experiment", "last": "30d", "flag": flag, "metrics": [{"event": "order"}]}
+    answer = site.http.post("/v1/analytics/query", json=asked, headers=bearer(READ_KEY))
+    return sum(one["units"] for one in answer.json()["variants"]) if answer.status_code == 200 else 0
 
 
 def _shoppers(now: int) -> list[dict[str, object]]:
@@ -53,6 +64,46 @@ def _visitors(now: int) -> list[dict[str, object]]:
         return {"type": "track", "event": "visit", "userId": f"visitor-{user}", "timestamp": iso(at)}
 
     return [*(visit(n, now - 14 * DAY_MS) for n in range(4)), *(visit(n, now - 7 * DAY_MS) for n in range(2))]
+
+
+SPLITS = {
+    ("price_level", "price_test"): {"regular": 60, "lower": 60},
+    ("shipping_offer", "experiment"): {"none": 90, "over_50": 20, "over_30": 20},
+}
+
+
+def _exposures(now: int) -> list[dict[str, object]]:
+    """Two days ago. One person who was given the regular price got the lower one yesterday."""
+
+    def exposure(flag: str, rule: str, variant: str, user: str, at: int) -> dict[str, object]:
+        properties = {"flag": flag, "variant": variant, "rule": rule}
+        return {"type": "exposure", "userId": user, "timestamp": iso(at), "properties": properties}
+
+    first = [
+        exposure(flag, rule, variant, f"{variant}-{n}", now - 2 * DAY_MS)
+        for (flag, rule), variants in SPLITS.items()
+        for variant, units in variants.items()
+        for n in range(units)
+    ]
+    return [*first, exposure("price_level", "price_test", "lower", "regular-59", now - DAY_MS)]
+
+
+def _buyers(now: int) -> list[dict[str, object]]:
+    """All of them look; ten order at the regular price, thirty at the lower one."""
+
+    def track(event: str, user: str) -> dict[str, object]:
+        return {"type": "track", "event": event, "userId": user, "timestamp": iso(now - 2 * DAY_MS + MINUTE_MS)}
+
+    looks = [
+        track("look", f"{variant}-{n}")
+        for variants in SPLITS.values()
+        for variant, units in variants.items()
+        for n in range(units)
+    ]
+    orders = [
+        track("order", f"{variant}-{n}") for variant, most in (("regular", 10), ("lower", 30)) for n in range(most)
+    ]
+    return [*looks, *orders]
 
 
 async def choose(page: Page, field: str, text: str) -> None:
@@ -176,3 +227,43 @@ async def test_paths_open_the_people_of_a_link(console: Open, axe: str) -> None:
         await expect(people).to_contain_text("people")
         await page.reload()
         await expect(people.get_by_role("link", name="shopper-3")).to_be_visible()
+
+
+async def test_an_experiment_says_first_whether_its_split_can_be_trusted(console: Open, axe: str) -> None:
+    async with console("/experiments") as page:
+        await expect(heading(page)).to_have_text("Experiments")
+        await expect(page.get_by_role("row", name="shipping_offer")).to_contain_text("mismatch")
+        await expect(page.get_by_role("row", name="price_level")).to_contain_text("as declared")
+        await accessible(page, axe, "the experiments")
+        await page.get_by_role("link", name="price_level").click()
+        await choose(page, "Event of metric 1", "order")
+        await page.get_by_label("Time of metric 1 after the exposure").fill("1d")
+        await expect(page.get_by_role("region", name="Sample ratio")).to_contain_text("divided as the flag says")
+        await expect(page.get_by_text("Higher than regular")).to_be_visible()
+        await accessible(page, axe, "an experiment")
+
+        people = page.get_by_role("dialog")
+        await page.get_by_role("button", name="lower, order: converted").click()
+        await expect(people).to_contain_text("30 people")
+        await page.keyboard.press("Escape")
+        await page.get_by_role("button", name="First regular, then another variant").click()
+        await expect(people.get_by_role("link", name="regular-59")).to_be_visible()
+        await page.keyboard.press("Escape")
+
+        await page.get_by_role("button", name="Save", exact=True).click()
+        await page.get_by_label("Name", exact=True).fill("Prices")
+        await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+        await expect(page.locator(".report-name")).to_contain_text("Prices")
+        await page.get_by_role("link", name="Insights").click()
+        await page.get_by_role("navigation", name="Kinds of insights").get_by_role("link", name="Saved").click()
+        await page.get_by_role("link", name="Prices").click()
+        await expect(heading(page)).to_have_text("price_level")
+        await expect(page.get_by_text("Higher than regular")).to_be_visible()
+
+    address = "/experiments/shipping_offer?metrics.0.event=order&metrics.0.within=1d"
+    async with console(address, key=READ_KEY, size=PHONE, theme="dark") as page:
+        await expect(page.get_by_role("alert", name="Sample ratio")).to_contain_text("Sample-ratio mismatch")
+        # It warns above all, and hides nothing.
+        await expect(page.get_by_role("heading", name="order")).to_be_visible()
+        await expect(page.get_by_role("button", name="First exposed to none")).to_have_text("90")
+        await accessible(page, axe, "an experiment with a mismatch on a phone")

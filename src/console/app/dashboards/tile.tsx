@@ -170,7 +170,7 @@ function WithTable(props: OfQuestionProps) {
 
 /** The title; it leads to the page of the question, if its kind has one. */
 function Open(props: OfQuestionProps) {
-  const path = pathOf(props.question.kind)
+  const path = pathOf(props.question)
   if (!path) return props.title
   const asked = props.tile.report && !props.last ? { report: props.tile.report } : textsOf(props.question)
   return (

@@ -43,11 +43,12 @@ export function useKills(flag: string) {
   })
 }
 
-export function useExposures(flag: string) {
+/** Who got which variant in the last 30 days; nothing is asked until it is wanted. */
+export function useExposures(flag: string, wanted = true) {
   const { key } = useSession()
   return useQuery({
     queryKey: ["definitions", "flags", flag, "exposures"],
     queryFn: ({ signal }) => ask<FlagExposures>(address(["admin", "flags", flag, "exposures"]), { signal }),
-    enabled: key !== "",
+    enabled: key !== "" && wanted,
   })
 }

@@ -32,7 +32,7 @@ export function AskInWords() {
   })
 
   function open(asked: string, question: Question | null): void {
-    const path = question && pathOf(question.kind)
+    const path = question && pathOf(question)
     if (path) navigate({ to: path, search: { ...textsOf(question), asked } as never, resetScroll: false })
     else navigate({ to: ".", search: ((before: object) => ({ ...before, asked })) as never, resetScroll: false })
   }
@@ -75,7 +75,7 @@ function Understood({ of, open }: { of: Understanding; open: (question: Question
           <Told as="Understood" what={of.understood.map(({ text, meaning }) => `“${text}”: ${meaning}`)} />
         )}
         <Told as="Assumed" what={of.assumed} />
-        {kind && !pathOf(kind) && (
+        {kind && !pathOf(of.question as Question) && (
           <Told as="No page" what={[`The console shows no questions of the kind ${kind}; the API answers it.`]} />
         )}
         {of.alternatives.length > 0 && (

@@ -38,9 +38,12 @@ export function Downloads(props: {
 }) {
   const { question, title, place, download } = props
 
+  const drawn = () => place.current?.querySelector<SVGSVGElement>("svg.chart")
+
+  /** As the page shows it; the server draws what is no single chart there. */
   async function draw(form: "svg" | "png"): Promise<void> {
-    const chart = place.current?.querySelector<SVGSVGElement>("svg.chart")
-    if (!chart) return
+    const chart = drawn()
+    if (!chart) return download.mutate({ question, format: "png" })
     if (form === "svg") save(new Blob([svgOf(chart, title)], { type: "image/svg+xml" }), `${question.kind}.svg`)
     else save(await pngOf(chart, title), `${question.kind}.png`)
   }
@@ -61,7 +64,7 @@ export function Downloads(props: {
               {title} <small>the table</small>
             </button>
           ))}
-          {(["png", "svg"] as const).map((form) => (
+          {(drawn() ? (["png", "svg"] as const) : (["png"] as const)).map((form) => (
             <button
               key={form}
               type="button"

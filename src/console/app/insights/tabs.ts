@@ -1,4 +1,4 @@
-import type { Kind } from "./query/question.ts"
+import type { Kind, OfKind } from "./query/question.ts"
 
 /** The kinds of questions that have a page, in the order of their tabs. */
 export const TABS: { path: string; title: string; kind: Kind }[] = [
@@ -10,7 +10,8 @@ export const TABS: { path: string; title: string; kind: Kind }[] = [
   { path: "/insights/paths", title: "Paths", kind: "paths" },
 ]
 
-/** The address of the page for questions of a kind; nothing if there is none. */
-export function pathOf(kind: Kind): string | undefined {
-  return TABS.find((tab) => tab.kind === kind)?.path
+/** The address of the page for a question; nothing if its kind has none. That of an experiment is of its flag. */
+export function pathOf(question: OfKind & { flag?: string }): string | undefined {
+  if (question.kind === "experiment") return question.flag && `/experiments/${encodeURIComponent(question.flag)}`
+  return TABS.find((tab) => tab.kind === question.kind)?.path
 }

@@ -16,5 +16,6 @@ export const VIEWS: Partial<Record<Kind, LazyExoticComponent<ComponentType<ViewP
   retention: lazy(() => import("./retention/tile.tsx")),
   lifecycle: lazy(() => import("./lifecycle/tile.tsx")),
   stickiness: lazy(() => import("./stickiness/tile.tsx")),
+  experiment: lazy(() => import("../experiments/tile.tsx")),
   paths: lazy(() => import("./paths/tile.tsx")),
 }

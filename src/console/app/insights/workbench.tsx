@@ -17,11 +17,17 @@ import type { Answer, Cell, Kind } from "./query/question.ts"
 import { SaveReport } from "./saved/save.tsx"
 import { TABS } from "./tabs.ts"
 
+/** On a phone not all tabs have room: the current one is scrolled into sight. */
+function showCurrent(tabs: HTMLElement | null): void {
+  const current = tabs?.querySelector<HTMLElement>("[aria-current]")
+  if (tabs && current) tabs.scrollLeft = current.offsetLeft + current.offsetWidth - tabs.clientWidth
+}
+
 /** The title and the tabs of all pages of insights. */
 export function InsightsPage({ title, children }: { title: string; children: ReactNode }) {
   return (
     <Page title={title} above="Insights">
-      <nav className="tabs" aria-label="Kinds of insights">
+      <nav className="tabs" aria-label="Kinds of insights" ref={showCurrent}>
         {TABS.map((tab) => (
           <Link key={tab.path} to={tab.path} activeOptions={{ includeSearch: false }}>
             {tab.title}
@@ -52,12 +58,15 @@ export function Workbench<K extends Kind>(props: {
   const { asked } = props
   return (
     <InsightsPage title={props.title}>
-      {asked ? <Bench {...props} asked={asked} /> : <Waiting lines={10} />}
+      {asked ? <Bench {...props} asked={asked} above={<AskInWords />} /> : <Waiting lines={10} />}
     </InsightsPage>
   )
 }
 
-function Bench<K extends Kind>(props: Parameters<typeof Workbench<K>>[0] & { asked: Asked<K> }) {
+/** The question and its answer, without the title and the tabs of insights. */
+export function Bench<K extends Kind>(
+  props: Parameters<typeof Workbench<K>>[0] & { asked: Asked<K>; above?: ReactNode },
+) {
   const { asked, ready } = props
   const events = useEvents()
   const answer = useAnswer<K>(asked.question, ready)
@@ -68,7 +77,7 @@ function Bench<K extends Kind>(props: Parameters<typeof Workbench<K>>[0] & { ask
   if (events.data?.events.length === 0) return <NoEvents />
   return (
     <>
-      <AskInWords />
+      {props.above}
       <WithProblems problem={ready ? answer.error : null} warnings={data?.warnings ?? []}>
         {(rest) => (
           <div className="workbench">

@@ -2,6 +2,7 @@ import {
   BookMarked,
   ChartLine,
   Flag,
+  FlaskConical,
   History,
   House,
   KeyRound,
@@ -56,6 +57,7 @@ const PAGES: Group[] = [
     pages: [
       { to: "/insights", title: "Insights", icon: ChartLine, letter: "i" },
       { to: "/dashboards", title: "Dashboards", icon: LayoutDashboard, letter: "d" },
+      { to: "/experiments", title: "Experiments", icon: FlaskConical, letter: "e" },
     ],
   },
   {

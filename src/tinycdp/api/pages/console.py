@@ -19,6 +19,7 @@ SEGMENTS = (
     "flags",
     "insights",
     "dashboards",
+    "experiments",
     "keys",
     "settings",
     "registry",

@@ -51,12 +51,17 @@ const NEEDED: Partial<Record<Kind, string[]>> = {
   trend: ["series"],
   funnel: ["steps"],
   retention: ["start", "returns"],
+  experiment: ["flag", "metrics"],
 }
+
+const RANGE = ["last", "from", "to"]
 
 /** A question of some fields; what they lack and it cannot do without is that of another one. */
 export function completed<K extends Kind>(fields: { [name: string]: unknown }, by: Question<K>): Question<K> {
   const parts = by as unknown as { [name: string]: unknown }
-  const needed = Object.fromEntries((NEEDED[by.kind] ?? []).map((name) => [name, parts[name]]))
+  const ranged = RANGE.some((name) => fields[name])
+  const names = [...(NEEDED[by.kind] ?? []), ...(ranged ? [] : RANGE)]
+  const needed = Object.fromEntries(names.flatMap((name) => (name in parts ? [[name, parts[name]]] : [])))
   return { kind: by.kind, ...needed, ...fields } as Question<K>
 }
 

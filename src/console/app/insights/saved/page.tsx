@@ -108,8 +108,8 @@ export function SavedPage() {
 }
 
 function Row({ one, children }: { one: Report; children?: React.ReactNode }) {
-  const { kind } = one.document.question as Question
-  const path = pathOf(kind)
+  const question = one.document.question as Question
+  const path = pathOf(question)
   return (
     <tr>
       <td>
@@ -122,7 +122,7 @@ function Row({ one, children }: { one: Report; children?: React.ReactNode }) {
         )}
         {one.description && <p className="mute">{one.description}</p>}
       </td>
-      <td className="wide-only">{kind}</td>
+      <td className="wide-only">{question.kind}</td>
       <td className="wide-only">
         {one.usedBy.length === 0 && <span className="mute">nothing</span>}
         {one.usedBy.map(({ kind, key }) => `${kind} ${key}`).join(", ")}

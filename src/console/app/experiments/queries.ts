@@ -1,0 +1,32 @@
+import { type UseQueryResult, useQuery } from "@tanstack/react-query"
+import { useDefinitions } from "../definitions/queries.ts"
+import type { Flag } from "../lib/api.ts"
+import { address, ask } from "../lib/client.ts"
+import { useSession } from "../lib/session.ts"
+
+const STALE_MS = 60_000
+
+/** All flags, with their rules. */
+export function useFlags() {
+  return useDefinitions("flags") as UseQueryResult<Flag[]>
+}
+
+/** Keys and names of saved metrics that an experiment can read. */
+export function useMetrics(): { key: string; name: string; document: { measure?: unknown } }[] {
+  const { key } = useSession()
+  const answer = useQuery({
+    queryKey: ["saved", "metrics"],
+    queryFn: async ({ signal }) =>
+      (
+        await ask<{ metrics: { key: string; name: string; document: { measure?: unknown } }[] }>(
+          address(["analytics", "metrics"]),
+          { signal },
+        )
+      ).metrics,
+    enabled: key !== "",
+    staleTime: STALE_MS,
+  })
+  return (answer.data ?? []).filter(({ document }) =>
+    ["conversion", "people", "count", "sum", undefined].includes(document.measure as string | undefined),
+  )
+}
