@@ -194,7 +194,7 @@ async def test_the_server_away_keeps_what_is_on_the_page(console: Open) -> None:
         await expect(page.get_by_role("link", name="cart_open")).to_be_visible()
 
 
-async def test_the_keyboard_goes_anywhere(console: Open) -> None:
+async def test_the_keyboard_goes_anywhere(console: Open, site: Server) -> None:
     async with console("/traits") as page:
         await expect(page.get_by_role("link", name="cart_open")).to_be_visible()
         await page.keyboard.press("Control+k")
@@ -207,6 +207,17 @@ async def test_the_keyboard_goes_anywhere(console: Open) -> None:
         await expect(page.get_by_role("option", name="Clara person")).to_have_attribute("aria-selected", "true")
         await page.keyboard.press("Enter")
         await expect(heading(page)).to_have_text("Clara")
+        await page.keyboard.press("Control+k")
+        await page.keyboard.type("new seg")
+        await expect(page.get_by_role("option", name="New segment action")).to_have_attribute("aria-selected", "true")
+        await page.keyboard.press("Enter")
+        await expect(page).to_have_url(f"{site.url}/segments/new")
+    async with console("/traits", key=READ_KEY) as page:
+        await expect(page.get_by_role("link", name="cart_open")).to_be_visible()
+        await page.keyboard.press("Control+k")
+        await page.keyboard.type("new")
+        await expect(page.get_by_role("option", name="newcomers segment")).to_be_visible()
+        await expect(page.get_by_role("option", name="New segment action")).to_have_count(0)
 
 
 async def test_single_keys_go_about_until_they_are_switched_off(console: Open) -> None:

@@ -1,14 +1,16 @@
-/** ⌘K: pages and definitions by a few letters, people by the start of an identifier. */
+/** ⌘K: pages, definitions and actions by a few letters, people by the start of an identifier or a name. */
 import { useNavigate } from "@tanstack/react-router"
 import { Dialog } from "radix-ui"
-import { type KeyboardEvent, useId, useState } from "react"
+import { type KeyboardEvent, useEffect, useId, useState } from "react"
 import { KINDS, WORDS } from "../definitions/kinds.ts"
 import { useDefinitions } from "../definitions/queries.ts"
+import { useMay } from "../lib/me.ts"
 import { signOut } from "../lib/session.ts"
 import { THEMES, useTheme } from "../lib/theme.ts"
 import { nameOf } from "../people/names.ts"
 import { useFound } from "../people/queries.ts"
 import { usePages } from "./pages.ts"
+import { ranked } from "./ranked.ts"
 
 const MOST = 12
 
@@ -26,7 +28,15 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
   const list = useId()
   const [, setTheme] = useTheme()
   const open = (path: string) => () => void navigate({ href: path })
+  const may = useMay("admin")
+  const begun = ["trait", "segment", "flag"].map((kind) => ({
+    id: `${kind}s/new`,
+    title: `New ${kind}`,
+    kind: "action",
+    go: open(`/${kind}s/new`),
+  }))
   const actions: Choice[] = [
+    ...(may ? begun : []),
     ...THEMES.map((theme) => ({ id: theme, title: `Theme: ${theme}`, kind: "action", go: () => setTheme(theme) })),
     { id: "keys", title: "Show the keys", kind: "action", go: help },
     { id: "link", title: "Copy a link to this page", kind: "action", go: copyLink },
@@ -34,6 +44,11 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
   ]
   const choices = useChoices(text.trim(), open, actions)
   const chosen = Math.min(at, choices.length - 1)
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the chosen line is seen, whichever it is
+  useEffect(() => {
+    document.getElementById(`${list}-${chosen}`)?.scrollIntoView({ block: "nearest" })
+  }, [chosen, list, text])
 
   function go(choice: Choice | undefined): void {
     if (!choice) return
@@ -98,7 +113,6 @@ function useChoices(text: string, open: (path: string) => () => void, actions: C
   const lists = [useDefinitions("traits"), useDefinitions("segments"), useDefinitions("flags")]
   const people = useFound(text)
   const groups = usePages()
-  const wanted = text.toLowerCase()
   const pages = groups
     .flatMap(({ pages }) => pages)
     .map(({ to, title }) => ({
@@ -115,16 +129,15 @@ function useChoices(text: string, open: (path: string) => () => void, actions: C
       go: open(`/${kind}/${encodeURIComponent(key)}`),
     })),
   )
-  const found = text
-    ? (people.data ?? []).map((person) => ({
-        id: `users/${person.id}`,
-        title: nameOf(person),
-        kind: "person",
-        go: open(`/users/${encodeURIComponent(person.id)}?by=profileId`),
-      }))
-    : []
-  const named = [...pages, ...definitions, ...actions].filter(({ title }) => title.toLowerCase().includes(wanted))
-  return [...named.slice(0, MOST), ...found.slice(0, MOST)]
+  const found = (people.data ?? []).map((person) => ({
+    id: `users/${person.id}`,
+    title: nameOf(person),
+    kind: "person",
+    go: open(`/users/${encodeURIComponent(person.id)}?by=profileId`),
+  }))
+  // Without a text: where one can go, and what one can do.
+  if (!text) return [...pages, ...actions]
+  return [...ranked([...pages, ...definitions, ...actions], text).slice(0, MOST), ...found.slice(0, MOST)]
 }
 
 function copyLink(): void {
