@@ -6,10 +6,13 @@ import { dashboards } from "./dashboards/routes.ts"
 import { definitions } from "./definitions/routes.tsx"
 import { experiments } from "./experiments/routes.ts"
 import { flags } from "./flags/routes.ts"
+import { groups } from "./groups/routes.ts"
+import { identity } from "./identity/routes.ts"
 import { insights } from "./insights/routes.ts"
 import { live } from "./live/routes.ts"
 import { overview } from "./overview/routes.ts"
 import { people } from "./people/routes.ts"
+import { privacy } from "./privacy/routes.ts"
 import { quality } from "./quality/routes.ts"
 import { registry } from "./registry/routes.ts"
 import { root } from "./root.tsx"
@@ -20,6 +23,9 @@ export const router = createRouter({
     ...overview,
     ...live,
     ...people,
+    ...groups,
+    ...identity,
+    ...privacy,
     ...definitions,
     ...changes,
     ...insights,

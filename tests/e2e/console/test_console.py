@@ -46,7 +46,17 @@ ADDRESSES = (
     "/flags/price_level?tab=impact",
     "/users",
     "/users/clara",
+    "/users/clara?why=trait:revenue_90d",
+    "/users/clara?tab=events&event=purchase",
+    "/users/clara?tab=history",
+    "/users/clara?tab=identity",
     "/users/no-such-person",
+    "/groups",
+    "/identity",
+    "/identity?tab=refusals",
+    "/identity?tab=blocked",
+    "/privacy",
+    "/privacy?tab=suppressions",
     "/registry",
     "/registry?view=properties",
     "/registry?view=sdks",
@@ -159,6 +169,7 @@ async def test_a_person_with_what_is_known_and_until_when(console: Open) -> None
         await expect(traits.get_by_role("row", name=re.compile("revenue_90d"))).to_contain_text("40")
         flags = page.get_by_role("region", name="Flags")
         await expect(flags.get_by_role("row", name=re.compile("price_level"))).to_contain_text("split: bucket")
+        await page.get_by_role("link", name="Events", exact=True).click()
         journey = page.get_by_role("region", name="Journey")
         await expect(journey.locator("li")).to_have_count(4)
         await journey.locator("summary", has_text="purchase").click()

@@ -1,190 +1,71 @@
+/** A person: what is known of them now and why, what they did, how it came to be, and who they are one with. */
 import { Link, useParams, useSearch } from "@tanstack/react-router"
-import { useState } from "react"
-import type { Event, Profile } from "../lib/api.ts"
-import { clock, day, plural, value, whole, words } from "../lib/format.ts"
-import { useZone } from "../lib/me.ts"
-import { Answered, Badge, Page, Panel, Value, When } from "../ui/parts.tsx"
+import type { Profile } from "../lib/api.ts"
+import { value } from "../lib/format.ts"
+import { useMay } from "../lib/me.ts"
+import { Announcement } from "../ui/announced.tsx"
+import { Answered, Page, Panel, When } from "../ui/parts.tsx"
+import { Tabs, useTab } from "../ui/tabs.tsx"
+import { Actions } from "./actions.tsx"
+import { Events } from "./events.tsx"
+import { HistoryOf } from "./history.tsx"
+import { Identity } from "./identity.tsx"
 import { identifierOf, nameOf } from "./names.ts"
-import { useDecisions, useJourney, useLifetime, usePerson } from "./queries.ts"
+import { Flags, Segments, Traits } from "./now.tsx"
+import "./people.css"
+import { useLifetime, usePerson } from "./queries.ts"
+
+const TABS = { now: "Now", events: "Events", history: "History" }
+const ADMIN_TABS = { ...TABS, identity: "Identity" }
 
 export function PersonPage() {
   const { id = "" } = useParams({ strict: false })
   const { by } = useSearch({ strict: false })
   const answer = usePerson(id, by)
+  const person = answer.data
+  const may = useMay("admin")
   return (
     <Page
       above={<Link to="/users">People</Link>}
-      title={answer.data ? nameOf(answer.data) : id}
-      lead={answer.data && identifierOf(answer.data)}
+      title={person ? nameOf(person) : id}
+      lead={person && identifierOf(person)}
+      aside={may && person && <Actions of={person} />}
     >
+      {person && <Announcement place={`person ${person.id}`} />}
       <Answered answer={answer} lines={12}>
-        {(person) => <Content person={person} />}
+        {(found) => <Content person={found} />}
       </Answered>
     </Page>
   )
 }
 
 function Content({ person }: { person: Profile }) {
+  const tabs: Record<string, string> = useMay("admin") ? ADMIN_TABS : TABS
+  const tab = useTab(tabs)
   return (
-    <div className="columns">
-      <div className="main-column">
-        <Segments person={person} />
-        <Flags id={person.id} />
-        <Traits person={person} />
-        <JourneyOf id={person.id} />
-      </div>
-      <div className="side-column">
-        <Life id={person.id} />
-        <Panel title="Properties">
-          <Pairs of={person.properties} />
-        </Panel>
-        <Panel title="Identifiers">
-          <ul className="names">
-            {person.identifiers.map(({ kind, value: text }) => (
-              <li key={`${kind} ${text}`}>
-                <span className="mute">{kind}</span> <span className="break">{text}</span>
-              </li>
-            ))}
-          </ul>
-        </Panel>
-      </div>
-    </div>
-  )
-}
-
-function Segments({ person }: { person: Profile }) {
-  return (
-    <Panel title="Segments">
-      {person.segments.length === 0 ? (
-        <p className="mute">In no segment now.</p>
-      ) : (
-        <div className="table-frame">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Segment</th>
-                <th scope="col" className="end">
-                  Since
-                </th>
-                <th scope="col" className="end">
-                  Leaves by itself
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {person.segments.map(({ key, since, until }) => (
-                <tr key={key}>
-                  <td>
-                    <Link className="row-link" to="/segments/$name" params={{ name: key }}>
-                      {key}
-                    </Link>
-                  </td>
-                  <td className="end">
-                    <When at={since} />
-                  </td>
-                  <td className="end">
-                    <When at={until} none="never" />
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
-    </Panel>
-  )
-}
-
-function Flags({ id }: { id: string }) {
-  const answer = useDecisions(id)
-  return (
-    <Panel title="Flags" aside={<span className="mute">without a context</span>}>
-      <Answered answer={answer} lines={4}>
-        {({ flags }) => (
-          <div className="table-frame">
-            <table className="decisions">
-              <thead>
-                <tr>
-                  <th scope="col">Flag</th>
-                  <th scope="col">Variant</th>
-                  <th scope="col" className="wide-only">
-                    Why
-                  </th>
-                  <th scope="col" className="end">
-                    May change
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {Object.values(flags)
-                  .sort((a, b) => (a.flag < b.flag ? -1 : 1))
-                  .map(({ flag, variant, reason, reasons, validUntil }) => (
-                    <tr key={flag}>
-                      <td>
-                        <Link className="row-link" to="/flags/$name" params={{ name: flag }}>
-                          {flag}
-                        </Link>
-                      </td>
-                      <td>
-                        <code>{variant}</code>
-                      </td>
-                      <td className="wide-only mute" title={reasons.join("\n")}>
-                        {reasons.at(-1) ?? words(reason)}
-                      </td>
-                      <td className="end">
-                        <When at={validUntil} none="with an event" />
-                      </td>
-                    </tr>
-                  ))}
-              </tbody>
-            </table>
+    <>
+      <Tabs of={tabs} kept={["by"]} />
+      {tab === "now" && (
+        <div className="columns">
+          <div className="main-column">
+            <Segments person={person} />
+            <Flags id={person.id} />
+            <Traits person={person} />
           </div>
-        )}
-      </Answered>
-    </Panel>
-  )
-}
-
-function Traits({ person }: { person: Profile }) {
-  const traits = Object.entries(person.traits)
-  return (
-    <Panel title="Traits">
-      {traits.length === 0 ? (
-        <p className="mute">No traits are defined.</p>
-      ) : (
-        <div className="table-frame">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Trait</th>
-                <th scope="col">Value</th>
-                <th scope="col" className="end">
-                  Holds until
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {traits.map(([key, trait]) => (
-                <tr key={key}>
-                  <td>
-                    <Link className="row-link" to="/traits/$name" params={{ name: key }}>
-                      {key}
-                    </Link>
-                    {trait.backfilling && <Badge tone="info">computing</Badge>}
-                  </td>
-                  <td className="break">
-                    <Value of={trait.value} />
-                  </td>
-                  <td className="end">
-                    <When at={trait.until} none="an event" />
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <div className="side-column">
+            <Life id={person.id} />
+            <Panel title="Properties">
+              <Properties of={person.properties} />
+            </Panel>
+            <Identifiers of={person} />
+            <Group of={person} />
+          </div>
         </div>
       )}
-    </Panel>
+      {tab === "events" && <Events id={person.id} />}
+      {tab === "history" && <HistoryOf person={person} />}
+      {tab === "identity" && <Identity person={person} />}
+    </>
   )
 }
 
@@ -193,7 +74,7 @@ function Life({ id }: { id: string }) {
   return (
     <Panel title="Lifetime">
       <Answered answer={answer} lines={3}>
-        {({ firstSeen, lastSeen, events, activeDays, sessions }) => (
+        {({ firstSeen, lastSeen, events, activeDays, sessions, revenue }) => (
           <dl className="pairs">
             <div>
               <dt>First seen</dt>
@@ -219,6 +100,12 @@ function Life({ id }: { id: string }) {
               <dt>Sessions</dt>
               <dd>{value(sessions)}</dd>
             </div>
+            {revenue !== null && (
+              <div>
+                <dt>Revenue</dt>
+                <dd>{value(Number(revenue))}</dd>
+              </div>
+            )}
           </dl>
         )}
       </Answered>
@@ -226,9 +113,9 @@ function Life({ id }: { id: string }) {
   )
 }
 
-function Pairs({ of }: { of: Record<string, unknown> }) {
+function Properties({ of }: { of: Record<string, unknown> }) {
   const pairs = Object.entries(of)
-  if (pairs.length === 0) return <p className="mute">None.</p>
+  if (pairs.length === 0) return <p className="mute">None is known.</p>
   return (
     <dl className="pairs">
       {pairs.map(([name, given]) => (
@@ -241,75 +128,35 @@ function Pairs({ of }: { of: Record<string, unknown> }) {
   )
 }
 
-function JourneyOf({ id }: { id: string }) {
-  const journey = useJourney(id)
-  const zone = useZone()
+function Identifiers({ of }: { of: Profile }) {
   return (
-    <Panel title="Journey" aside={<span className="mute">{zone}</span>}>
-      <Answered answer={journey} lines={8}>
-        {({ pages }) => {
-          const days = byDay(
-            pages.flatMap(({ events }) => events),
-            zone,
-          )
-          return (
-            <>
-              {[...days].map(([name, events]) => (
-                <section key={name} aria-label={name}>
-                  <h3>
-                    {name} <small className="mute">{plural(events.length, "event")}</small>
-                  </h3>
-                  <ol className="journey">
-                    {events.map((event) => (
-                      <EventRow key={event.id} event={event} zone={zone} />
-                    ))}
-                  </ol>
-                </section>
-              ))}
-              {days.size === 0 && <p className="mute">No events.</p>}
-              {journey.hasNextPage && (
-                <button
-                  type="button"
-                  className="button"
-                  disabled={journey.isFetchingNextPage}
-                  onClick={() => journey.fetchNextPage()}
-                >
-                  {journey.isFetchingNextPage ? "Loading…" : "Older events"}
-                </button>
-              )}
-            </>
-          )
-        }}
-      </Answered>
+    <Panel title="Identifiers">
+      <ul className="names">
+        {of.identifiers.map(({ kind, value: text }) => (
+          <li key={`${kind} ${text}`}>
+            <span className="mute">{kind}</span> <span className="break">{text}</span>
+          </li>
+        ))}
+      </ul>
     </Panel>
   )
 }
 
-function byDay(events: Event[], zone: string): Map<string, Event[]> {
-  const days = new Map<string, Event[]>()
-  for (const event of events) {
-    const name = day(event.timestamp, zone)
-    days.set(name, [...(days.get(name) ?? []), event])
-  }
-  return days
-}
-
-function EventRow({ event, zone }: { event: Event; zone: string }) {
-  const [open, setOpen] = useState(false)
-  const properties = Object.entries(event.properties)
+function Group({ of }: { of: Profile }) {
+  const may = useMay("admin")
+  if (of.group === null) return null
   return (
-    <li>
-      <details open={open} onToggle={(change) => setOpen(change.currentTarget.open)}>
-        <summary>
-          <time dateTime={event.timestamp} title={whole(event.timestamp, zone)}>
-            {clock(event.timestamp, zone)}
-          </time>
-          <b>{event.event}</b>
-          <span className="mute">{properties.map(([name, given]) => `${name} ${value(given)}`).join(" · ")}</span>
-          {event.warnings.length > 0 && <Badge tone="warn">{plural(event.warnings.length, "warning")}</Badge>}
-        </summary>
-        {open && <pre className="code">{JSON.stringify(event, null, 2)}</pre>}
-      </details>
-    </li>
+    <Panel title="Group">
+      <p>
+        {may ? (
+          <Link className="break" to="/groups/$name" params={{ name: of.group.id }}>
+            {of.group.id}
+          </Link>
+        ) : (
+          <b className="break">{of.group.id}</b>
+        )}{" "}
+        <span className="mute">since</span> <When at={of.group.since} />
+      </p>
+    </Panel>
   )
 }

@@ -1,10 +1,22 @@
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query"
-import type { Answers, Journey, Lifetime, Profile, ProfileSummary, Search } from "../lib/api.ts"
+import type {
+  Answers,
+  Explained,
+  IdentityGraph,
+  Journey,
+  Lifetime,
+  Profile,
+  ProfileHistory,
+  ProfileSummary,
+  Replay,
+  Search,
+} from "../lib/api.ts"
 import { address, ask } from "../lib/client.ts"
 import { useSession } from "../lib/session.ts"
 import { untilNext } from "./until.ts"
 
 const PAGE = 50
+const CHANGES = 100
 
 /** People whose identifier or name begins with the text; the newest if it is empty. */
 export function useFound(text: string) {
@@ -45,23 +57,103 @@ export function useLifetime(id: string) {
   })
 }
 
-export function useDecisions(id: string) {
+/** What all flags give a person. `asOf` is the instant of an answer of the past. */
+export interface Given {
+  flags: Answers["flags"]
+  revision: number
+  asOf?: string
+}
+
+/** What all flags give a person, now or as it was decided at an instant of the past. To look is no exposure. */
+export function useDecisions(id: string, at: string) {
   return useQuery({
-    queryKey: ["person", id, "decisions"],
-    queryFn: ({ signal }) => ask<Answers>(address(["decide"]), { method: "POST", body: { profileId: id }, signal }),
+    queryKey: ["person", id, "decisions", at],
+    queryFn: ({ signal }): Promise<Given> =>
+      at
+        ? ask<Replay>(address(["decide", "replay"]), { method: "POST", body: { profileId: id, at }, signal })
+        : ask<Answers>(address(["decide"]), { method: "POST", body: { profileId: id, exposure: false }, signal }),
+    placeholderData: (former, query) => (query?.queryKey[1] === id ? former : undefined),
     refetchInterval: (query) =>
-      untilNext(Object.values(query.state.data?.flags ?? {}).map(({ validUntil }) => validUntil)),
+      at ? false : untilNext(Object.values(query.state.data?.flags ?? {}).map(({ validUntil }) => validUntil)),
   })
 }
 
-export function useJourney(id: string) {
-  return useInfiniteQuery({
-    queryKey: ["person", id, "journey"],
-    queryFn: ({ pageParam, signal }) =>
-      ask<Journey>(address(["journeys", id], { by: "profileId", limit: PAGE, cursor: pageParam || undefined }), {
+export type Explainable = "trait" | "segment"
+
+/** Why a person has a value now. It is asked for again when it changes by itself. */
+export function useWhy(id: string, kind: Explainable, name: string) {
+  return useQuery({
+    queryKey: ["person", id, "why", kind, name],
+    queryFn: ({ signal }) =>
+      ask<Explained>(address(["admin", "explain"]), {
+        method: "POST",
+        body: { kind, key: name, profileId: id },
         signal,
       }),
+    refetchInterval: (query) => untilNext([query.state.data?.definition?.until ?? null]),
+  })
+}
+
+/** Which events of a person are shown; an empty text leaves all of them in. Both instants are ISO 8601. */
+export interface EventFilter {
+  event: string
+  kind: string
+  from: string
+  to: string
+}
+
+export function useJourney(id: string, { event, kind, from, to }: EventFilter) {
+  const wanted = { event: event || undefined, kind: kind || undefined, from: from || undefined, to: to || undefined }
+  return useInfiniteQuery({
+    queryKey: ["person", id, "journey", wanted],
+    queryFn: ({ pageParam, signal }) =>
+      ask<Journey>(
+        address(["journeys", id], { by: "profileId", limit: PAGE, cursor: pageParam || undefined, ...wanted }),
+        { signal },
+      ),
     initialPageParam: "",
     getNextPageParam: (page) => page.next,
+    placeholderData: (former, query) => (query?.queryKey[1] === id ? former : undefined),
+  })
+}
+
+/** Which changes of a person are shown: those of all values, or of one, as `trait:revenue_90d`. */
+export interface HistoryFilter {
+  of: string
+  from: string
+  to: string
+}
+
+export function useHistory(id: string, { of, from, to }: HistoryFilter) {
+  const [kind = "", name] = partsOf(of)
+  const wanted = { [kind]: name, from: from || undefined, to: to || undefined }
+  return useInfiniteQuery({
+    queryKey: ["person", id, "history", wanted],
+    queryFn: ({ pageParam, signal }) =>
+      ask<ProfileHistory>(
+        address(["profiles", id, "history"], {
+          by: "profileId",
+          limit: CHANGES,
+          cursor: pageParam || undefined,
+          ...wanted,
+        }),
+        { signal },
+      ),
+    initialPageParam: "",
+    getNextPageParam: (page) => page.next,
+    placeholderData: (former, query) => (query?.queryKey[1] === id ? former : undefined),
+  })
+}
+
+/** `trait:a:b` → its kind, and the name `a:b`. */
+export function partsOf(of: string): [string, string] | [] {
+  const colon = of.indexOf(":")
+  return colon < 0 ? [] : [of.slice(0, colon), of.slice(colon + 1)]
+}
+
+export function useGraph(id: string) {
+  return useQuery({
+    queryKey: ["person", id, "graph"],
+    queryFn: ({ signal }) => ask<IdentityGraph>(address(["admin", "profiles", `profileId:${id}`, "graph"]), { signal }),
   })
 }

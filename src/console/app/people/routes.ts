@@ -1,7 +1,6 @@
-import { createRoute } from "@tanstack/react-router"
+import { createRoute, lazyRouteComponent } from "@tanstack/react-router"
 import { only, root } from "../root.tsx"
 import { PeoplePage } from "./people.tsx"
-import { PersonPage } from "./person.tsx"
 
 const list = createRoute({
   getParentRoute: () => root,
@@ -13,8 +12,8 @@ const list = createRoute({
 const one = createRoute({
   getParentRoute: () => root,
   path: "/users/$id",
-  validateSearch: only("by"),
-  component: PersonPage,
+  validateSearch: only("by", "tab", "why", "at", "event", "kind", "from", "to", "of"),
+  component: lazyRouteComponent(() => import("./person.tsx"), "PersonPage"),
 })
 
 export const people = [list, one]

@@ -1,6 +1,8 @@
 import {
   BookMarked,
+  Building2,
   ChartLine,
+  Fingerprint,
   Flag,
   FlaskConical,
   History,
@@ -11,11 +13,11 @@ import {
   Radio,
   Settings,
   ShieldAlert,
+  ShieldCheck,
   Tags,
   Users,
   UsersRound,
 } from "lucide-react"
-
 import { useMe } from "../lib/me.ts"
 
 interface ListedPage {
@@ -41,6 +43,7 @@ const PAGES: Group[] = [
       { to: "/", title: "Overview", icon: House, letter: "o" },
       { to: "/live", title: "Live", icon: Radio, letter: "l" },
       { to: "/users", title: "People", icon: Users, letter: "p" },
+      { to: "/groups", title: "Groups", icon: Building2, letter: "u", needs: "admin" },
     ],
   },
   {
@@ -70,6 +73,8 @@ const PAGES: Group[] = [
   {
     group: "Admin",
     pages: [
+      { to: "/identity", title: "Identity", icon: Fingerprint, letter: "d", needs: "admin" },
+      { to: "/privacy", title: "Privacy", icon: ShieldCheck, letter: "v", needs: "admin" },
       { to: "/keys", title: "Keys", icon: KeyRound, letter: "k", needs: "admin" },
       { to: "/settings", title: "Settings", icon: Settings, letter: "," },
     ],

@@ -25,6 +25,9 @@ SEGMENTS = (
     "registry",
     "quality",
     "changes",
+    "groups",
+    "identity",
+    "privacy",
 )
 
 _PATHS = [path for segment in SEGMENTS for path in (f"/{segment}", f"/{segment}/{{name:str}}")]
