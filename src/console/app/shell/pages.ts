@@ -73,7 +73,7 @@ const PAGES: Group[] = [
   {
     group: "Admin",
     pages: [
-      { to: "/identity", title: "Identity", icon: Fingerprint, letter: "d", needs: "admin" },
+      { to: "/identity", title: "Identity", icon: Fingerprint, letter: "y", needs: "admin" },
       { to: "/privacy", title: "Privacy", icon: ShieldCheck, letter: "v", needs: "admin" },
       { to: "/keys", title: "Keys", icon: KeyRound, letter: "k", needs: "admin" },
       { to: "/settings", title: "Settings", icon: Settings, letter: "," },
