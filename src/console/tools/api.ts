@@ -25,6 +25,7 @@ const NEEDED = [
   "ActivePeople",
   "Backfills",
   "Figures",
+  "FiguresHistory",
   "PolicyVersion",
   "PolicyVersions",
   "StaleFlags",

@@ -629,6 +629,11 @@ export type Figures = {
   timestamp: string
 }
 
+export type FiguresHistory = {
+  minutes: Array<MinuteFigures>
+  asOf: string
+}
+
 export type Fix = {
   title: string
   edits: Array<TextEdit>
@@ -1213,6 +1218,17 @@ export type MetricResult = {
   name: string
   measure: string
   variants: Array<VariantResult>
+}
+
+export type MinuteFigures = {
+  at: string
+  accepted: number
+  duplicates: number
+  rejected: number
+  decisions: number
+  ingestP50Ms: number | null
+  ingestP99Ms: number | null
+  lagMs: number | null
 }
 
 export type NamedChange = {

@@ -1,5 +1,5 @@
 /** What the overview adds up. */
-import type { Backfill, ListedRevision } from "../lib/api.ts"
+import type { Backfill, FiguresHistory, Revisions } from "../lib/api.ts"
 import { day } from "../lib/format.ts"
 
 /** What was published on this day of the zone. */
@@ -10,4 +10,24 @@ export function publishedToday(revisions: ListedRevision[], now: number, zone: s
 
 export function running(backfills: Backfill[]): Backfill[] {
   return backfills.filter(({ status }) => status === "running")
+}
+
+export type Minute = FiguresHistory["minutes"][number]
+
+/** A bar for each so many minutes, the last of them ending with the last minute. What is not known of any is null. */
+export function grouped(
+  minutes: Minute[],
+  size: number,
+  of: (minute: Minute) => number | null,
+  as: "mean" | "most",
+): { at: string; n: number | null }[] {
+  const bars: { at: string; n: number | null }[] = []
+  for (let end = minutes.length; end >= size; end -= size) {
+    const part = minutes.slice(end - size, end)
+    const known = part.map(of).filter((n): n is number => n !== null)
+    const sum = known.reduce((all, n) => all + n, 0)
+    const n = known.length === 0 ? null : as === "mean" ? sum / known.length : Math.max(...known)
+    bars.unshift({ at: part[0]?.at ?? "", n })
+  }
+  return bars
 }

@@ -9,6 +9,7 @@ import { Bars } from "../ui/bars.tsx"
 import { Answered, Badge, Count, Empty, Page, Panel, useNow, When } from "../ui/parts.tsx"
 import { publishedToday, running } from "./counts.ts"
 import { FirstEvent } from "./first_event.tsx"
+import { History } from "./history.tsx"
 import "./overview.css"
 import {
   HOURS,
@@ -39,6 +40,7 @@ export function OverviewPage() {
   return (
     <Page title="Overview" lead="What this environment takes, decides and waits for.">
       <Figures />
+      <History />
       <div className="columns">
         <div>
           <Busiest />

@@ -4,6 +4,7 @@ import type {
   Backfills,
   Events,
   Figures,
+  FiguresHistory,
   Journey,
   RejectionCounts,
   Revisions,
@@ -15,6 +16,7 @@ import { useMay } from "../lib/me.ts"
 const OFTEN_MS = 5_000
 /** How far back refusals are counted. */
 export const HOURS = 24
+export const HISTORY_HOURS = 6
 const SELDOM_MS = 30_000
 /** As far back as people count as active. */
 export const SPANS = [1, 7, 30] as const
@@ -37,3 +39,5 @@ export const useRevisions = () => useAsked<Revisions>(["admin", "revisions"], { 
 export const useRefused = () =>
   useAsked<RejectionCounts>(["admin", "rejections", "counts"], { hours: HOURS }, SELDOM_MS, useMay("admin"))
 export const useActive = (days: number) => useAsked<ActivePeople>(["active"], { days }, SELDOM_MS)
+export const useHistory = () =>
+  useAsked<FiguresHistory>(["admin", "metrics", "history"], { minutes: 60 * HISTORY_HOURS }, SELDOM_MS)
