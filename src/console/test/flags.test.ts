@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { rowOf } from "../app/flags/reading.ts"
+import { rowOf } from "../app/explained/reading.ts"
 import { even, isWhole, joined, type Split, WHOLE, weighted, without } from "../app/flags/split.ts"
 import type { ExpressionNode } from "../app/lib/api.ts"
 import { instantOf, localTime } from "../app/lib/zone.ts"

@@ -85,6 +85,34 @@ async def test_a_segment_from_an_error_to_published_and_back(console: Open, site
         assert segment(site, "spenders")["rule"] == WANTED
 
 
+async def test_a_draft_is_tried_on_beside_what_is_live(console: Open, site: Server) -> None:
+    """For a person now and in 30 days. What is asked is in the address, and an invalid text leaves the last one."""
+    put(site, "worn", {"rule": "events.purchase.exists(2d)"})
+    async with console("/segments/worn?edit=yes") as page:
+        panel = page.get_by_role("region", name="Try on")
+        live, draft = (panel.get_by_role("region", name=name) for name in ("What is live", "The draft"))
+        await panel.get_by_label("Person").fill("clara")
+        await expect(live.locator(".variant")).to_have_text("member")
+        await expect(live).to_contain_text("until in")
+        await expect(draft).to_have_count(0)
+        await write(page, "events.purchase.exists(2d) && revenue_90d >= 50")
+        await expect(draft.locator(".variant")).to_have_text("no member")
+        await expect(draft.locator(".node", has_text="revenue_90d >= 50")).to_contain_text("is 40")
+        await expect(live.locator(".variant")).to_have_text("member")
+        await write(page, "events.purchase.exists(2d) && revenue_90d >=")
+        await expect(draft).to_contain_text("an earlier text")
+        await write(page, "revenue_90d >= 40")
+        await expect(draft.locator(".variant")).to_have_text("member")
+        await panel.get_by_role("button", name="in 30 days").click()
+        await expect(live.locator(".variant")).to_have_text("no member")
+        await expect(live).to_contain_text("if nothing arrives")
+        await expect(draft.locator(".variant")).to_have_text("member")
+        await page.reload()
+        await expect(draft.locator(".variant")).to_have_text("member")
+        assert "person=clara" in page.url and "at=" in page.url
+        await page.get_by_role("button", name="Discard draft").click()
+
+
 async def test_two_people_edit_one_segment_and_no_one_loses(console: Open, site: Server) -> None:
     put(site, "shared", {"rule": "events.purchase.exists(7d)", "description": "began so"})
     async with console("/segments/shared?edit=yes") as page:

@@ -19,6 +19,7 @@ import { changeOf, type Edited, type EditedKind, type Fields, fieldsOf, singular
 import { EditFrame, KeyField, useCounted } from "./frame.tsx"
 import { PreviewPanel } from "./preview.tsx"
 import { type Check, useExplained } from "./services.ts"
+import { TryOn } from "./try_on.tsx"
 
 export function NewTrait() {
   return <NewDefinition kind="traits" />
@@ -149,6 +150,15 @@ function Editing({ kind, of, live, deleted = false }: EditingProps) {
               />
               <Properties kind={kind} name={fields.name} check={check} />
             </div>
+          )}
+          {!isStatic && (
+            <TryOn
+              kind={singular(kind)}
+              name={live || deleted ? of.name : ""}
+              live={live && published.expression}
+              draft={counted?.document?.expression as string | undefined}
+              stale={counted?.document?.expression !== fields.expression}
+            />
           )}
         </div>
         <div className="side-column">

@@ -1,13 +1,10 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query"
+import type { NamedBy } from "../explained/asking.tsx"
 import type { Explained, FlagBody, FlagExposures, Kills } from "../lib/api.ts"
 import { address, ask } from "../lib/client.ts"
 import { written } from "../lib/json.ts"
 import { useSession } from "../lib/session.ts"
 import { untilNext } from "../people/until.ts"
-
-/** The kinds of identifiers by which a decision names a person. */
-export const NAMED_BY = ["userId", "anonymousId", "deviceId", "externalId", "emailHash", "profileId"] as const
-export type NamedBy = (typeof NAMED_BY)[number]
 
 /** For whom, with what and when a flag is asked. */
 export interface Question {

@@ -1,7 +1,8 @@
 /** Where a person's bucket lies on a scale of 0 to 100, and what each part of the scale means. */
+
+import { place } from "../explained/reading.ts"
 import type { RolloutPosition, RuleBody, RuleExplanation } from "../lib/api.ts"
 import { entriesOf } from "../lib/json.ts"
-import { place } from "./reading.ts"
 import { WHOLE } from "./split.ts"
 
 interface Part {
