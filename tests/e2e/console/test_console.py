@@ -27,7 +27,7 @@ ADDRESSES = (
     "/segments/no_such_segment",
     "/traits",
     "/segments/new",
-    "/segments/newcomers?edit=yes",
+    "/segments/newcomers?edit=yes&view=rows&person=clara",
     "/traits/favourite_category",
     "/insights/funnels?steps.0.event=app_open&steps.1.event=cart",
     "/insights/retention?brackets.0.0=1&brackets.0.1=7",

@@ -113,6 +113,45 @@ async def test_a_draft_is_tried_on_beside_what_is_live(console: Open, site: Serv
         await page.get_by_role("button", name="Discard draft").click()
 
 
+async def test_rows_edit_the_text_at_their_place_and_lose_nothing(console: Open, site: Server) -> None:
+    rule = 'profile.name != "😀" && events.purchase.count_30d >= 1 && (cart_open || revenue_90d > 5)'
+    put(site, "rowed", {"rule": rule})
+    async with console("/segments/rowed?edit=yes") as page:
+        await page.get_by_role("button", name="Text and rows").click()
+        rows = page.get_by_role("list", name="Rows").get_by_role("listitem")
+        await expect(rows).to_have_count(3)
+        await expect(rows.nth(2)).to_contain_text("(cart_open || revenue_90d > 5)")
+        await page.get_by_label("Value of row 1").fill('a "name"')
+        await page.get_by_label("Window of row 2").fill("7")
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_label("Window of row 2")).to_have_value("30d")
+        await page.get_by_label("Window of row 2").fill("7d")
+        await page.keyboard.press("Tab")
+        await page.get_by_label("Comparison of row 2").select_option("==")
+        wanted = 'profile.name != "a \\"name\\"" && events.purchase.count_7d == 1 && (cart_open || revenue_90d > 5)'
+        await expect(text(page)).to_have_text(wanted)
+        await page.get_by_label("What the new row is about").select_option("trait")
+        await page.get_by_label("Name for the new row").fill("revenue_90d")
+        await page.keyboard.press("Enter")
+        await expect(rows).to_have_count(4)
+        await expect(text(page)).to_have_text(f"{wanted} && revenue_90d >= 1")
+        await page.get_by_role("button", name="Remove row 1").click()
+        await expect(rows).to_have_count(3)
+        left = wanted.partition("&& ")[2] + " && revenue_90d >= 1"
+        await expect(text(page)).to_have_text(left)
+        await page.reload()
+        await expect(rows).to_have_count(3)
+        await write(page, "revenue_90d >=")
+        await page.get_by_role("button", name="Mend the text").click()
+        await expect(text(page)).to_be_focused()
+        await write(page, left)
+        await expect(rows).to_have_count(3)
+        await page.get_by_role("button", name="Review and publish").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Publish").click()
+        await expect(page.get_by_role("status", name="Published")).to_contain_text("Version 2")
+    assert segment(site, "rowed")["rule"] == left
+
+
 async def test_two_people_edit_one_segment_and_no_one_loses(console: Open, site: Server) -> None:
     put(site, "shared", {"rule": "events.purchase.exists(7d)", "description": "began so"})
     async with console("/segments/shared?edit=yes") as page:

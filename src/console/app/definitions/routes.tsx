@@ -18,13 +18,13 @@ function pagesOf(kind: "traits" | "segments", one: "TraitPage" | "SegmentPage", 
     createRoute({
       getParentRoute: () => root,
       path: `/${kind}/new`,
-      validateSearch: only("expression", "person", "by", "at"),
+      validateSearch: only("expression", "view", "person", "by", "at"),
       component: lazyRouteComponent(() => import("../editor/page.tsx"), created),
     }),
     createRoute({
       getParentRoute: () => root,
       path: `/${kind}/$name`,
-      validateSearch: only("edit", "person", "by", "at"),
+      validateSearch: only("edit", "view", "person", "by", "at"),
       component: lazyRouteComponent(() => import("./definition.tsx"), one),
     }),
   ]

@@ -3,13 +3,13 @@
  *
  * Laws: the text is the truth, and no edit is lost: what differs from the published definition is kept as a draft.
  */
-import { useSearch } from "@tanstack/react-router"
+import { useNavigate, useSearch } from "@tanstack/react-router"
 import { useState } from "react"
 import { useEdited, useVersions } from "../definitions/queries.ts"
 import { RequestFailed } from "../lib/client.ts"
 import { plural } from "../lib/format.ts"
 import { useMay, useMe } from "../lib/me.ts"
-import { Labelled } from "../ui/fields.tsx"
+import { Choice, Labelled } from "../ui/fields.tsx"
 import { Answered, NeedsAdmin, Waiting } from "../ui/parts.tsx"
 import type { Change } from "./changes.ts"
 import { Conflict } from "./conflict.tsx"
@@ -18,6 +18,7 @@ import { ExpressionEditor } from "./expression.tsx"
 import { changeOf, type Edited, type EditedKind, type Fields, fieldsOf, singular } from "./fields.ts"
 import { EditFrame, KeyField, useCounted } from "./frame.tsx"
 import { PreviewPanel } from "./preview.tsx"
+import { Rows } from "./rows_form.tsx"
 import { type Check, useExplained } from "./services.ts"
 import { TryOn } from "./try_on.tsx"
 
@@ -67,6 +68,7 @@ function Editing({ kind, of, live, deleted = false }: EditingProps) {
     : { name: of.name, description: "", expression: of.name === "" ? (search.expression ?? "") : "" }
   const draft = useDraft(of, version, published)
   const { fields, change } = draft
+  const [view, setView] = useView()
   const [check, setCheck] = useState<Check>()
   const [refused, setRefused] = useState<RequestFailed>()
 
@@ -135,8 +137,16 @@ function Editing({ kind, of, live, deleted = false }: EditingProps) {
           {isStatic ? (
             <p className="mute">Its members are listed one by one; there is no rule to edit.</p>
           ) : (
-            <div className="labelled">
+            <div className="labelled rule-field">
               <span>{kind === "traits" ? "Expression" : "Rule"}</span>
+              {view === "rows" && (
+                <Rows
+                  value={fields.expression}
+                  check={check}
+                  onChange={(expression) => change({ expression })}
+                  onText={() => document.querySelector<HTMLElement>(".expression .cm-content")?.focus()}
+                />
+              )}
               <ExpressionEditor
                 kind={singular(kind)}
                 name={fields.name || undefined}
@@ -149,6 +159,8 @@ function Editing({ kind, of, live, deleted = false }: EditingProps) {
                 words
               />
               <Properties kind={kind} name={fields.name} check={check} />
+              {/* Last, so that the text follows the description by keyboard; it stands beside the title. */}
+              <Choice label="How it is shown" options={VIEWS} value={view} onChange={setView} />
             </div>
           )}
           {!isStatic && (
@@ -167,6 +179,25 @@ function Editing({ kind, of, live, deleted = false }: EditingProps) {
       </div>
     </EditFrame>
   )
+}
+
+const VIEWS = [
+  { value: "text", title: "Text" },
+  { value: "rows", title: "Text and rows" },
+] as const
+
+/** Whether rows are shown beside the text, as the address has it. */
+function useView(): ["text" | "rows", (view: "text" | "rows") => void] {
+  const { view } = useSearch({ strict: false }) as { view?: string }
+  const navigate = useNavigate()
+  const show = (next: "text" | "rows") =>
+    navigate({
+      to: ".",
+      search: (now: Record<string, unknown>) => ({ ...now, view: next === "rows" ? next : undefined }) as never,
+      replace: true,
+      resetScroll: false,
+    })
+  return [view === "rows" ? "rows" : "text", show]
 }
 
 /** What is still to do before it can be published; nothing if it can. */

@@ -2,9 +2,9 @@
 import { Trash2 } from "lucide-react"
 import { entriesOf, namesOf, written } from "../../lib/json.ts"
 import { Labelled, Tick } from "../../ui/fields.tsx"
+import { Name, Typed } from "../../ui/inputs.tsx"
 import { Panel } from "../../ui/parts.tsx"
 import { dropped, put, renamed, typedValue, withField } from "./document.ts"
-import { Name, Typed } from "./inputs.tsx"
 import type { PartProps } from "./parts.tsx"
 import { Wrong } from "./problems.tsx"
 

@@ -5,6 +5,7 @@ import { useDefinitions } from "../../definitions/queries.ts"
 import type { FlagBody, OverrideBody } from "../../lib/api.ts"
 import { namesOf, written } from "../../lib/json.ts"
 import { Tick } from "../../ui/fields.tsx"
+import { Name, Select, Typed } from "../../ui/inputs.tsx"
 import { Panel } from "../../ui/parts.tsx"
 import {
   dropped,
@@ -19,7 +20,6 @@ import {
   variantsInUse,
   withField,
 } from "./document.ts"
-import { Name, Select, Typed } from "./inputs.tsx"
 import { Wrong } from "./problems.tsx"
 
 export interface PartProps {

@@ -6,12 +6,12 @@ import type { FlagBody, RuleBody } from "../../lib/api.ts"
 import { exactCount } from "../../lib/format.ts"
 import { entriesOf, namesOf } from "../../lib/json.ts"
 import { Choice } from "../../ui/fields.tsx"
+import { Name, Percent, Select, Typed } from "../../ui/inputs.tsx"
 import { Panel } from "../../ui/parts.tsx"
 import { type Split, WHOLE, weighted } from "../split.ts"
 import { SplitBar } from "../split_bar.tsx"
 import { type Audience, isCountable, useAudiences } from "./audience.ts"
 import { freeId, moved, removed, replaced, serving, splitting, toggled, withField } from "./document.ts"
-import { Name, Percent, Select, Typed } from "./inputs.tsx"
 import { Wrong } from "./problems.tsx"
 
 interface RulesFormProps {
