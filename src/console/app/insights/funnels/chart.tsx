@@ -31,7 +31,7 @@ const PARTS: { part: Part; title: string }[] = [
 
 /** The table beside it has the same numbers, for the keyboard and for ears. */
 export function FunnelChart(props: { answer: FunnelAnswer; height?: number; open?: OpenPeople<"funnel"> }) {
-  const { answer, height = 280, open } = props
+  const { answer, height = 300, open } = props
   const [place, width] = useWidth<HTMLDivElement>()
   const groups = answer.groups.slice(0, MOST_SERIES)
   const steps = groups[0]?.steps ?? []
@@ -39,7 +39,7 @@ export function FunnelChart(props: { answer: FunnelAnswer; height?: number; open
   const names = [...named.map(({ group }) => groupName(group)), ...PARTS.map(({ title }) => title)]
   const legend = legendOf(names, width)
   const top = legend.height + ABOVE
-  const bottom = height + legend.height - NAME - (groups.length === 1 ? FIGURE : 0)
+  const bottom = height - NAME - (groups.length === 1 ? FIGURE : 0)
   const y = (share: number) => bottom - share * (bottom - top)
   const band = Math.max(1, width - LEFT - RIGHT) / Math.max(1, steps.length)
   const own = Math.min(WIDEST, (band * 0.78) / Math.max(1, groups.length))
@@ -49,7 +49,7 @@ export function FunnelChart(props: { answer: FunnelAnswer; height?: number; open
       <svg
         className="chart funnel-chart"
         width={width}
-        height={height + legend.height}
+        height={height}
         role="img"
         aria-label={`Funnel: ${groups.map(spoken).join("; ")}`}
       >

@@ -5,8 +5,8 @@ import "./funnels.css"
 import { FunnelView } from "./view.tsx"
 
 /** What stands above and below the drawing. */
-const AROUND_PIXELS = 84
-const LEAST_PIXELS = 140
+const AROUND_PIXELS = 52
+const LEAST_PIXELS = 150
 
 export default function FunnelTile({ answer, height }: ViewProps) {
   return <FunnelView answer={answer as Answer<"funnel">} height={Math.max(LEAST_PIXELS, height - AROUND_PIXELS)} />

@@ -35,7 +35,7 @@ interface FigureOf {
   open?: OpenPeople<"funnel">
 }
 
-/** The whole of a group in one line. */
+/** The whole of a group in one line; on a dashboard only what its drawing does not say. */
 function Summary(props: { answer: FunnelAnswer; of: FunnelGroup; before?: FunnelGroup; open?: OpenPeople<"funnel"> }) {
   const { answer, of, before, open } = props
   const last = of.steps.length
@@ -46,10 +46,16 @@ function Summary(props: { answer: FunnelAnswer; of: FunnelGroup; before?: Funnel
         <Figure answer={answer} of={of} n={of.converted} step={last} status="converted" open={open} /> of{" "}
         <Figure answer={answer} of={of} n={of.reached} step={1} status="reached" open={open} /> converted
       </span>
-      {of.inProgress > 0 && <span className="mute">{plural(of.inProgress, "person", "people")} still in progress</span>}
-      {of.excluded > 0 && <span className="mute">{plural(of.excluded, "person", "people")} excluded</span>}
-      <span className="mute">{plural(of.dropped, "person", "people")} dropped</span>
-      {of.medianMs !== null && <span className="mute">median {duration(of.medianMs)}</span>}
+      {open && (
+        <>
+          {of.inProgress > 0 && (
+            <span className="mute">{plural(of.inProgress, "person", "people")} still in progress</span>
+          )}
+          {of.excluded > 0 && <span className="mute">{plural(of.excluded, "person", "people")} excluded</span>}
+          <span className="mute">{plural(of.dropped, "person", "people")} dropped</span>
+          {of.medianMs !== null && <span className="mute">median {duration(of.medianMs)}</span>}
+        </>
+      )}
       <Change now={of.rate} before={before?.rate} />
     </p>
   )
