@@ -183,6 +183,11 @@ async def test_a_segment_that_ends_leaves_the_page_by_itself(console: Open, site
         json={"rule": "events.knock.exists(1m)", "description": "for a minute"},
         headers=bearer(ADMIN_KEY),
     ).raise_for_status()
+    site.track({"userId": "visitor", "event": "knock", "timestamp": iso(clock.now() - 40_000)})
+    async with console("/segments/just_seen") as page:
+        members = page.get_by_role("region", name="Members")
+        await expect(members).to_contain_text("visitor")
+        await expect(members).not_to_contain_text("visitor")
     site.track({"userId": "guest", "event": "knock", "timestamp": iso(clock.now() - 52_000)})
     async with console("/users/guest") as page:
         await page.evaluate("window.mark = 'this page'")

@@ -6,6 +6,8 @@ import type { Definition, Kind } from "./kinds.ts"
 
 /** While definitions are computed anew, their progress is asked for this often. */
 const PROGRESS_MS = 1000
+/** Members come and go by the clock as well. */
+const MEMBERS_MS = 5_000
 const MEMBERS_SHOWN = 20
 
 export function useDefinitions(kind: Kind) {
@@ -32,7 +34,10 @@ export function useDefinition<Kept extends Definition = Definition>(kind: Kind, 
     queryKey: ["definitions", kind, name],
     queryFn: ({ signal }) => ask<Kept>(address(["admin", kind, name]), { signal }),
     enabled: key !== "",
-    refetchInterval: (query) => (query.state.data && query.state.data.status !== "live" ? PROGRESS_MS : false),
+    refetchInterval: (query) => {
+      if (query.state.data && query.state.data.status !== "live") return PROGRESS_MS
+      return kind === "segments" ? MEMBERS_MS : false
+    },
   })
 }
 

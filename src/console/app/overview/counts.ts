@@ -1,5 +1,5 @@
 /** What the overview adds up. */
-import type { Backfill, FiguresHistory, Revisions } from "../lib/api.ts"
+import type { Backfill, FiguresHistory, ListedRevision } from "../lib/api.ts"
 import { day } from "../lib/format.ts"
 
 /** What was published on this day of the zone. */
