@@ -1,6 +1,7 @@
 /** The addresses of the console. Whatever is looked at is in them, so a link shows the same to another person. */
 import { createRouter } from "@tanstack/react-router"
 import { access } from "./access/routes.ts"
+import { audit } from "./audit/routes.ts"
 import { changes } from "./changes/routes.ts"
 import { dashboards } from "./dashboards/routes.ts"
 import { definitions } from "./definitions/routes.tsx"
@@ -17,6 +18,7 @@ import { quality } from "./quality/routes.ts"
 import { registry } from "./registry/routes.ts"
 import { root } from "./root.tsx"
 import { settings } from "./settings/routes.ts"
+import { transfer } from "./transfer/routes.ts"
 
 export const router = createRouter({
   routeTree: root.addChildren([
@@ -33,8 +35,10 @@ export const router = createRouter({
     ...dashboards,
     ...registry,
     ...quality,
+    ...transfer,
     ...access,
     ...settings,
+    ...audit,
     ...flags,
   ]),
   defaultPreload: false,

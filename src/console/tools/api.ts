@@ -83,6 +83,13 @@ const NEEDED = [
   "GroupMembers",
   "PolicyVersion",
   "IdentityPolicy",
+  "AuditLog",
+  "AvailableExports",
+  "DownloadAddress",
+  "EventCount",
+  "ImportFiles",
+  "Imports",
+  "InspectedFile",
 ]
 
 interface Schema {

@@ -30,6 +30,7 @@ BODILESS = {
     "/v1/analytics/dashboards/{name}/run",
     "/v1/admin/flags/{name}/revive",
     "/v1/admin/imports",
+    "/v1/admin/imports/inspect",
     "/v1/admin/segments/{name}/list/upload",
 }
 DOCS = Path(__file__).parents[3] / "docs" / "reference"

@@ -129,6 +129,35 @@ export type AskedInWords = {
   answer: TrendAnswer | ActiveAnswer | StickinessAnswer | FrequencyAnswer | FunnelAnswer | RetentionAnswer | LifecycleAnswer | SessionsAnswer | PathsAnswer | AdoptionAnswer | ImpactAnswer | ExperimentAnswer | null
 }
 
+export type AuditEntry = {
+  at: string
+  kind: "revision" | "flag" | "analytics" | "policy" | "plan" | "key" | "merge" | "erasure" | "import"
+  action: string
+  id: string
+  name: string
+  author: string | null
+  note: string
+}
+
+export type AuditLog = {
+  entries: Array<AuditEntry>
+  next: string | null
+}
+
+export type AvailableExport = {
+  downloadUrl: string
+  filename: string
+  userCount: number
+  asOf: string
+  name: string
+  etag: string
+  size?: number | null
+}
+
+export type AvailableExports = {
+  exports: Array<AvailableExport>
+}
+
 export type Backfill = {
   revision: number
   startedAt: string
@@ -352,6 +381,11 @@ export type Discarded = {
   dryRun: boolean
 }
 
+export type DownloadAddress = {
+  url: string
+  until: string
+}
+
 export type Draft = {
   kind: string
   key: string
@@ -417,6 +451,13 @@ export type Event = {
   by: api_profiles_schemas_IdentifierRef
   profileId: string
   warnings: Array<Warned>
+}
+
+export type EventCount = {
+  count: number
+  people: number
+  asOf: string
+  warnings?: Array<Notice>
 }
 
 export type EventDocument = {
@@ -968,6 +1009,73 @@ export type ImpactSide = {
   people: number
   before: number | null
   after: number | null
+}
+
+export type ImportColumn = {
+  name: string
+  field: string | null
+}
+
+export type ImportFileInfo = {
+  name: string
+  form: "jsonl" | "csv" | "parquet" | null
+  size: number
+  modifiedAt: string
+}
+
+export type ImportFiles = {
+  folder: string
+  files: Array<ImportFileInfo>
+}
+
+export type ImportMapping = {
+  columns: Record<string, string>
+  fixed: Record<string, string>
+  text: Array<string>
+}
+
+export type ImportProgress = {
+  id: string
+  name: string
+  form: string
+  status: "running" | "interrupted" | "failed" | "done"
+  rows: number
+  share: number
+  accepted: number
+  duplicates: number
+  rejected: number
+  author: string
+  startedAt: string
+  advancedAt: string
+  finishedAt: string | null
+  error: string | null
+  rate?: number | null
+}
+
+export type Imports = {
+  imports: Array<ImportProgress>
+}
+
+export type InspectedFile = {
+  form: "jsonl" | "csv" | "parquet"
+  columns: Array<ImportColumn>
+  mapping: ImportMapping
+  fields: Array<string>
+  problem: string | null
+  rows: Array<InspectedRow>
+  read: number
+  rejected: number
+  rejectedRows: Array<InspectedRow>
+  complete: boolean
+}
+
+export type InspectedRow = {
+  line: number
+  cells: Record<string, string | null> | null
+  text: string | null
+  message: Record<string, unknown> | null
+  code: string | null
+  why: string | null
 }
 
 export type Journey = {

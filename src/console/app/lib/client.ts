@@ -68,6 +68,8 @@ export function address(path: readonly string[], query: Query = {}): string {
 export interface Sent {
   method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE"
   body?: unknown
+  /** Sent as it is, instead of a body. */
+  file?: Blob
   headers?: Record<string, string>
   signal?: AbortSignal
   /** Another key than the tab's, which is not forgotten if the server refuses it. */
@@ -88,12 +90,13 @@ export async function answered(url: string, sent: Sent = {}): Promise<Response> 
     ...sent.headers,
   }
   if (sent.body !== undefined) headers["Content-Type"] = "application/json"
+  if (sent.file) headers["Content-Type"] = "application/octet-stream"
   let answer: Response
   try {
     answer = await fetch(url, {
       method: sent.method ?? "GET",
       headers,
-      body: sent.body === undefined ? undefined : written(sent.body),
+      body: sent.file ?? (sent.body === undefined ? undefined : written(sent.body)),
       signal: sent.signal,
       cache: "no-store",
       credentials: "omit",

@@ -2,6 +2,8 @@ import {
   BookMarked,
   Building2,
   ChartLine,
+  FileInput,
+  FileOutput,
   Fingerprint,
   Flag,
   FlaskConical,
@@ -11,6 +13,7 @@ import {
   LayoutDashboard,
   type LucideIcon,
   Radio,
+  ScrollText,
   Settings,
   ShieldAlert,
   ShieldCheck,
@@ -68,6 +71,8 @@ const PAGES: Group[] = [
     pages: [
       { to: "/registry", title: "Registry", icon: BookMarked, letter: "r" },
       { to: "/quality", title: "Quality", icon: ShieldAlert, letter: "q", needs: "admin" },
+      { to: "/imports", title: "Imports", icon: FileInput, needs: "admin" },
+      { to: "/exports", title: "Exports", icon: FileOutput },
     ],
   },
   {
@@ -76,6 +81,7 @@ const PAGES: Group[] = [
       { to: "/identity", title: "Identity", icon: Fingerprint, letter: "y", needs: "admin" },
       { to: "/privacy", title: "Privacy", icon: ShieldCheck, letter: "v", needs: "admin" },
       { to: "/keys", title: "Keys", icon: KeyRound, letter: "k", needs: "admin" },
+      { to: "/audit", title: "Audit", icon: ScrollText, letter: "a", needs: "admin" },
       { to: "/settings", title: "Settings", icon: Settings, letter: "," },
     ],
   },

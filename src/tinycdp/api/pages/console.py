@@ -28,6 +28,9 @@ SEGMENTS = (
     "groups",
     "identity",
     "privacy",
+    "imports",
+    "exports",
+    "audit",
 )
 
 _PATHS = [path for segment in SEGMENTS for path in (f"/{segment}", f"/{segment}/{{name:str}}")]
