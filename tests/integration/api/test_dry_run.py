@@ -41,6 +41,8 @@ WITHOUT = {
     ("POST", "/v1/admin/flags/{name}/kill"): "`revive` undoes it at once, and nothing is lost",
     ("POST", "/v1/admin/flags/{name}/revive"): "`kill` undoes it at once",
     ("POST", "/v1/admin/imports"): "rows that are there stay, and those that do not fit are listed",
+    ("POST", "/v1/admin/imports/inspect"): "it is a dry run, and stores nothing",
+    ("POST", "/v1/admin/downloads"): "an address that ends by itself",
     ("DELETE", "/v1/admin/imports/{id}"): "sending the file again continues it",
     ("POST", "/v1/admin/keys"): "a new key; revoking it undoes it",
     ("PATCH", "/v1/admin/keys/{id}"): "the answer has the key as it is; another PATCH undoes it",
@@ -52,7 +54,7 @@ WITHOUT = {
 }
 
 #: Their bodies are files.
-FILES = {"/v1/admin/imports", "/v1/admin/segments/{name}/list/upload"}
+FILES = {"/v1/admin/imports", "/v1/admin/imports/inspect", "/v1/admin/segments/{name}/list/upload"}
 
 #: What exists under the parts of an address.
 THERE = {"traits": "spare", "segments": "spare", "flags": "premium", "plan": "app_open", "policies": "limits"}

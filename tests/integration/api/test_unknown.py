@@ -16,7 +16,7 @@ from tinycdp.products.analytics import routes as analytics
 CODES = {"INVALID_BODY", "INVALID_DOCUMENT", "INVALID_FLAG", "INVALID_POLICY", "INVALID_PLAN"}
 
 #: Their bodies are files.
-FILES = {"/v1/admin/imports", "/v1/admin/segments/enrichment/list/upload"}
+FILES = {"/v1/admin/imports", "/v1/admin/imports/inspect", "/v1/admin/segments/enrichment/list/upload"}
 
 
 @pytest.fixture
