@@ -1,6 +1,6 @@
 /** Why a person has a value: the evaluator's own account, below the row that asks. */
 import { Link, useNavigate, useSearch } from "@tanstack/react-router"
-import { Tree } from "../flags/tree.tsx"
+import { Tree } from "../explained/tree.tsx"
 import { Answered } from "../ui/parts.tsx"
 import { type Explainable, useWhy } from "./queries.ts"
 
