@@ -3,6 +3,7 @@ import { Check, CircleHelp, Minus, X } from "lucide-react"
 import type { ExpressionNode, WindowContents } from "../lib/api.ts"
 import { plural } from "../lib/format.ts"
 import { Badge, Code, Value, When } from "../ui/parts.tsx"
+import "./explained.css"
 import { type Row, rowOf, type Truth } from "./reading.ts"
 
 const MARKS = { yes: Check, no: X, unknown: CircleHelp }
