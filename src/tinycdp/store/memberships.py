@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tinycdp.store.database.pool import Connection
 from tinycdp.store.database.rows import Row
 from tinycdp.store.database.statements import load
-from tinycdp.store.profiles import ProfileRow, SummaryRow
+from tinycdp.store.profiles import ProfileRow, SummaryRow, between
 
 _SQL = load("memberships")
 _EDIT_COLUMNS = ("environment_id", "edit_id", "n", "adds", "kind", "value", "staged_at")
@@ -46,6 +46,13 @@ class MemberRow(SummaryRow):
     """A member of a segment in a list, with the instant it entered."""
 
     entered_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMemberRow(MemberRow):
+    """A member that was searched for, and how many are found."""
+
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +193,18 @@ async def members_page(
 ) -> list[MemberRow]:
     rows = await connection.fetch(_SQL["members_page"], environment_id, fingerprint, after_id, n, skipped)
     return MemberRow.every(rows)
+
+
+async def members_found(
+    connection: Connection, environment_id: int, fingerprint: int, prefix: str, n: int, skipped: int, *, by_entry: bool
+) -> list[FoundMemberRow]:
+    """A page of the members with an identifier that begins so, each with the number of all.
+
+    by_entry: the one that entered last is first, instead of the lowest id"""
+    bounds = between(prefix) if prefix else (None, None)
+    return FoundMemberRow.every(
+        await connection.fetch(_SQL["members_found"], environment_id, fingerprint, *bounds, by_entry, n, skipped)
+    )
 
 
 # Lists of static segments

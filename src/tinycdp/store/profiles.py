@@ -196,7 +196,7 @@ async def search_by_identifier(
     `after` is the (value, kind) of the last identifier of the previous page; two empty texts for the first page."""
     return FoundRow.every(
         await connection.fetch(
-            _SQL["search_by_identifier"], environment_id, *_between(prefix), *after, n, reach, having.values,
+            _SQL["search_by_identifier"], environment_id, *between(prefix), *after, n, reach, having.values,
             *having.columns, having.fingerprint,
         )
     )  # fmt: skip
@@ -207,11 +207,12 @@ async def identifier_at(
 ) -> IdentifierKeyRow | None:
     """The last of the next `reach` identifiers with the prefix; None if there are fewer."""
     return IdentifierKeyRow.maybe(
-        await connection.fetchrow(_SQL["identifier_at"], environment_id, *_between(prefix), *after, reach)
+        await connection.fetchrow(_SQL["identifier_at"], environment_id, *between(prefix), *after, reach)
     )
 
 
-def _between(prefix: str) -> tuple[str, str]:
+def between(prefix: str) -> tuple[str, str]:
+    """The bounds of all texts that begin so, both inclusive."""
     # U+10FFFF is the last character, so this is the upper bound of all values with the prefix.
     return prefix, prefix + "\U0010ffff"
 

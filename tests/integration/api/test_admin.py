@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from application import Application, running
+from serving import ManualClock
 from tinycdp.engine.flags.bucketing import bucket, chosen
+from tinycdp.runtime import clock as wall
 
 OPENS = {"key": "opens", "expression": "events.app_open.count_30d"}
 
@@ -294,6 +296,37 @@ async def test_members_are_read_at_any_place_and_counted(app: Application) -> No
     for query in ("limit=1001", "offset=-1", f"offset=1&after={first['next']}"):
         refused = await app.read.get(f"/v1/admin/segments/openers/members?{query}")
         assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_REQUEST"), query
+
+
+async def test_members_are_found_by_identifiers_and_put_in_order(dsn: str) -> None:
+    clock = ManualClock(wall.now())
+    async with running(dsn, clock) as app:
+        await app.define("segment", key="openers", rule="events.app_open.exists_30d")
+        for n, user in enumerate(("ada", "bob", "adam")):
+            clock.now += 1000
+            await app.track({"userId": user, "anonymousId": f"ad-{n}", "event": "app_open"})
+        await app.track({"userId": "adele", "event": "other"})
+
+        async def page(query: str) -> tuple[list[str], int]:
+            answer = await app.read.get(f"/v1/admin/segments/openers/members?{query}")
+            assert answer.status_code == 200, answer.text
+            found = answer.json()
+            assert found["next"] is None
+            people = [i["value"] for m in found["members"] for i in m["identifiers"] if i["kind"] == "userId"]
+            return people, found["total"]
+
+        assert await page("order=entered") == (["adam", "bob", "ada"], 3)
+        assert await page("order=entered&offset=1&limit=1") == (["bob"], 3)
+        assert await page("q=ada") == (["ada", "adam"], 2)
+        # One with two identifiers is found once, and a place beyond the last has their number.
+        assert await page("q=ad") == (["ada", "bob", "adam"], 3)
+        assert await page("q=ada&order=entered&limit=1") == (["adam"], 2)
+        assert await page("q=ada&offset=2") == ([], 2)
+        assert await page("q=adele") == ([], 0)
+        assert await page("q=%25") == ([], 0)
+        for query in ("order=name", "after=1&q=a", "after=1&order=entered"):
+            refused = await app.read.get(f"/v1/admin/segments/openers/members?{query}")
+            assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_REQUEST"), query
 
 
 async def test_a_changed_segment_counts_by_its_live_meaning_until_the_new_one_is_live(app: Application) -> None:

@@ -6,7 +6,8 @@ Errors  400 with every diagnostic, and those of kinds.py
 Source  docs/reference/definitions.md
 """
 
-from typing import Annotated, Any, ClassVar
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from litestar import get, post
@@ -180,10 +181,15 @@ async def list_members(
         int, QueryParameter(ge=0, le=LATEST, description="how many members to skip, in place of `after`")
     ] = 0,
     limit: Annotated[int, QueryParameter(ge=1, le=MOST_MEMBERS, description="most members on a page")] = 50,
+    order: Annotated[
+        Literal["profileId", "entered"], QueryParameter(description="entered: the last one to enter is first")
+    ] = "profileId",
+    q: Annotated[str, QueryParameter(description="only members with an identifier that begins so")] = "",
 ) -> Members:
-    """In the order of profile ids, by position with `offset`, or after a profile with `after`."""
-    if after and offset:
-        raise InvalidInput("INVALID_REQUEST", "Send `after` or `offset`, not both.", path="offset")
+    """By position with `offset`, or in the order of profile ids after a profile with `after`."""
+    searched = q != "" or order != "profileId"
+    if after and (offset or searched):
+        raise InvalidInput("INVALID_REQUEST", "Send `after` alone, or `offset` with `order` and `q`.", path="after")
     instant = environment.now()
     async with snapshot(environment.pool) as connection:
         catalog = await catalogs.current_in(connection, environment.id)
@@ -191,9 +197,19 @@ async def list_members(
         if fingerprint is None:
             raise unknown("segment", name, catalog.live.definitions)
         as_of = await memberships_as_of(connection, environment.id, instant)
-        rows = await membership_store.members_page(connection, environment.id, fingerprint, after, limit, offset)
-        # Reads the segment's whole index: not on each page of those that walk through all of it.
-        total = None if after else await membership_store.count_members(connection, environment.id, [fingerprint])
+        rows: Sequence[membership_store.MemberRow]
+        total: int | None
+        if searched:
+            asked = (connection, environment.id, fingerprint, q)
+            found = await membership_store.members_found(*asked, limit, offset, by_entry=order == "entered")
+            # A page beyond the last member does not say how many there are.
+            first = found or await membership_store.members_found(*asked, 1, 0, by_entry=False)
+            rows, total = found, first[0].total if first else 0
+        else:
+            rows = await membership_store.members_page(connection, environment.id, fingerprint, after, limit, offset)
+            # Reads the segment's whole index: not on each page of those that walk through all of it.
+            counted = None if after else await membership_store.count_members(connection, environment.id, [fingerprint])
+            total = None if counted is None else counted.get(fingerprint, 0)
     summaries = as_schema([summary_of(row) for row in rows], list[ProfileSummary])
     members = [
         Member(**msgspec.structs.asdict(summary), entered_at=iso(row.entered_at))
@@ -201,9 +217,9 @@ async def list_members(
     ]
     return Members(
         members,
-        members[-1].id if len(rows) == limit else None,
+        members[-1].id if len(rows) == limit and not searched else None,
         iso(as_of),
-        total.get(fingerprint, 0) if total is not None else None,
+        total,
     )
 
 

@@ -123,6 +123,26 @@ SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at,
 FROM m JOIN profiles p ON p.environment_id = $1 AND p.id = m.profile_id
 ORDER BY m.profile_id;
 
+-- name: members_found
+-- By position, in the order of profile ids or the last entered first, all of them or those with an identifier that begins
+-- so; each with the number of all. Reads the whole index of the segment, and all identifiers with the prefix.
+-- args: environment_id, fingerprint bigint, first text, last text (both inclusive, NULL for all), by_entry boolean, n, skipped
+-- index: memberships_pkey, identifiers_values, profiles_pkey, identifiers_of_profile
+WITH found AS MATERIALIZED (
+    SELECT m.profile_id, m.entered_at FROM memberships m
+    WHERE m.environment_id = $1 AND m.fingerprint = $2 AND ($3::text IS NULL OR m.profile_id IN (
+        SELECT f.profile_id FROM identifiers f WHERE f.environment_id = $1 AND f.value ~>=~ $3 AND f.value ~<=~ $4))
+), page AS MATERIALIZED (
+    SELECT profile_id, entered_at FROM found
+    ORDER BY CASE WHEN $5 THEN entered_at END DESC NULLS LAST, profile_id OFFSET $7 LIMIT $6
+)
+SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at,
+       ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS identifiers,
+       m.entered_at, (SELECT count(*) FROM found) AS total
+FROM page m JOIN profiles p ON p.environment_id = $1 AND p.id = m.profile_id
+ORDER BY CASE WHEN $5 THEN m.entered_at END DESC NULLS LAST, m.profile_id;
+
 -- name: share_lists
 -- Keeps edits of lists out until the end of the transaction, so that a new identifier is on the lists that it sees.
 -- args: environment_id integer
