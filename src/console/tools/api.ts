@@ -59,6 +59,8 @@ const NEEDED = [
   "SavedSegment",
   "ReportDocument",
   "SavedVersions",
+  "SegmentHistory",
+  "SegmentTransitions",
   "AskedInWords",
   "ExportRequest",
   "Deleted",

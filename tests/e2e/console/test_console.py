@@ -25,6 +25,8 @@ ADDRESSES = (
     "/segments?q=nothing+has+this",
     "/segments/abandoned_carts",
     "/segments/no_such_segment",
+    "/segments/newcomers?tab=members",
+    "/segments/newcomers?tab=history",
     "/traits",
     "/segments/new",
     "/segments/newcomers?edit=yes&view=rows&person=clara",

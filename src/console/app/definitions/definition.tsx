@@ -4,7 +4,7 @@ import type { Edited, EditedKind } from "../editor/fields.ts"
 import { Manage } from "../editor/lifecycle.tsx"
 import { PublishedNotice } from "../editor/published.tsx"
 import type { Segment } from "../lib/api.ts"
-import { count, plural } from "../lib/format.ts"
+import { count, exactCount, plural } from "../lib/format.ts"
 import { useSingleKey } from "../lib/keys.ts"
 import { useMay } from "../lib/me.ts"
 import { PeopleTable } from "../people/table.tsx"
@@ -15,6 +15,8 @@ import { useEdited, useMembers } from "./queries.ts"
 import { State } from "./state.tsx"
 import { VersionsOf } from "./versions.tsx"
 
+const AllMembers = lazy(() => import("./members.tsx"))
+const HistoryOf = lazy(() => import("./history.tsx"))
 const EditDefinition = lazy(async () => ({ default: (await import("../editor/page.tsx")).EditDefinition }))
 
 export function TraitPage() {
@@ -70,10 +72,43 @@ function DefinitionPage({ kind, name, onEdit }: { kind: EditedKind; name: string
       }
     >
       <PublishedNotice kind={WORDS[kind].one} name={name} live={one} />
+      {kind === "segments" && <Tabs />}
       <Answered answer={answer} lines={8}>
-        {(definition) => <Content kind={kind} of={definition} may={onEdit !== undefined} />}
+        {(definition) => <Shown kind={kind} of={definition} may={onEdit !== undefined} />}
       </Answered>
     </Page>
+  )
+}
+
+/** What of a segment is looked at; traits have their definition only. */
+const TABS = { "": "Definition", members: "Members", history: "History" }
+type Tab = keyof typeof TABS
+
+function Tabs() {
+  return (
+    <ul className="tabs">
+      {(Object.entries(TABS) as [Tab, string][]).map(([tab, title]) => (
+        <li key={tab}>
+          <Link
+            to="."
+            search={{ tab: tab || undefined } as never}
+            activeOptions={{ includeSearch: true, explicitUndefined: true }}
+          >
+            {title}
+          </Link>
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+function Shown({ kind, of, may }: { kind: EditedKind; of: Edited; may: boolean }) {
+  const { tab = "" } = useSearch({ strict: false }) as { tab?: string }
+  if (!("members" in of) || (tab !== "members" && tab !== "history")) return <Content kind={kind} of={of} may={may} />
+  return (
+    <Suspense fallback={<Waiting lines={10} />}>
+      {tab === "members" ? <AllMembers of={of} /> : <HistoryOf of={of} />}
+    </Suspense>
   )
 }
 
@@ -121,7 +156,11 @@ function MembersOf({ of }: { of: Segment }) {
             <>
               <PeopleTable people={members} last={{ title: "Entered", at: ({ enteredAt }) => enteredAt }} />
               {of.members !== null && of.members > members.length && (
-                <p className="mute">The first {members.length} by profile id are shown.</p>
+                <p>
+                  <Link to="." search={{ tab: "members" } as never}>
+                    All {exactCount(of.members)} members
+                  </Link>
+                </p>
               )}
             </>
           ) : (

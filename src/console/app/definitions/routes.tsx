@@ -12,6 +12,10 @@ function listOf(kind: Kind) {
   })
 }
 
+const OF_EDITOR = ["edit", "view", "person", "by", "at"] as const
+/** Of the members and the history of a segment. */
+const OF_SEGMENT = ["tab", "q", "order", "row", "bucket", "kind", "cause"] as const
+
 /** The pages of a kind that is one expression; flags have pages of their own. */
 function pagesOf(kind: "traits" | "segments", one: "TraitPage" | "SegmentPage", created: "NewTrait" | "NewSegment") {
   return [
@@ -24,7 +28,7 @@ function pagesOf(kind: "traits" | "segments", one: "TraitPage" | "SegmentPage", 
     createRoute({
       getParentRoute: () => root,
       path: `/${kind}/$name`,
-      validateSearch: only("edit", "view", "person", "by", "at"),
+      validateSearch: only(...OF_EDITOR, ...OF_SEGMENT),
       component: lazyRouteComponent(() => import("./definition.tsx"), one),
     }),
   ]

@@ -10,8 +10,9 @@ import { plural } from "../lib/format.ts"
 import { Code } from "../ui/parts.tsx"
 import type { Marked, SourceView } from "./codemirror.ts"
 import "./editor.css"
+import { useRested } from "../lib/rested.ts"
 import { edited, offsetAt } from "./positions.ts"
-import { type Asked, type Check, formatted, useCheck, useRested } from "./services.ts"
+import { type Asked, type Check, formatted, useCheck } from "./services.ts"
 import { type Part, Words } from "./words.tsx"
 
 /** What is wrong where the caret is waits so long for the rest of the word. */

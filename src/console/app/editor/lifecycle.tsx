@@ -7,13 +7,13 @@ import type { Deleted, Flag, Published } from "../lib/api.ts"
 import { address, ask } from "../lib/client.ts"
 import { exactCount } from "../lib/format.ts"
 import { useMe } from "../lib/me.ts"
+import { useRested } from "../lib/rested.ts"
 import { Confirm, Dialog } from "../ui/dialog.tsx"
 import { Diff } from "../ui/diff.tsx"
 import { Labelled } from "../ui/fields.tsx"
 import { Answered, Failed, Panel } from "../ui/parts.tsx"
 import { type Change, outcomeOf, useRemember } from "./changes.ts"
 import { Review } from "./review.tsx"
-import { useRested } from "./services.ts"
 
 const TYPING_MS = 400
 

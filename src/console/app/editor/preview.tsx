@@ -3,9 +3,9 @@ import { Link } from "@tanstack/react-router"
 import type { FlagPreview, Preview, SegmentPreview, TraitPreview } from "../lib/api.ts"
 import { count, exactCount, plural } from "../lib/format.ts"
 import { parsed, written } from "../lib/json.ts"
+import { useRested } from "../lib/rested.ts"
 import { Answered, Badge, Panel, Value, When } from "../ui/parts.tsx"
 import { type Change, usePreview } from "./changes.ts"
-import { useRested } from "./services.ts"
 
 export const PREVIEW_MS = 600
 

@@ -1,8 +1,8 @@
 /** What the server says about a source that is being written. It saves nothing. */
 import { keepPreviousData, useQuery } from "@tanstack/react-query"
-import { useEffect, useState } from "react"
 import type { CheckedSource, ExplainedSource, Formatted, Hover, Proposals } from "../lib/api.ts"
 import { address, ask } from "../lib/client.ts"
+import { useRested } from "../lib/rested.ts"
 import { useSession } from "../lib/session.ts"
 
 /** What an expression is of. A `where` filters the events of a question, `people` its people. */
@@ -44,16 +44,6 @@ export function hover(asked: Asked, source: string, position: number): Promise<H
 /** The source as the server lays it out; the source itself if it cannot be read. */
 export async function formatted(source: string): Promise<string> {
   return (await post<Formatted>("format", { source })).formatted ?? source
-}
-
-/** A value once it has not changed for so long. */
-export function useRested<Value>(value: Value, ms: number): Value {
-  const [rested, setRested] = useState(value)
-  useEffect(() => {
-    const timer = setTimeout(() => setRested(value), ms)
-    return () => clearTimeout(timer)
-  }, [value, ms])
-  return rested
 }
 
 export interface Check {

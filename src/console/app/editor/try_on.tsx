@@ -6,8 +6,8 @@ import { Tree } from "../explained/tree.tsx"
 import type { DefinitionExplanation, Explained } from "../lib/api.ts"
 import { value, whole } from "../lib/format.ts"
 import { useZone } from "../lib/me.ts"
+import { useRested } from "../lib/rested.ts"
 import { Answered, Badge, Panel, When } from "../ui/parts.tsx"
-import { useRested } from "./services.ts"
 
 const REST_MS = 400
 

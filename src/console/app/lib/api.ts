@@ -1950,6 +1950,15 @@ export type Segment = {
   asOf: string
 }
 
+export type SegmentBucket = {
+  start: string
+  end: string
+  entered: number
+  left: number
+  moved: number
+  members: number
+}
+
 export type SegmentCounts = {
   membersBefore?: number
   members?: number
@@ -1964,12 +1973,35 @@ export type SegmentEntry = {
   since: string
 }
 
+export type SegmentHistory = {
+  segment: string
+  bucket: "hour" | "day" | "week"
+  zone: string
+  buckets: Array<SegmentBucket>
+  asOf: string
+}
+
 export type SegmentPreview = {
   key: string | null
   was: string | null
   counts: SegmentCounts
   estimate: SegmentCounts | null
   examples: Record<string, Array<Example>>
+}
+
+export type SegmentTransition = {
+  profileId: string
+  identifiers: Array<api_profiles_schemas_IdentifierRef>
+  entered: boolean
+  at: string
+  recordedAt: string
+  cause: string | null
+}
+
+export type SegmentTransitions = {
+  transitions: Array<SegmentTransition>
+  next: string | null
+  asOf: string
 }
 
 export type Segments = {

@@ -2,12 +2,12 @@ import { useEffect, useState } from "react"
 
 const REST_MS = 200
 
-/** The text once it has not changed for a moment. */
-export function useRested(text: string): string {
-  const [rested, setRested] = useState(text)
+/** The value once it has not changed for a moment. */
+export function useRested<Value>(value: Value, ms = REST_MS): Value {
+  const [rested, setRested] = useState(value)
   useEffect(() => {
-    const timer = setTimeout(() => setRested(text), REST_MS)
+    const timer = setTimeout(() => setRested(value), ms)
     return () => clearTimeout(timer)
-  }, [text])
+  }, [value, ms])
   return rested
 }

@@ -1,8 +1,8 @@
 /** How many people the conditions of rules hold for, one by one: a preview of segments that are never saved. */
 import { keepPreviousData, useQuery } from "@tanstack/react-query"
-import { useRested } from "../../editor/services.ts"
 import type { Preview, RuleBody } from "../../lib/api.ts"
 import { address, ask, RequestFailed } from "../../lib/client.ts"
+import { useRested } from "../../lib/rested.ts"
 import { useSession } from "../../lib/session.ts"
 
 const REST_MS = 800

@@ -1,10 +1,10 @@
 /** What the server has against a flag that is being written, each shown at the part that it is about. */
 import { keepPreviousData, useQuery } from "@tanstack/react-query"
 import { createContext, useContext } from "react"
-import { useRested } from "../../editor/services.ts"
 import type { CheckedSource, FlagBody } from "../../lib/api.ts"
 import { address, ask, type Problem, RequestFailed } from "../../lib/client.ts"
 import { parsed, written } from "../../lib/json.ts"
+import { useRested } from "../../lib/rested.ts"
 import { useSession } from "../../lib/session.ts"
 
 const CHECK_MS = 300
