@@ -86,7 +86,7 @@ export function cellsOf(source: string, term: Term): Cell[] {
     ...(shape.where ? [shown("where", shape.where.text, shape.where)] : []),
     ...measureOf(source, shape),
     ...(shape.comparison ? [comparisonOf(shape)] : []),
-    ...(shape.value ? [valueOf(source, shape)] : []),
+    ...(shape.value ? [cellOf(source, shape)] : []),
   ]
 }
 
@@ -161,7 +161,7 @@ function comparisonOf({ comparison, value }: TermShape): Cell {
   return choices.includes(op) ? { ...cell, choices, accepts: () => true } : cell
 }
 
-function valueOf(source: string, shape: TermShape): Cell {
+function cellOf(source: string, shape: TermShape): Cell {
   const given = shape.value
   if (!given) return shown("value", "", { from: 0, to: 0 })
   const as = textAt(source, given)
