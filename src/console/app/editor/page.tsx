@@ -11,6 +11,7 @@ import { plural } from "../lib/format.ts"
 import { useMay, useMe } from "../lib/me.ts"
 import { Choice, Labelled } from "../ui/fields.tsx"
 import { Answered, NeedsAdmin, Waiting } from "../ui/parts.tsx"
+import { Beginnings } from "./beginnings.tsx"
 import type { Change } from "./changes.ts"
 import { Conflict } from "./conflict.tsx"
 import { type DraftOf, useDraft } from "./drafts.ts"
@@ -158,6 +159,9 @@ function Editing({ kind, of, live, deleted = false }: EditingProps) {
                 focused={live !== undefined}
                 words
               />
+              {fields.expression.trim() === "" && (
+                <Beginnings kind={kind} choose={(expression) => change({ expression })} />
+              )}
               <Properties kind={kind} name={fields.name} check={check} />
               {/* Last, so that the text follows the description by keyboard; it stands beside the title. */}
               <Choice label="How it is shown" options={VIEWS} value={view} onChange={setView} />

@@ -4,6 +4,7 @@ import { RequestFailed } from "../lib/client.ts"
 import { count, moment, plural, value } from "../lib/format.ts"
 import { useMay, useZone } from "../lib/me.ts"
 import { byCode, overTime } from "../quality/counts.ts"
+import { nameInWords } from "../registry/words.tsx"
 import { usePage } from "../shell/pages.ts"
 import { Bars } from "../ui/bars.tsx"
 import { Answered, Badge, Count, Empty, Page, Panel, useNow, When } from "../ui/parts.tsx"
@@ -162,11 +163,11 @@ function Busiest() {
                       <td>
                         {registry ? (
                           <Link className="row-link" to={`/registry/${encodeURIComponent(name)}`}>
-                            {name}
+                            {nameInWords(name)}
                           </Link>
                         ) : (
                           <Link className="row-link" to="/live" search={{ event: name }}>
-                            {name}
+                            {nameInWords(name)}
                           </Link>
                         )}
                       </td>
