@@ -99,6 +99,65 @@ ALTER TABLE public.definitions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE public.deliveries (
+    environment_id integer NOT NULL,
+    id bigint NOT NULL,
+    definition_id integer NOT NULL,
+    seq bigint,
+    profile_ids bigint[] NOT NULL,
+    attempt smallint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    duration_ms integer NOT NULL,
+    status smallint,
+    error text NOT NULL,
+    answer text NOT NULL
+);
+
+ALTER TABLE public.deliveries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.deliveries_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.destination_lanes (
+    environment_id integer NOT NULL,
+    definition_id integer NOT NULL,
+    cursor bigint NOT NULL,
+    from_position bigint NOT NULL,
+    from_revision integer NOT NULL,
+    generation bigint DEFAULT 0 NOT NULL,
+    state text DEFAULT 'active'::text NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    delivered bigint DEFAULT 0 NOT NULL,
+    failing_since timestamp with time zone,
+    last_success_at timestamp with time zone,
+    last_failure_at timestamp with time zone,
+    last_failure text DEFAULT ''::text NOT NULL,
+    CONSTRAINT state_is_known CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text, 'disabled'::text])))
+);
+
+CREATE TABLE public.destination_secrets (
+    environment_id integer NOT NULL,
+    id bigint NOT NULL,
+    definition_id integer NOT NULL,
+    secret bytea NOT NULL,
+    is_shown boolean NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone
+);
+
+ALTER TABLE public.destination_secrets ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.destination_secrets_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.downloads (
     environment_id integer NOT NULL,
     digest bytea NOT NULL,
@@ -264,6 +323,27 @@ CREATE TABLE public.groups (
     stamps jsonb NOT NULL,
     created_at timestamp with time zone NOT NULL,
     changed_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.happening_logs (
+    environment_id integer NOT NULL,
+    last_seq bigint DEFAULT 0 NOT NULL,
+    revision integer NOT NULL,
+    lapsed_at timestamp with time zone
+);
+
+CREATE TABLE public.happenings (
+    environment_id integer NOT NULL,
+    seq bigint NOT NULL,
+    "position" bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    type text NOT NULL,
+    profile_id bigint,
+    other_id bigint,
+    object_id bigint,
+    revision integer,
+    cause text NOT NULL
 );
 
 CREATE TABLE public.identifier_moves (
@@ -749,7 +829,7 @@ CREATE TABLE public.saved_definitions (
     saved_at timestamp with time zone NOT NULL,
     is_newest boolean NOT NULL,
     revision integer NOT NULL,
-    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['report'::text, 'metric'::text, 'event'::text, 'dashboard'::text])))
+    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['report'::text, 'metric'::text, 'event'::text, 'dashboard'::text, 'destination'::text])))
 );
 
 CREATE TABLE public.session_variants (
@@ -818,6 +898,28 @@ ALTER TABLE public.transitions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE public.undelivered (
+    environment_id integer NOT NULL,
+    definition_id integer NOT NULL,
+    seq bigint NOT NULL,
+    profile_ids bigint[] NOT NULL,
+    attempts smallint NOT NULL,
+    reason text NOT NULL,
+    status smallint,
+    answer text NOT NULL,
+    died_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.waiting_deliveries (
+    environment_id integer NOT NULL,
+    definition_id integer NOT NULL,
+    seq bigint NOT NULL,
+    profile_ids bigint[] NOT NULL,
+    attempts smallint NOT NULL,
+    next_at timestamp with time zone NOT NULL,
+    reason text NOT NULL
+);
+
 ALTER TABLE ONLY public.events ATTACH PARTITION public.events_default DEFAULT;
 
 ALTER TABLE ONLY public.outbox ATTACH PARTITION public.outbox_0 FOR VALUES IN ('0');
@@ -860,6 +962,15 @@ ALTER TABLE ONLY public.definition_versions
 ALTER TABLE ONLY public.definitions
     ADD CONSTRAINT definitions_pkey PRIMARY KEY (environment_id, id);
 
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_pkey PRIMARY KEY (environment_id, id);
+
+ALTER TABLE ONLY public.destination_lanes
+    ADD CONSTRAINT destination_lanes_pkey PRIMARY KEY (environment_id, definition_id);
+
+ALTER TABLE ONLY public.destination_secrets
+    ADD CONSTRAINT destination_secrets_pkey PRIMARY KEY (environment_id, id);
+
 ALTER TABLE ONLY public.downloads
     ADD CONSTRAINT downloads_pkey PRIMARY KEY (environment_id, digest);
 
@@ -892,6 +1003,12 @@ ALTER TABLE ONLY public.group_changes
 
 ALTER TABLE ONLY public.groups
     ADD CONSTRAINT groups_pkey PRIMARY KEY (environment_id, key);
+
+ALTER TABLE ONLY public.happening_logs
+    ADD CONSTRAINT happening_logs_pkey PRIMARY KEY (environment_id);
+
+ALTER TABLE ONLY public.happenings
+    ADD CONSTRAINT happenings_pkey PRIMARY KEY (environment_id, seq);
 
 ALTER TABLE ONLY public.identifier_moves
     ADD CONSTRAINT identifier_moves_pkey PRIMARY KEY (environment_id, id);
@@ -1028,6 +1145,14 @@ ALTER TABLE ONLY public.suppressions
 ALTER TABLE ONLY public.transitions
     ADD CONSTRAINT transitions_pkey PRIMARY KEY (environment_id, id);
 
+ALTER TABLE ONLY public.undelivered
+    ADD CONSTRAINT undelivered_pkey PRIMARY KEY (environment_id, definition_id, seq);
+
+ALTER TABLE ONLY public.waiting_deliveries
+    ADD CONSTRAINT waiting_deliveries_pkey PRIMARY KEY (environment_id, definition_id, seq);
+
+CREATE INDEX deliveries_of_destination ON public.deliveries USING btree (environment_id, definition_id, id);
+
 CREATE INDEX events_of_identifier ON ONLY public.events USING btree (environment_id, identifier_id, occurred_at);
 
 CREATE INDEX events_default_environment_id_identifier_id_occurred_at_idx ON public.events_default USING btree (environment_id, identifier_id, occurred_at);
@@ -1090,6 +1215,8 @@ CREATE INDEX saved_definitions_by_change ON public.saved_definitions USING btree
 
 CREATE UNIQUE INDEX saved_definitions_by_key ON public.saved_definitions USING btree (environment_id, kind, key) WHERE (is_newest AND (document IS NOT NULL));
 
+CREATE INDEX secrets_of_destination ON public.destination_secrets USING btree (environment_id, definition_id);
+
 CREATE INDEX session_variants_expired ON public.session_variants USING btree (environment_id, kept_until);
 
 CREATE INDEX splits_of_profile ON public.splits USING btree (environment_id, profile_id);
@@ -1136,6 +1263,9 @@ ALTER TABLE ONLY public.erasures
 
 ALTER TABLE ONLY public.flag_kills
     ADD CONSTRAINT flag_kills_environment_id_definition_id_fkey FOREIGN KEY (environment_id, definition_id) REFERENCES public.definitions(environment_id, id);
+
+ALTER TABLE ONLY public.happening_logs
+    ADD CONSTRAINT happening_logs_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES public.environments(id);
 
 ALTER TABLE ONLY public.imports
     ADD CONSTRAINT imports_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES public.environments(id);

@@ -108,6 +108,8 @@ SAVED: dict[str, dict[str, Any]] = {
     "report": {"question": {"kind": "trend", "last": "7d", "series": [{"event": "app_open"}]}},
     "dashboard": {"tiles": [{"text": "hello"}]},
 }
+#: What nothing answers for: an address that no machine has.
+DESTINATION = {"url": "https://destination.invalid/", "events": ["flag.changed"]}
 SHOWING: dict[str, Call] = {
     "GET /v1/decide": asks(flag="on", **ADA),
     "POST /v1/decide": asks(body={**ADA, "sessionId": "s-1"}),
@@ -210,6 +212,12 @@ SHOWING: dict[str, Call] = {
         )
     },
     "GET /v1/analytics/revisions": read(),
+    "GET /v1/destinations": admin(),
+    "GET /v1/destinations/{name}": admin("one"),
+    "GET /v1/destinations/{name}/versions": admin("one"),
+    "GET /v1/destinations/{name}/health": admin("one"),
+    "GET /v1/destinations/{name}/undelivered": admin("one"),
+    "GET /v1/destinations/{name}/deliveries": admin("one"),
     "GET /array/{token}/config": counted(Call("write", ("$key",), door="address")),
     "GET /array/{token}/config.js": counted(Call("write", ("$key",), door="address")),
 }
@@ -265,6 +273,14 @@ CHANGING: dict[str, Call] = {
     **{f"POST /v1/analytics/{kind}s/{{name}}/rename": admin("one", body={"key": "two"}) for kind in SAVED},
     **{f"DELETE /v1/analytics/{kind}s/{{name}}": admin("spare") for kind in SAVED},
     "POST /v1/analytics/revisions/{revision}/restore": admin(1),
+    "PUT /v1/destinations/{name}": admin("one", body=DESTINATION),
+    "POST /v1/destinations/{name}/versions/{version}/restore": admin("one", 1),
+    "DELETE /v1/destinations/{name}": admin("spare"),
+    "POST /v1/destinations/{name}/pause": admin("one", body={"reason": "smoke"}),
+    "POST /v1/destinations/{name}/resume": admin("one"),
+    "POST /v1/destinations/{name}/replay": admin("one", body={"undelivered": True}),
+    "POST /v1/destinations/{name}/secrets": replace(admin("one"), status=201),
+    "POST /v1/destinations/{name}/rename": admin("one", body={"key": "two"}),
     "PUT /v1/admin/policies/{name}": admin("limits"),
     "PUT /v1/registry/plan/{name}": admin("app_open"),
     "DELETE /v1/registry/plan/{name}": admin("app_open"),
@@ -334,6 +350,7 @@ NEITHER: dict[str, Call] = {
     **{f"GET {prefix}/funnels": read() for prefix in ("", "/v1")},
     **{f"POST {prefix}/funnels": admin(body={}, status=400) for prefix in ("", "/v1")},
     **{f"GET {prefix}/funnels/{{key}}/results": Call("read", ("nosuch",), status=404) for prefix in ("", "/v1")},
+    "POST /v1/destinations/{name}/test": Call("admin", ("nosuch",), body={"type": "flag.changed"}, status=404),
     "POST /v1/analytics/reports/{name}/run": Call("read", ("nosuch",), status=404),
     "POST /v1/analytics/dashboards/{name}/run": Call("read", ("nosuch",), status=404),
     # Streams have tests of their own: they do not end.

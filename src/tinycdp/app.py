@@ -71,6 +71,7 @@ if TYPE_CHECKING:
 
     from tinycdp.products.analytics.service.answering import Analytics
     from tinycdp.products.analytics.service.sql import Sql
+    from tinycdp.products.delivery.service import Delivery
     from tinycdp.runtime.policies.redis_limits import RedisMeter
 
 register_products()
@@ -78,6 +79,8 @@ register_products()
 _WORKER_CONNECTIONS = 4
 #: Two batches and a copy of a whole environment, each with a snapshot.
 _FEED_CONNECTIONS = 6
+#: The log, and the lanes, which use one for a moment each.
+_DELIVERY_CONNECTIONS = 6
 
 
 @dataclass
@@ -126,6 +129,7 @@ class Parts:
     previews: Previews
     analytics: "Analytics"
     analytics_sql: "Sql"
+    delivery: "Delivery"
 
     def environment(self, id: int) -> Environment:
         """An environment, as this process serves it."""
@@ -159,6 +163,7 @@ class Parts:
         await self.registry.stop()
         await self.mirror.stop()
         await self.analytics.close()
+        await self.delivery.close()
         if self.shared is not None:
             await self.shared.close()
         await self.pool.close()
@@ -238,6 +243,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         plan=screening.screen,
     )
     from tinycdp.products.analytics.service.sql import Sql  # noqa: PLC0415 - not needed by the worker and most commands
+    from tinycdp.products.delivery.service import Delivery  # noqa: PLC0415 - as above
 
     analytics = _analytics(settings, catalogs, event_names)
     return Parts(
@@ -290,6 +296,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         previews=Previews(pool, event_names),
         analytics=analytics,
         analytics_sql=Sql(analytics),
+        delivery=Delivery(settings),
     )
 
 
@@ -336,6 +343,7 @@ def create_litestar(settings: Settings, now: Clock = clock.now) -> "Litestar":
     from tinycdp.api.application import litestar  # noqa: PLC0415 - only where HTTP is served
     from tinycdp.api.ingest.adapters.history import PARSE  # noqa: PLC0415
     from tinycdp.products.analytics import routes as analytics  # noqa: PLC0415
+    from tinycdp.products.delivery import routes as delivery  # noqa: PLC0415
     from tinycdp.products.demo_shop import routes as demo_shop  # noqa: PLC0415
 
     @asynccontextmanager
@@ -353,8 +361,8 @@ def create_litestar(settings: Settings, now: Clock = clock.now) -> "Litestar":
     demo = settings.demo_key is not None
     application = litestar(
         serving,
-        analytics.GUARDED,
-        (*analytics.PARTS, *demo_shop.PARTS),
+        [*analytics.GUARDED, *delivery.GUARDED],
+        (*analytics.PARTS, *delivery.PARTS, *demo_shop.PARTS),
         open_routes=demo_shop.OPEN if demo else [],
         pages=demo_shop.PAGES if demo else [],
     )
@@ -384,15 +392,17 @@ async def work(settings: Settings, signals: StopSignals, now: Clock = clock.now)
 
     assert settings.database_url is not None
     stop = asyncio.Event()
-    opening = open_migrated(settings.database_url, _WORKER_CONNECTIONS + _FEED_CONNECTIONS)
+    opening = open_migrated(settings.database_url, _WORKER_CONNECTIONS + _FEED_CONNECTIONS + _DELIVERY_CONNECTIONS)
     async with await signals.unless_stopped(opening) as pool:
         worker = Worker(
             pool, Catalogs(), now, settings.backfill_share, settings.exposure_days, outbox_days=settings.outbox_days
         )
         feeding = asyncio.create_task(_feed(settings, pool, stop, now))
+        delivering = asyncio.create_task(_deliver(settings, pool, stop, now))
         with signals.calling(stop.set):
             await worker.run(stop, settings.drain_seconds)
         await feeding
+        await delivering
 
 
 async def _feed(settings: Settings, pool: Pool, stop: asyncio.Event, now: Clock) -> None:
@@ -407,6 +417,16 @@ async def _feed(settings: Settings, pool: Pool, stop: asyncio.Event, now: Clock)
     assert settings.database_url is not None
     async with ClickHouse(settings) as clickhouse:
         await Feed(clickhouse, settings.database_url, pool, now, exposure_days=settings.exposure_days).run(stop)
+
+
+async def _deliver(settings: Settings, pool: Pool, stop: asyncio.Event, now: Clock) -> None:
+    """Deliver to destinations until `stop` is set."""
+    from tinycdp.products.delivery.lanes.supervisor import Deliveries  # noqa: PLC0415 - only the worker delivers
+    from tinycdp.products.delivery.reach import Reach  # noqa: PLC0415
+
+    assert settings.database_url is not None
+    deliveries = Deliveries(settings.database_url, pool, now, Reach.of(settings), days=settings.delivery_days)
+    await deliveries.run(stop)
 
 
 # The command line

@@ -101,6 +101,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     analytics_memory: Annotated[
         int, Meta(ge=400, description="megabytes of memory that the embedded ClickHouse may use")
     ] = 1_000
+    delivery_days: Annotated[
+        int, Meta(ge=5, le=365, description="days that what destinations want is kept, for replays and for paused ones")
+    ] = 30
+    delivery_private_hosts: Annotated[
+        str, Meta(description="hosts that destinations may reach though they are private, separated by commas")
+    ] = ""
+    delivery_ports: Annotated[
+        str,
+        Meta(
+            pattern=r"^ *\d{1,5}( *, *\d{1,5})* *$",
+            description="ports that destinations may reach, separated by commas",
+        ),
+    ] = "443,8443"
     stream_limit: Annotated[int, Meta(ge=0, description="event streams one process holds open")] = 10_000
     trusted_proxies: Annotated[
         int, Meta(ge=0, le=10, description="proxies in front whose X-Forwarded-For is believed")

@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 def register_products() -> None:
     """Add the kinds of definitions of all products."""
     register(_analytics)
+    register(_delivery)
 
 
 def _analytics() -> "ProductKinds":
     from tinycdp.products.analytics.definitions.kinds import SAVED  # noqa: PLC0415 - commands start without it
 
     return SAVED
+
+
+def _delivery() -> "ProductKinds":
+    from tinycdp.products.delivery.definitions.kinds import DESTINATIONS  # noqa: PLC0415 - as above
+
+    return DESTINATIONS

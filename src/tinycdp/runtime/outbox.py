@@ -95,16 +95,28 @@ async def register(environment: Environment, name: str, *, start: Literal["now",
 
     Waits for the transactions in flight, as a publish does: each of them is before, and the next one is after."""
     async with transaction(environment.pool) as connection:
-        await definition_store.begin_publish(connection, environment.id)
-        await store.hold_consumers(connection)
-        cursor = await store.find_cursor(connection, environment.id, name)
-        if cursor is not None:
-            return int(cursor.position)
-        position = await store.last_position(connection)
-        if start == "oldest" and (oldest := await store.oldest_position(connection, environment.id)) is not None:
-            position = oldest - 1
-        await store.register_cursor(connection, environment.id, name, position, environment.now())
-        return position
+        return await register_in(connection, environment.id, name, environment.now(), start=start)
+
+
+async def register_in(
+    connection: Connection,
+    environment_id: int,
+    name: str,
+    now: Instant,
+    *,
+    start: Literal["now", "oldest"] = "now",
+) -> int:
+    """The same in a transaction, which keeps messages out until it ends."""
+    await definition_store.begin_publish(connection, environment_id)
+    await store.hold_consumers(connection)
+    cursor = await store.find_cursor(connection, environment_id, name)
+    if cursor is not None:
+        return int(cursor.position)
+    position = await store.last_position(connection)
+    if start == "oldest" and (oldest := await store.oldest_position(connection, environment_id)) is not None:
+        position = oldest - 1
+    await store.register_cursor(connection, environment_id, name, position, now)
+    return position
 
 
 @contextlib.asynccontextmanager
@@ -127,7 +139,12 @@ async def register_anew(environment: Environment, name: str) -> AsyncIterator[tu
 async def unregister(environment: Environment, name: str) -> None:
     """Remove a consumer. Rows that only it had not read are dropped."""
     async with acquired(environment.pool) as connection:
-        await store.drop_cursor(connection, environment.id, name)
+        await unregister_in(connection, environment.id, name)
+
+
+async def unregister_in(connection: Connection, environment_id: int, name: str) -> None:
+    """The same in a transaction."""
+    await store.drop_cursor(connection, environment_id, name)
 
 
 class Consumer:

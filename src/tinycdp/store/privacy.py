@@ -16,7 +16,9 @@ from tinycdp.store.database.statements import load
 _SQL = load("privacy")
 
 #: Tables that have ids and digests on purpose. Consumers of the outbox have to erase the profiles too.
-_EXEMPT = frozenset({"erasures", "suppressions", "outbox"})
+_EXEMPT = frozenset(
+    {"erasures", "suppressions", "outbox", "happenings", "waiting_deliveries", "undelivered", "deliveries"}
+)
 _PROFILE_COLUMNS = frozenset({"profile_id", "survivor_id", "absorbed_id", "from_id", "to_id", "merged_into"})
 _IDENTIFIER_COLUMNS = frozenset(
     {"identifier_id", "owner_id", "kept_owner_id", "other_owner_id", "link_identifier_id", "link_owner_id"}

@@ -50,6 +50,9 @@ WITHOUT = {
     ("POST", "/v1/admin/environments"): "a new, empty environment",
     ("POST", "/v1/admin/environments/{name}/rename"): "another rename undoes it; ids and keys stay",
     ("DELETE", "/v1/analytics/queries/{id}"): "a question that is cancelled can be asked again",
+    ("POST", "/v1/destinations/{name}/pause"): "`resume` goes on where it stopped, and nothing is lost",
+    ("POST", "/v1/destinations/{name}/resume"): "`pause` undoes it",
+    ("POST", "/v1/destinations/{name}/secrets"): "the old secret signs on until the end of the overlap",
     ("POST", "/v1/admin/dead-letters/replay"): "accepted messages are stored; repeating it adds nothing",
 }
 

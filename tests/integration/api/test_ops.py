@@ -23,11 +23,14 @@ from tinycdp.api.http.openapi import operation_id, reads_body, scope_of
 from tinycdp.api.routes import GUARDED, OPEN
 from tinycdp.model import Identifier, Message
 from tinycdp.products.analytics import routes as analytics
+from tinycdp.products.delivery import routes as delivery
 
 #: What has no body, or a file.
 BODILESS = {
     "/v1/analytics/reports/{name}/run",
     "/v1/analytics/dashboards/{name}/run",
+    "/v1/destinations/{name}/resume",
+    "/v1/destinations/{name}/secrets",
     "/v1/admin/flags/{name}/revive",
     "/v1/admin/imports",
     "/v1/admin/imports/inspect",
@@ -175,12 +178,14 @@ async def test_answers_are_what_the_document_says(app: Application, tmp_path: Pa
         ("dashboard", {"tiles": [{"question": trend}]}),
     ):
         assert (await app.admin.put(f"/v1/analytics/{kind}s/x", json=document)).status_code == 201
+    hook = {"url": "https://destination.invalid/", "events": ["flag.changed"]}
+    assert (await app.admin.put("/v1/destinations/x", json=hook)).status_code == 201
     steps = {"kind": "funnel", "last": "7d", "steps": [{"event": "x"}, {"event": "x"}]}
     assert (await app.admin.post("/v1/funnels", json={"key": "steps", "question": steps})).status_code == 201
     app.service.imports.folder = tmp_path
     imported = (await app.admin.post("/v1/admin/imports?name=x.csv", content=b"user_id\nx\n")).json()["id"]
     checked = 0
-    for handler in (*OPEN, *GUARDED, *analytics.GUARDED):
+    for handler in (*OPEN, *GUARDED, *analytics.GUARDED, *delivery.GUARDED):
         kind = answer_of(handler)
         if kind is None or handler.http_methods != {"GET"}:
             continue
@@ -268,7 +273,7 @@ def test_every_error_code_is_explained() -> None:
 def test_every_admin_route_is_documented() -> None:
     pages = re.sub(r"\{\w+\}", "{}", "".join(page.read_text() for page in DOCS.glob("*.md")))
     for handler in (*OPEN, *GUARDED, *analytics.GUARDED):
-        if set(handler.tags or ()) & {"Profiles", "Definitions", "Export", "Saved analytics"}:
+        if set(handler.tags or ()) & {"Profiles", "Definitions", "Export", "Saved analytics", "Destinations"}:
             path = re.sub(r"\{\w+:\w+\}", "{}", min(handler.paths))
             # What is the same for every kind is described once, for traits.
             path = re.sub(r"analytics/(metrics|events|dashboards)", "analytics/reports", path)

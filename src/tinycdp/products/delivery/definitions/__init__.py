@@ -1,0 +1,1 @@
+"""The kind of definitions that delivery adds."""

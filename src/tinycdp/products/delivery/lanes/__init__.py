@@ -1,0 +1,1 @@
+"""One lane per destination, with its own order, speed and breaker."""

@@ -1,0 +1,198 @@
+"""One HTTP request of a delivery, to an address that was checked.
+
+Shape   Sender(reach).send(url, headers, body) → Result; never raises for what a receiver does
+Laws    each connection goes to an address that was checked for it; redirects are not followed; no proxies, no cookies;
+        at most ANSWER_BYTES of an answer are read, within SECONDS
+Source  docs/decisions/0045-delivery.md: why this client
+"""
+
+import asyncio
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+
+from tinycdp import __version__
+from tinycdp.products.delivery.reach import NotAllowed, Reach, is_public, lookup, resolve
+
+SECONDS = 15.0
+ANSWER_BYTES = 16_384
+_SHOWN_CHARACTERS = 1_000
+_KEEP_ALIVE_SECONDS = 30.0
+_AGENT = f"TinyCDP/{__version__} (webhooks)"
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """What became of a request. status: None without an answer; error: why it failed, "" if it did not"""
+
+    status: int | None
+    error: str
+    answer: str
+    duration_ms: int
+    retry_after: float | None = None
+
+    @property
+    def is_delivered(self) -> bool:
+        return not self.error
+
+    @property
+    def is_gone(self) -> bool:
+        """The receiver wants nothing any more."""
+        return self.status == 410
+
+    @property
+    def is_slow(self) -> bool:
+        """The receiver asks for less."""
+        return bool(self.error) and (self.status in (429, 502, 503, 504) or self.retry_after is not None)
+
+    @property
+    def is_away(self) -> bool:
+        """The receiver does not work, whatever it is sent."""
+        return bool(self.error) and (self.status is None or self.status >= 500 or self.status == 429)
+
+
+class _NotAllowed(OSError):
+    """A refused address, as what the client expects of a resolver."""
+
+
+class _Resolver(AbstractResolver):
+    def __init__(self, *, only_public: bool) -> None:
+        self._look = resolve if only_public else lookup
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> Any:
+        try:
+            found = await self._look(host.rstrip("."), port, family)
+        except NotAllowed as error:
+            raise _NotAllowed(str(error)) from None
+        return [
+            {"hostname": host, "host": address[0], "port": port, "family": kind, "proto": proto, "flags": 0}
+            for kind, _, proto, _, address in found
+        ]
+
+    async def close(self) -> None:
+        pass
+
+
+def _public_socket(info: Any) -> socket.socket:
+    """A socket for one address: the last thing that happens before a connection."""
+    family, kind, proto, _, address = info
+    if not is_public(address[0]):
+        raise _NotAllowed(f"{address[0]} is no public address.")
+    return socket.socket(family, kind, proto)
+
+
+def _session(*, only_public: bool) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(
+        limit=0,  # the lanes limit
+        resolver=_Resolver(only_public=only_public),
+        socket_factory=_public_socket if only_public else None,
+        keepalive_timeout=_KEEP_ALIVE_SECONDS,
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        timeout=aiohttp.ClientTimeout(total=None),
+    )
+
+
+class Sender:
+    """Sends requests of all lanes of a process."""
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
+
+    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> SendResult:
+        """Send a request, and read the beginning of its answer."""
+        began = time.monotonic()
+
+        def result(status: int | None, error: str, answer: str = "", retry_after: float | None = None) -> SendResult:
+            return SendResult(status, error, answer, int((time.monotonic() - began) * 1000), retry_after)
+
+        try:
+            place = self._reach.place_of(url)
+            session = self._sessions.get(place.named)
+            if session is None:
+                session = self._sessions[place.named] = _session(only_public=not place.named)
+            async with asyncio.timeout(SECONDS):
+                async with session.post(
+                    place.url, data=body, headers={"User-Agent": _AGENT, **headers}, allow_redirects=False
+                ) as answer:
+                    text = await _beginning(answer)
+                    error = "" if 200 <= answer.status < 300 else _said(answer.status)
+                    return result(answer.status, error, text, _retry_after(answer.headers.get("Retry-After")))
+        except NotAllowed as error:
+            return result(None, f"The address is refused: {error}")
+        except TimeoutError:
+            return result(None, f"The receiver did not answer within {SECONDS:.0f} seconds.")
+        except (aiohttp.ClientError, OSError, ValueError, UnicodeError) as failure:
+            if (why := _not_allowed_in(failure)) is not None:
+                return result(None, f"The address is refused: {why}")
+            return result(None, f"{type(failure).__name__}: {failure}"[:_SHOWN_CHARACTERS])
+
+
+def _not_allowed_in(failure: BaseException | None) -> str | None:
+    """Why an address was refused, if that is what a failure came from."""
+    while failure is not None:
+        if isinstance(failure, _NotAllowed):
+            return str(failure)
+        failure = failure.__cause__ or failure.__context__
+    return None
+
+
+async def _beginning(answer: aiohttp.ClientResponse) -> str:
+    """The beginning of an answer; the connection of a longer one is closed."""
+    read = b""
+    while len(read) < ANSWER_BYTES:
+        part = await answer.content.read(ANSWER_BYTES - len(read))
+        if not part:
+            return _shown(read)
+        read += part
+    answer.close()
+    return _shown(read)
+
+
+def _shown(read: bytes) -> str:
+    """Text that Postgres can hold."""
+    return read[: 4 * _SHOWN_CHARACTERS].decode("utf-8", "replace").replace("\x00", "\ufffd")[:_SHOWN_CHARACTERS]
+
+
+def _said(status: int) -> str:
+    if 300 <= status < 400:
+        return f"The receiver answered {status}; redirects are not followed."
+    return f"The receiver answered {status}."
+
+
+def _retry_after(value: str | None) -> float | None:
+    """The seconds that a receiver asks to wait."""
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(int(value)))
+    except ValueError:
+        pass
+    try:
+        at = parsedate_to_datetime(value)
+        return max(0.0, at.timestamp() - _wall())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _wall() -> float:
+    from tinycdp.runtime import clock  # noqa: PLC0415 - a date is compared with the wall, whatever the lanes' clock
+
+    return clock.now() / 1000

@@ -1,0 +1,246 @@
+"""The deliveries of all environments, in the worker process.
+
+Shape   Deliveries(dsn, pool, now, reach).run(stop)
+Laws    one process at a time delivers for an environment, by an advisory lock; if the lock's connection is lost, two
+        may for a moment, and of these only the newer one moves cursors.
+        An environment without destinations costs one read a second
+Errors  none: each is logged, once per outage, and the work is repeated
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from tinycdp.model import DAY_MS
+from tinycdp.products.delivery.definitions.kinds import KIND
+from tinycdp.products.delivery.destinations import Destinations
+from tinycdp.products.delivery.lanes.lane import SCHEDULE, Lane
+from tinycdp.products.delivery.lanes.sender import Sender
+from tinycdp.products.delivery.log import HappeningLog
+from tinycdp.products.delivery.reach import Reach
+from tinycdp.products.delivery.store import lanes as lane_store
+from tinycdp.products.delivery.store import log as store
+from tinycdp.runtime.background import Loop
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.environment import Environment
+from tinycdp.runtime.notifications import Listener
+from tinycdp.runtime.outbox import NoSuchConsumer, Overtaken
+from tinycdp.store import definitions as definition_store
+from tinycdp.store.database.pool import Pool, acquired, connect, transaction
+
+log = logging.getLogger(__name__)
+
+_IDLE_SECONDS = 1.0
+_ELSEWHERE_SECONDS = 2.0
+_AGAIN_SECONDS = 0.25
+_ENVIRONMENTS_SECONDS = 5.0
+_TIDY_SECONDS = 60.0
+_PRUNED = 10_000
+_LOGGED_DAYS, _LOGGED_ROWS = 7, 50_000
+
+
+class _Locks:
+    """The environments that this process delivers for, on a connection of its own."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: Any = None
+        self._held: set[int] = set()
+        self._using = asyncio.Lock()
+
+    async def take(self, environment_id: int) -> bool:
+        """Whether this process delivers for the environment from now on."""
+        async with self._using:
+            if self._connection is None or self._connection.is_closed():
+                self._held.clear()
+                self._connection = await connect(self._dsn)
+            if environment_id not in self._held and await store.try_deliver(self._connection, environment_id):
+                self._held.add(environment_id)
+            return environment_id in self._held
+
+    async def close(self) -> None:
+        """Leave all environments to other processes."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+
+class _Running:
+    """The log and the lanes of an environment."""
+
+    def __init__(self, environment: Environment, destinations: Destinations) -> None:
+        self.environment = environment
+        self.log = HappeningLog(environment, destinations)
+        self.lanes: dict[int, tuple[Lane, Loop]] = {}
+        self.last_seq = 0
+
+    async def stop(self) -> None:
+        """Stop all lanes."""
+        lanes, self.lanes = self.lanes, {}
+        for _, loop in lanes.values():
+            await loop.stop()
+
+
+class Deliveries:
+    """Delivers for all environments, as long as it runs. days: how long what happened is kept"""
+
+    def __init__(
+        self,
+        dsn: str,
+        pool: Pool,
+        now: Clock,
+        reach: Reach,
+        *,
+        days: int = 30,
+        schedule: Sequence[int] = SCHEDULE,
+    ) -> None:
+        self._pool = pool
+        self._now = now
+        self._keep_ms = days * DAY_MS
+        self._schedule = schedule
+        self._sender = Sender(reach)
+        self._destinations = Destinations()
+        self._locks = _Locks(dsn)
+        self._listener = Listener(dsn, _Bell(self))
+        self._running: dict[int, _Running] = {}
+        self._loops: dict[int, Loop] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver until `stop` is set. What is being sent then is sent again."""
+        listening = asyncio.create_task(self._listener.start())
+        environments = Loop("environments of delivery", self._find_environments, _ENVIRONMENTS_SECONDS)
+        tidy = Loop("tidying of delivery", self._tidy, _TIDY_SECONDS)
+        environments.start()
+        tidy.start()
+        try:
+            await stop.wait()
+        finally:
+            await environments.stop()
+            await tidy.stop()
+            for loop in self._loops.values():
+                await loop.stop()
+            for running in self._running.values():
+                await running.stop()
+            listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await listening
+            await self._listener.stop()
+            await self._locks.close()
+            await self._sender.close()
+
+    def wake(self, environment_id: int) -> None:
+        """There is news in an environment."""
+        if (loop := self._loops.get(environment_id)) is not None:
+            loop.wake()
+
+    def wake_all(self) -> None:
+        """There may be news anywhere."""
+        for loop in self._loops.values():
+            loop.wake()
+
+    async def _find_environments(self) -> None:
+        async with acquired(self._pool) as connection:
+            known = [row.id for row in await definition_store.list_environments(connection)]
+        for environment_id in known:
+            if environment_id not in self._loops:
+                environment = Environment(environment_id, self._pool, self._now)
+                running = self._running[environment_id] = _Running(environment, self._destinations)
+                loop = self._loops[environment_id] = self._loop_of(running)
+                loop.start()
+
+    def _loop_of(self, running: _Running) -> Loop:
+        async def work() -> float:
+            return await self._step(running)
+
+        return Loop(f"delivery of environment {running.environment.id}", work, _IDLE_SECONDS)
+
+    async def _step(self, running: _Running) -> float:
+        """Write the log once, and keep one lane per destination."""
+        environment = running.environment
+        async with acquired(self._pool) as connection:
+            destinations = await self._destinations.of(connection, environment.id)
+        if not destinations:
+            await running.stop()
+            return _IDLE_SECONDS
+        if not await self._locks.take(environment.id):
+            await running.stop()
+            return _ELSEWHERE_SECONDS
+        for destination in destinations:
+            if (known := running.lanes.get(destination.id)) is not None:
+                known[0].follow(destination)
+                continue
+            lane = Lane(environment, destination, self._sender, self._schedule)
+            loop = Loop(f"{KIND} {destination.key}", _of(lane), _IDLE_SECONDS)
+            running.lanes[destination.id] = (lane, loop)
+            loop.start()
+        for id_ in running.lanes.keys() - {one.id for one in destinations}:
+            _, loop = running.lanes.pop(id_)
+            await loop.stop()
+        try:
+            step = await running.log.step()
+        except Overtaken:
+            return _AGAIN_SECONDS
+        except NoSuchConsumer:
+            return _IDLE_SECONDS
+        if step is None:
+            return _IDLE_SECONDS
+        if step.last_seq != running.last_seq:
+            running.last_seq = step.last_seq
+            for lane, _ in running.lanes.values():
+                lane.wake()
+        return 0.0 if step.is_behind else _IDLE_SECONDS
+
+    async def _tidy(self) -> float | None:
+        """Drop what is too old, in batches."""
+        now, full = self._now(), False
+        for environment_id, running in self._running.items():
+            if not running.lanes:
+                continue
+            async with transaction(self._pool) as connection:
+                n = await store.prune_happenings(connection, environment_id, now - self._keep_ms, _PRUNED)
+                await lane_store.prune_undelivered(connection, environment_id, now - self._keep_ms)
+                await lane_store.prune_deliveries(connection, environment_id, now - _LOGGED_DAYS * DAY_MS, _LOGGED_ROWS)
+            full |= n >= _PRUNED
+        return 0.0 if full else None
+
+
+def _of(lane: Lane) -> Any:
+    """What a loop repeats: the lane, until it fails or is closed."""
+
+    async def work() -> None:
+        await lane.run()
+
+    return work
+
+
+class _Bell:
+    """Passes notifications of changes on."""
+
+    def __init__(self, deliveries: Deliveries) -> None:
+        self._deliveries = deliveries
+
+    def profiles_changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
+        self._deliveries.wake(environment_id)
+
+    def profiles_created(self, environment_id: int, digests: Sequence[str]) -> None:
+        pass
+
+    def revision_changed(self, environment_id: int) -> None:
+        self._deliveries.wake(environment_id)
+
+    def keys_changed(self) -> None:
+        pass
+
+    def policies_changed(self, environment_id: int) -> None:
+        pass
+
+    def stream_read(self, environment_id: int, reader: str, filter_text: str) -> None:
+        pass
+
+    def disconnected(self) -> None:
+        pass
+
+    def reconnected(self) -> None:
+        self._deliveries.wake_all()

@@ -1,0 +1,119 @@
+"""What is sent: the body and the headers of a happening.
+
+Shape   MessageFacts: what bodies say of profiles, segments, flags and revisions
+        body_of(happening, facts) → bytes, None if the profile was erased · headers_of(…)
+Laws    pure. A body has at most MOST_BYTES: identifiers beyond that are left out, and the body says so.
+        An absorbed profile is named by its own id, with the identifiers of the profile that it is part of now
+Source  docs/reference/webhooks.md
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from tinycdp.model import Instant
+from tinycdp.products.delivery import signing
+from tinycdp.products.delivery.happenings import OF_SEGMENTS, Happening
+from tinycdp.times import iso
+
+MOST_BYTES = 20_000
+_FEWER = (100, 20, 5, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileFacts:
+    """A profile as it is now. id: of the profile that it is part of"""
+
+    id: int
+    identifiers: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionFacts:
+    """Who published a revision, and why."""
+
+    author: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFacts:
+    """What bodies say, as of `read_at` of the event loop's clock. environment: its key"""
+
+    environment: str
+    profiles: Mapping[int, ProfileFacts] = field(default_factory=dict)
+    definitions: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    revisions: Mapping[int, RevisionFacts] = field(default_factory=dict)
+    read_at: float = 0.0
+
+
+def body_of(happening: Happening, facts: MessageFacts) -> bytes | None:
+    """The body, None if it is about a profile who was erased."""
+    if happening.profile_id is not None and happening.profile_id not in facts.profiles:
+        return None
+    for most in _FEWER:
+        body = msgspec.json.encode(
+            {"type": happening.type, "timestamp": iso(happening.at), "data": _data(happening, facts, most)}
+        )
+        if len(body) < MOST_BYTES:
+            break
+    return body
+
+
+def _data(happening: Happening, facts: MessageFacts, most: int) -> dict[str, Any]:
+    data: dict[str, Any] = {"environment": facts.environment}
+    key, name = facts.definitions.get(happening.object_id or 0, ("", ""))
+    if happening.type == "flag.changed":
+        revision = facts.revisions.get(happening.revision or 0, RevisionFacts("", ""))
+        return data | {
+            "flag": {"key": key, "name": name},
+            "change": happening.cause,
+            "revision": happening.revision,
+            "author": revision.author,
+            "note": revision.note,
+        }
+    data["version"] = happening.position
+    data["cause"] = happening.cause
+    if happening.type in OF_SEGMENTS:
+        return data | {"segment": {"key": key, "name": name}, "profile": _profile(happening.profile_id, facts, most)}
+    other = "absorbed" if happening.type == "profile.merged" else "separated"
+    data["profile"] = _profile(happening.profile_id, facts, most)
+    if happening.other_id in facts.profiles:
+        data[other] = {"id": str(happening.other_id)}
+        if happening.type == "profile.unmerged":
+            data[other] = _profile(happening.other_id, facts, most)
+    return data
+
+
+def _profile(id: int | None, facts: MessageFacts, most: int) -> dict[str, Any]:
+    assert id is not None
+    profile = facts.profiles[id]
+    found: dict[str, Any] = {
+        "id": str(id),
+        "identifiers": [{"kind": kind, "value": value} for kind, value in profile.identifiers[:most]],
+    }
+    if profile.id != id:
+        found["mergedInto"] = str(profile.id)
+    if len(profile.identifiers) > most:
+        found["identifiersLeftOut"] = len(profile.identifiers) - most
+    return found
+
+
+def id_of(environment_id: int, definition_id: int, seq: int, at: Instant) -> str:
+    """The id of a message: the same at every attempt, and in every replay.
+
+    at: when it happened. After a database was restored, a number may be given again, to something else"""
+    return f"msg_{environment_id}_{definition_id}_{seq}_{at}"
+
+
+def headers_of(id: str, now: Instant, body: bytes, secrets: Sequence[bytes]) -> dict[str, str]:
+    """The headers of the standard. now: of the attempt"""
+    seconds = now // 1000
+    return {
+        "Content-Type": "application/json",
+        "webhook-id": id,
+        "webhook-timestamp": str(seconds),
+        "webhook-signature": signing.signature(secrets, id, seconds, body),
+    }

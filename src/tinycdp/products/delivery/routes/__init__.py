@@ -1,0 +1,8 @@
+"""The routes of delivery; all of them need a key."""
+
+from tinycdp.products.delivery.routes import destinations, operation
+
+GUARDED = [*destinations.ROUTES, *operation.ROUTES]
+
+#: The parts of the process that they use, by the names of their parameters.
+PARTS = ("delivery",)

@@ -1,0 +1,186 @@
+"""What clients and server exchange about destinations."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from tinycdp.api.http.encoding import Documented
+from tinycdp.api.http.params import LAST_ID
+from tinycdp.products.delivery.definitions.schemas import DestinationDocument
+from tinycdp.products.delivery.happenings import Type
+
+#: What PUT takes, as a plain object.
+Document = Annotated[dict[str, Any], Documented(DestinationDocument)]
+
+
+class Destination(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A destination. document: as PUT takes it"""
+
+    key: str
+    version: int
+    name: str
+    description: str
+    document: Document
+    saved_at: str
+    saved_by: str
+    note: str
+
+
+class Destinations(msgspec.Struct, frozen=True):
+    """By key."""
+
+    destinations: list[Destination]
+
+
+class DestinationVersion(msgspec.Struct, frozen=True, rename="camel"):
+    """One version. document: null if the version deleted the destination"""
+
+    version: int
+    key: str
+    document: Document | None
+    saved_at: str
+    saved_by: str
+    note: str
+
+
+class DestinationVersions(msgspec.Struct, frozen=True):
+    """Newest first."""
+
+    versions: list[DestinationVersion]
+
+
+class DestinationHealth(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How a destination is.
+
+    state          active · paused: by its document, a person, or five days of failing · disabled: it answered 410
+    reason         why it is not active
+    behind         happenings of the log after its cursor, at most: those that it does not want count too
+    lag_seconds    since the oldest of them
+    waiting        deliveries that failed or wait behind one of the same person
+    next_at        when the next of them is tried again
+    undelivered    deliveries that were given up
+    delivered      all that ever arrived
+    failing_since  the first failure since the last success
+    lapsed_at      when what happened was lost, because no worker ran for longer than the outbox keeps it"""
+
+    key: str
+    state: str
+    reason: str
+    behind: int
+    lag_seconds: float
+    waiting: int
+    next_at: str | None
+    undelivered: int
+    delivered: int
+    failing_since: str | None
+    last_success_at: str | None
+    last_failure_at: str | None
+    last_failure: str
+    lapsed_at: str | None
+    timestamp: str
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One attempt.
+
+    webhook_id  of the message; null for a test
+    type        of what happened; null if that was dropped, and for a test
+    status      of the answer; null without one
+    error       why it failed; empty if it did not
+    answer      the beginning of what a failed attempt was answered"""
+
+    id: int
+    webhook_id: str | None
+    seq: int | None
+    type: str | None
+    profile_id: str | None
+    attempt: int
+    at: str
+    duration_ms: int
+    status: int | None
+    error: str
+    answer: str
+
+
+class Deliveries(msgspec.Struct, frozen=True):
+    """Newest first. `next` is what `before` takes for the following page."""
+
+    deliveries: list[Delivery]
+    next: int | None
+
+
+class Undelivered(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A message that was given up. seq: its number in the log. The rest is null if the log dropped what happened"""
+
+    seq: int
+    webhook_id: str | None
+    type: str | None
+    profile_id: str | None
+    happened_at: str | None
+    attempts: int
+    reason: str
+    status: int | None
+    answer: str
+    given_up_at: str
+
+
+class UndeliveredPage(msgspec.Struct, frozen=True):
+    """Oldest first. `next` is what `after` takes for the following page."""
+
+    undelivered: list[Undelivered]
+    next: int | None
+
+
+class PauseBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why it is paused."""
+
+    reason: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
+
+
+class ReplayBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What is sent again: exactly one of the three is given.
+
+    after_version  what was committed after this version of a tracking answer; 0 for all that is kept
+    since          what was recorded since this instant, in ISO 8601
+    undelivered    what was given up: true for all, or numbers"""
+
+    after_version: Annotated[int, msgspec.Meta(ge=0, le=LAST_ID)] | None = None
+    since: str | None = None
+    undelivered: bool | Annotated[list[int], msgspec.Meta(min_length=1, max_length=1_000)] = False
+    dry_run: bool = False
+
+
+class Replayed(msgspec.Struct, frozen=True, rename="camel"):
+    """How many messages are sent again, at most."""
+
+    messages: int
+    dry_run: bool
+
+
+class Secret(msgspec.Struct, frozen=True, rename="camel"):
+    """A new secret; it is not shown again. The old one signs too until `old_until`."""
+
+    secret: str
+    old_until: str | None
+
+
+class TestBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Which message to make. profile: the id of a profile, as answers have it. dry_run: show it, and send nothing"""
+
+    type: Type
+    profile: str = ""
+    dry_run: bool = False
+
+
+class Tested(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The message, and what the receiver answered; null for a dry run.
+
+    headers  those of the standard; the destination's own are not shown"""
+
+    body: dict[str, Any]
+    headers: dict[str, str]
+    delivered: bool | None
+    status: int | None
+    error: str
+    answer: str
+    duration_ms: int | None
