@@ -12,7 +12,6 @@ from enum import Enum
 
 FAILURES = 5
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 300.0
-_LONGEST_RETRY_AFTER = 3_600.0
 _ANSWERS_PER_STEP = 20
 
 
@@ -94,7 +93,7 @@ class LanePace:
         """The receiver asked for less."""
         self._answers, self.at_once = 0, max(1, self.at_once // 2)
         if retry_after is not None:
-            self._not_before = max(self._not_before, now + min(retry_after, _LONGEST_RETRY_AFTER))
+            self._not_before = max(self._not_before, now + retry_after)
 
     def failed(self, now: float) -> None:
         """The receiver is away, or in trouble."""

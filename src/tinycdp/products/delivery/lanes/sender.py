@@ -24,6 +24,8 @@ SECONDS = 15.0
 ANSWER_BYTES = 16_384
 _SHOWN_CHARACTERS = 1_000
 _KEEP_ALIVE_SECONDS = 30.0
+#: A receiver that asks for more is asked again after this time.
+_LONGEST_PAUSE_SECONDS = 3600
 _AGENT = f"TinyCDP/{__version__} (webhooks)"
 
 
@@ -134,7 +136,7 @@ class Sender:
                 ) as answer:
                     text = await _beginning(answer)
                     error = "" if 200 <= answer.status < 300 else _said(answer.status)
-                    return result(answer.status, error, text, _retry_after(answer.headers.get("Retry-After")))
+                    return result(answer.status, error, text, wait_asked_for(answer.headers.get("Retry-After")))
         except NotAllowed as error:
             return result(None, f"The address is refused: {error}")
         except TimeoutError:
@@ -177,17 +179,17 @@ def _said(status: int) -> str:
     return f"The receiver answered {status}."
 
 
-def _retry_after(value: str | None) -> float | None:
-    """The seconds that a receiver asks to wait."""
+def wait_asked_for(value: str | None) -> float | None:
+    """The seconds that a receiver asks to wait, an hour at most."""
     if value is None:
         return None
     try:
-        return max(0.0, float(int(value)))
-    except ValueError:
+        return float(min(max(0, int(value)), _LONGEST_PAUSE_SECONDS))
+    except ValueError:  # a date, or thousands of digits
         pass
     try:
         at = parsedate_to_datetime(value)
-        return max(0.0, at.timestamp() - _wall())
+        return min(max(0.0, at.timestamp() - _wall()), _LONGEST_PAUSE_SECONDS)
     except (ValueError, TypeError, OverflowError):
         return None
 
