@@ -110,26 +110,28 @@ function Navigation({ onSearch }: { onSearch: () => void }) {
         <span>Go to…</span>
         <kbd>{/Mac|iP/.test(navigator.platform) ? "⌘K" : "Ctrl K"}</kbd>
       </button>
-      {groups.map(({ group, pages }) => (
-        <div className="nav-group" key={group}>
-          <h2>{group}</h2>
-          <ul>
-            {pages.map(({ to, title, icon: Icon }) => (
-              <li key={to}>
-                <Link
-                  to={to}
-                  activeProps={{ "aria-current": "page" }}
-                  activeOptions={{ exact: to === "/" }}
-                  title={title}
-                >
-                  <Icon aria-hidden="true" />
-                  <span>{title}</span>
-                </Link>
-              </li>
-            ))}
-          </ul>
-        </div>
-      ))}
+      <div className="nav-pages">
+        {groups.map(({ group, pages }) => (
+          <div className="nav-group" key={group}>
+            <h2>{group}</h2>
+            <ul>
+              {pages.map(({ to, title, icon: Icon }) => (
+                <li key={to}>
+                  <Link
+                    to={to}
+                    activeProps={{ "aria-current": "page" }}
+                    activeOptions={{ exact: to === "/" }}
+                    title={title}
+                  >
+                    <Icon aria-hidden="true" />
+                    <span>{title}</span>
+                  </Link>
+                </li>
+              ))}
+            </ul>
+          </div>
+        ))}
+      </div>
       <div className="nav-foot">
         <ThemeChoice />
         <a className="icon-button" href="/docs" aria-label="HTTP reference" title="HTTP reference">
