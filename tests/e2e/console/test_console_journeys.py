@@ -8,7 +8,7 @@ from playwright.async_api import Locator, Page, expect
 
 from browser import accessible
 from console import PHONE, Open, built_console, heading
-from serving import READ_KEY, Server, bearer, define, served, until
+from serving import ADMIN_KEY, READ_KEY, Server, bearer, define, served, until
 from tinycdp import resources
 from tinycdp.runtime import clock
 from tinycdp.times import iso
@@ -229,7 +229,7 @@ async def test_paths_open_the_people_of_a_link(console: Open, axe: str) -> None:
         await expect(people.get_by_role("link", name="shopper-3")).to_be_visible()
 
 
-async def test_an_experiment_says_first_whether_its_split_can_be_trusted(console: Open, axe: str) -> None:
+async def test_an_experiment_says_first_whether_its_split_can_be_trusted(console: Open, site: Server, axe: str) -> None:
     async with console("/experiments") as page:
         await expect(heading(page)).to_have_text("Experiments")
         await expect(page.get_by_role("row", name="shipping_offer")).to_contain_text("mismatch")
@@ -258,6 +258,14 @@ async def test_an_experiment_says_first_whether_its_split_can_be_trusted(console
         await page.get_by_role("navigation", name="Kinds of insights").get_by_role("link", name="Saved").click()
         await page.get_by_role("link", name="Prices").click()
         await expect(heading(page)).to_have_text("price_level")
+        await expect(page.get_by_text("Higher than regular")).to_be_visible()
+
+    # Saved metrics are compared as soon as an experiment is opened.
+    metric = {"event": "order", "measure": "conversion", "within": "1d"}
+    saved = site.http.put("/v1/analytics/metrics/ordering", json=metric, headers=bearer(ADMIN_KEY))
+    assert saved.status_code == 201, saved.text
+    async with console("/experiments/price_level") as page:
+        await expect(page.get_by_label("What metric 1 is")).to_have_value("ordering")
         await expect(page.get_by_text("Higher than regular")).to_be_visible()
 
     address = "/experiments/shipping_offer?metrics.0.event=order&metrics.0.within=1d"

@@ -81,7 +81,7 @@ function MetricEditor(props: {
   onRemove?: () => void
 }) {
   const { at, metric, onChange, onRemove } = props
-  const saved = useMetrics()
+  const saved = useMetrics() ?? []
   const path = `metrics[${at}]`
   const name = `metric ${at + 1}`
   const options = [

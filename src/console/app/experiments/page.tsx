@@ -6,9 +6,12 @@ import type { Flag } from "../lib/api.ts"
 import { Answered, Badge, Page, Waiting } from "../ui/parts.tsx"
 import { type Experiment, ExperimentBuilder } from "./builder.tsx"
 import "./experiments.css"
-import { useFlags } from "./queries.ts"
+import { useFlags, useMetrics } from "./queries.ts"
 import { divides, titleOf } from "./shape.ts"
 import { ExperimentView } from "./view.tsx"
+
+/** The saved metrics that are compared until somebody chooses. */
+const FIRST_METRICS = 3
 
 export function ExperimentPage() {
   const { flag: key = "" } = useParams({ strict: false }) as { flag?: string }
@@ -42,9 +45,16 @@ function isReady({ metrics }: Experiment): boolean {
 }
 
 function Results({ flag }: { flag: Flag }) {
-  const first: Experiment = { kind: "experiment", last: "30d", flag: flag.key, metrics: [{ event: "" }] }
+  const saved = useMetrics()
+  const metrics = saved?.slice(0, FIRST_METRICS).map(({ key }) => ({ metric: key }))
+  const first: Experiment = {
+    kind: "experiment",
+    last: "30d",
+    flag: flag.key,
+    metrics: metrics?.length ? metrics : [{ event: "" }],
+  }
   const found = useAsked("experiment", first)
-  if (!found) return <Waiting lines={10} />
+  if (!found || !saved) return <Waiting lines={10} />
   // Whichever flag a pasted question names, this page is about the one in its address.
   const question: Experiment = { ...found.question, flag: flag.key }
   const asked = { ...found, question }

@@ -11,22 +11,24 @@ export function useFlags() {
   return useDefinitions("flags") as UseQueryResult<Flag[]>
 }
 
-/** Keys and names of saved metrics that an experiment can read. */
-export function useMetrics(): { key: string; name: string; document: { measure?: unknown } }[] {
+interface Metric {
+  key: string
+  name: string
+  document: { measure?: unknown }
+}
+
+/** Keys and names of saved metrics that an experiment can read; undefined until they are known. */
+export function useMetrics(): Metric[] | undefined {
   const { key } = useSession()
   const answer = useQuery({
     queryKey: ["saved", "metrics"],
     queryFn: async ({ signal }) =>
-      (
-        await ask<{ metrics: { key: string; name: string; document: { measure?: unknown } }[] }>(
-          address(["analytics", "metrics"]),
-          { signal },
-        )
-      ).metrics,
+      (await ask<{ metrics: Metric[] }>(address(["analytics", "metrics"]), { signal })).metrics,
     enabled: key !== "",
     staleTime: STALE_MS,
   })
-  return (answer.data ?? []).filter(({ document }) =>
+  if (answer.error && !answer.data) return []
+  return answer.data?.filter(({ document }) =>
     ["conversion", "people", "count", "sum", undefined].includes(document.measure as string | undefined),
   )
 }
