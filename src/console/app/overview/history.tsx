@@ -17,7 +17,7 @@ interface Shown {
   text: (n: number) => string
 }
 
-const rate = (n: number) => `${exactCount(Math.round(n * 10) / 10)} a minute`
+const rate = (n: number) => `${exactCount(n < 10 ? Math.round(n * 10) / 10 : Math.round(n))} a minute`
 const duration = (ms: number) =>
   ms < 1000 ? `${exactCount(Math.round(ms * 10) / 10)} ms` : `${(ms / 1000).toFixed(1)} s`
 
