@@ -105,8 +105,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=5, le=365, description="days that what destinations want is kept, for replays and for paused ones")
     ] = 30
     delivery_private_hosts: Annotated[
-        str, Meta(description="hosts that destinations may reach though they are private, separated by commas")
-    ] = ""
+        str | None, Meta(description="hosts that destinations may reach though they are private, separated by commas")
+    ] = None
     delivery_ports: Annotated[
         str,
         Meta(

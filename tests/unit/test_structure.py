@@ -112,3 +112,25 @@ def test_no_class_name_has_two_meanings() -> None:
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     places.setdefault(node.name, set()).add(str(path.relative_to(SOURCE)))
     assert {name: where for name, where in places.items() if len(where) > 1} == ONE_THING
+
+
+#: Wire structs of one name, which the HTTP reference tells apart by their modules.
+KNOWN_BY_MODULE = {"DraftBody", "ExpressionBody", "Group", "SampleRatio", "SegmentBody", "Span"}
+
+
+def test_no_wire_struct_has_two_meanings() -> None:
+    """The HTTP reference names schemas by their class: two of one name would both get long names."""
+    names = Counter(
+        node.name
+        for path, tree in TREES.items()
+        if path.name == "schemas.py"
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name for name, n in names.items() if n > 1} == KNOWN_BY_MODULE
+
+
+def test_the_names_of_test_files_are_unique() -> None:
+    """pytest imports them by their names alone, and does not run the second one of a name."""
+    names = Counter(path.name for path in Path(__file__).parents[1].rglob("test_*.py"))
+    assert [name for name, n in names.items() if n > 1] == []

@@ -65,7 +65,8 @@ async def test_a_message_is_opened_by_keyboard_and_says_what_it_changed(console:
         await expect(chosen).to_contain_text("Entered newcomers")
         await expect(chosen).to_contain_text('"items": "2"')
         await chosen.get_by_role("link", name="keyboarder").click()
-        await expect(page.get_by_role("region", name="Journey")).to_contain_text("signup")
+        await page.get_by_role("link", name="Events", exact=True).click()
+        await expect(page.get_by_role("main")).to_contain_text("signup")
 
 
 async def test_what_arrived_without_a_connection_is_listed_and_the_rest_is_said(console: Open, site: Server) -> None:

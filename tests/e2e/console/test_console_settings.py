@@ -14,6 +14,7 @@ async def test_a_policy_is_checked_published_and_never_overwritten(console: Open
     async with console("/settings") as page:
         await page.get_by_role("link", name="Naming").click()
         text = page.get_by_label("The document of the policy, as JSON")
+        await expect(text).to_be_visible()
         await expect(page.get_by_text("The defaults are in force")).to_be_visible()
         publish = page.get_by_role("button", name="Review and publish")
         await text.fill('{"events": "snake')

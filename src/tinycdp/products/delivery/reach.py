@@ -91,7 +91,7 @@ class Reach:
     @staticmethod
     def of(settings: Settings) -> "Reach":
         """What these settings allow."""
-        hosts = {host.strip().lower() for host in settings.delivery_private_hosts.split(",")} - {""}
+        hosts = {host.strip().lower() for host in (settings.delivery_private_hosts or "").split(",")} - {""}
         ports = {int(port) for port in settings.delivery_ports.split(",") if port.strip()}
         return Reach(frozenset(hosts), frozenset(ports))
 

@@ -23,8 +23,8 @@ from tinycdp.products.delivery.routes.schemas import (
     Delivery,
     DestinationHealth,
     PauseBody,
-    ReplayBody,
-    Replayed,
+    RedeliveryBody,
+    ReplayedDeliveries,
     Secret,
     TestBody,
     Tested,
@@ -155,8 +155,8 @@ async def replay_destination(
     environment: Injected[Environment],
     delivery: Injected[DeliveryService],
     name: FromPath[str],
-    data: JSONBody[ReplayBody],
-) -> Replayed:
+    data: JSONBody[RedeliveryBody],
+) -> ReplayedDeliveries:
     """Messages keep their ids, so a receiver that remembers ids ignores what it had."""
     given = [data.after_version is not None, data.since is not None, data.undelivered is not False]
     if sum(given) != 1:
@@ -168,7 +168,7 @@ async def replay_destination(
     else:
         since = _instant(data.since) if data.since is not None else None
         n = await service.replay_from(delivery, environment, name, data.after_version, since, dry_run=data.dry_run)
-    return Replayed(n, data.dry_run)
+    return ReplayedDeliveries(n, data.dry_run)
 
 
 def _instant(text: str) -> Instant:

@@ -137,7 +137,7 @@ class PauseBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
 
 
-class ReplayBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class RedeliveryBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What is sent again: exactly one of the three is given.
 
     after_version  what was committed after this version of a tracking answer; 0 for all that is kept
@@ -150,7 +150,7 @@ class ReplayBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forb
     dry_run: bool = False
 
 
-class Replayed(msgspec.Struct, frozen=True, rename="camel"):
+class ReplayedDeliveries(msgspec.Struct, frozen=True, rename="camel"):
     """How many messages are sent again, at most."""
 
     messages: int
