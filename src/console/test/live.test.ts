@@ -1,8 +1,18 @@
 import { describe, expect, it } from "vitest"
 import type { Event } from "../app/lib/api.ts"
-import { type Message, ofEvent } from "../app/lib/message.ts"
-import { arrived, EMPTY, goOn, hold, MOST_SHOWN, MOST_WAITING, show } from "../app/live/feed.ts"
-import { detailsOf, titleOf, whoOf } from "../app/live/message.ts"
+import { type Message, ofEvent, ofMessagesAlone, type ShownTransition } from "../app/lib/message.ts"
+import {
+  arrived,
+  EMPTY,
+  goOn,
+  hold,
+  isTransition,
+  type Line,
+  MOST_SHOWN,
+  MOST_WAITING,
+  show,
+} from "../app/live/feed.ts"
+import { causeOf, detailsOf, movedTitle, titleOf, whoOf } from "../app/live/message.ts"
 
 function message(stored: unknown, received: unknown = stored): Message {
   const status = stored === null ? "rejected" : "accepted"
@@ -14,7 +24,13 @@ function numbered(from: number, to: number): Message[] {
   return Array.from({ length: to - from }, (_, index) => message({ event: `e${from + index}` }))
 }
 
-const titles = (entries: { message: Message }[]) => entries.map(({ message }) => titleOf(message))
+const titles = (entries: { line: Line }[]) =>
+  entries.map(({ line }) => (isTransition(line) ? movedTitle(line) : titleOf(line)))
+
+function left(cause: string | null): ShownTransition {
+  const at = { at: "2026-11-29T12:00:00.000Z", recordedAt: "2026-11-29T12:00:01.000Z" }
+  return { segment: "newcomers", profileId: "7", entered: false, cause, ...at }
+}
 
 describe("the live feed", () => {
   it("lists the newest first, and no more than fit", () => {
@@ -42,9 +58,30 @@ describe("the live feed", () => {
     expect(goOn(held).lost).toBe(0)
   })
 
+  it("lists transitions among the messages, in the order of their arrival", () => {
+    const feed = arrived(arrived(arrived(EMPTY, numbered(0, 1)), [left("clock")]), numbered(1, 2))
+    expect(titles(feed.shown)).toEqual(["e1", "Left newcomers", "e0"])
+  })
+
   it("gives each message an id of its own", () => {
     const held = goOn(arrived(hold(arrived(EMPTY, numbered(0, 3))), numbered(3, 6)))
     expect(new Set(held.shown.map(({ id }) => id)).size).toBe(6)
+  })
+})
+
+describe("a transition", () => {
+  it.each([
+    ["clock", "by the clock"],
+    ["merge", "by a merge"],
+    ["comet", "by comet"],
+    [null, "for an unknown cause"],
+  ])("says its cause, also one that is not known: %s", (cause, said) => {
+    expect(causeOf(left(cause))).toBe(said)
+  })
+
+  it.each(["event", "user", "kind", "status"])("matches nothing that asks for %s, which only messages have", (name) => {
+    expect(ofMessagesAlone({ segment: "newcomers", profileId: "7" })).toBe(false)
+    expect(ofMessagesAlone({ segment: "newcomers", [name]: "x" })).toBe(true)
   })
 })
 

@@ -6,6 +6,8 @@ from playwright.async_api import Page, expect
 
 from console import PHONE, Open, heading
 from serving import ADMIN_KEY, Server, bearer
+from tinycdp.runtime import clock
+from tinycdp.times import iso
 
 HIDE = "hidden => Object.defineProperty(document, 'hidden', {value: hidden, configurable: true})"
 CHANGED = "document.dispatchEvent(new Event('visibilitychange'))"
@@ -67,6 +69,37 @@ async def test_a_message_is_opened_by_keyboard_and_says_what_it_changed(console:
         await chosen.get_by_role("link", name="keyboarder").click()
         await page.get_by_role("link", name="Events", exact=True).click()
         await expect(page.get_by_role("main")).to_contain_text("signup")
+
+
+async def test_a_segment_left_by_the_clock_is_listed_without_a_message(console: Open, site: Server) -> None:
+    site.http.put(
+        "/v1/admin/segments/just_rang",
+        json={"rule": "events.ring.exists(1m)", "description": "for a minute"},
+        headers=bearer(ADMIN_KEY),
+    ).raise_for_status()
+    async with console("/live") as page:
+        await connected(page)
+        async with page.expect_response(re.compile("/v1/events/live.*segment=just_rang")):
+            await page.get_by_label("Segment").select_option("just_rang")
+        await expect(page).to_have_url(re.compile("segment=just_rang"))
+        await connected(page)
+        site.track({"userId": "ringer", "event": "ring", "timestamp": iso(clock.now() - 52_000)})
+        rows = page.get_by_role("list", name="Messages").get_by_role("button")
+        await expect(rows).to_have_count(1)
+        await expect(rows.first).to_contain_text("+ just_rang")
+        await expect(rows).to_have_count(2)
+        await expect(rows.first).to_contain_text("− just_rang")
+        await rows.first.click()
+        chosen = page.get_by_role("complementary", name="The chosen transition")
+        await expect(chosen).to_contain_text("by the clock")
+        await chosen.get_by_role("link", name="only this person").click()
+        await expect(page.get_by_role("button", name="Show all people")).to_be_visible()
+        await expect(page.get_by_role("list", name="Messages")).to_contain_text("ring")
+        await page.get_by_role("button", name="Show all people").click()
+        await expect(page).to_have_url(re.compile("/live$"))
+
+        await page.goto(f"{site.url}/live?segment=gone")
+        await expect(page.get_by_role("alert")).to_contain_text("NOT_FOUND")
 
 
 async def test_what_arrived_without_a_connection_is_listed_and_the_rest_is_said(console: Open, site: Server) -> None:

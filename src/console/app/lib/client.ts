@@ -56,11 +56,14 @@ function isWithin(path: string, whole: string): boolean {
   return path === whole || path.startsWith(`${whole}.`) || path.startsWith(`${whole}[`)
 }
 
-export type Query = Record<string, string | number | undefined>
+/** A list is a parameter that is repeated. */
+export type Query = Record<string, string | number | readonly string[] | undefined>
 
 /** `/v1/admin/segments/a%2Fb?limit=20` from its parts: each part of a path is encoded. */
 export function address(path: readonly string[], query: Query = {}): string {
-  const given = Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]))
+  const given = Object.entries(query).flatMap(([name, value]) =>
+    value === undefined ? [] : [value].flat().map((one) => [name, String(one)]),
+  )
   const search = new URLSearchParams(given).toString()
   return `/v1/${path.map(encodeURIComponent).join("/")}${search && `?${search}`}`
 }

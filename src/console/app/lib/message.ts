@@ -26,6 +26,34 @@ export interface Message {
   traits: Record<string, unknown> | null
 }
 
+/** A profile entered or left a segment. */
+export interface ShownTransition {
+  segment: string
+  profileId: string
+  entered: boolean
+  at: string
+  /** Later than `at` if the clock was the cause. */
+  recordedAt: string
+  /** Null if an older release recorded it. */
+  cause: string | null
+}
+
+/** Which messages are wanted: all that match each of these. */
+export interface Wanted {
+  event?: string
+  user?: string
+  kind?: string
+  status?: string
+  /** The key of a segment. No list can be read by it. */
+  segment?: string
+  profileId?: string
+}
+
+/** Whether something is asked for that only messages have. Then no transition matches. */
+export function ofMessagesAlone({ event, user, kind, status }: Wanted): boolean {
+  return [event, user, kind, status].some(Boolean)
+}
+
 /** What the client calls a message that was stored. */
 export function idOf({ stored }: Message): string | undefined {
   return (stored as { messageId?: string } | null)?.messageId

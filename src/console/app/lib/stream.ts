@@ -6,11 +6,12 @@
  *         What was stored while there was no connection is read from the lists of stored events. What these cannot
  *         give is reported, never passed over
  *         Without a free place for a stream, the list is read every five seconds
+ *         Transitions that a message caused are not shown: the message says them
  */
 import { createParser } from "eventsource-parser"
 import type { Event, Journey } from "./api.ts"
 import { address, answered, ask, RequestFailed } from "./client.ts"
-import { idOf, type Message, ofEvent, statusOf } from "./message.ts"
+import { idOf, type Message, ofEvent, ofMessagesAlone, type ShownTransition, statusOf, type Wanted } from "./message.ts"
 
 const HIDDEN_MS = 60_000
 const POLL_MS = 5_000
@@ -22,24 +23,36 @@ const RECENT = 200
 /** Messages that are known as shown, so that the list of recent events does not show them twice. */
 const MOST_KNOWN = 5_000
 
-/** Which messages are wanted: all that match each of these. */
-export interface Wanted {
-  event?: string
-  user?: string
-  kind?: string
-  status?: string
-}
-
-/** `live` by the stream; `polling` by the list of recent events; `asleep` in a hidden tab; `away` until the next try. */
-export type Connection = "connecting" | "live" | "polling" | "asleep" | "away"
+/**
+ * `live` by the stream; `polling` by the list of recent events; `asleep` in a hidden tab; `away` until the next try;
+ * `full` without a place, if no list has what is wanted; `refused` for good.
+ */
+export type Connection = "connecting" | "live" | "polling" | "asleep" | "away" | "full" | "refused"
 
 export interface Watcher {
   messages: (found: Message[]) => void
+  /** Given, transitions are asked for, too, unless something is wanted that only messages have. */
+  transition?: (found: ShownTransition) => void
   connection: (now: Connection) => void
-  /** Of that many messages, those that follow were drawn at random. */
-  sample: (of: { matched: number; shown: number }) => void
-  /** Messages between these instants may not be shown; rejected ones never are. */
-  missed: (span: { from: string; to: string; all: boolean }) => void
+  /** Of that many messages or transitions, those that follow were drawn at random. */
+  sample: (of: Sample) => void
+  /** Messages between these instants may not be shown; rejected ones and transitions never are. */
+  missed: (span: Missed) => void
+  /** The server will say the same again. */
+  refused?: (problem: RequestFailed) => void
+}
+
+export interface Sample {
+  of: "message" | "transition"
+  matched: number
+  shown: number
+}
+
+export interface Missed {
+  from: string
+  to: string
+  /** How much of what was stored meanwhile is shown. */
+  listed: "all" | "newest" | "none"
 }
 
 let current: Watch | undefined
@@ -114,7 +127,8 @@ class Watch {
           }
           // The server will say the same again, and the key's end is shown by the page.
           if (problem.status >= 400 && problem.status < 500 && problem.status !== 429) {
-            this.#watcher.connection("away")
+            this.#watcher.connection("refused")
+            this.#watcher.refused?.(problem)
             return
           }
         }
@@ -148,8 +162,10 @@ class Watch {
   }
 
   #address(): string {
-    const { event, user, kind, status } = this.#wanted
-    return address(["events", "live"], { event, userId: user, kind, status })
+    const { event, user, kind, status, segment, profileId } = this.#wanted
+    const query = { event, userId: user, kind, status, segment, profileId }
+    const include = this.#watcher.transition && !ofMessagesAlone(this.#wanted) ? ["message", "transition"] : undefined
+    return address(["events", "live"], { ...query, include })
   }
 
   async #read(answer: Response): Promise<void> {
@@ -161,7 +177,11 @@ class Watch {
         if (event === "sample") {
           this.#show(found)
           found = []
-          this.#watcher.sample(JSON.parse(data) as { matched: number; shown: number })
+          this.#watcher.sample(JSON.parse(data) as Sample)
+        } else if (event === "transition") {
+          this.#show(found)
+          found = []
+          this.#moved(JSON.parse(data) as ShownTransition)
         } else if (event === undefined || event === "message") found.push(JSON.parse(data) as Message)
       },
     })
@@ -176,6 +196,11 @@ class Watch {
 
   async #poll(signal: AbortSignal): Promise<void> {
     const until = Date.now() + TRY_AGAIN_MS
+    if (!this.#hasList) {
+      this.#watcher.connection("full")
+      await rest(TRY_AGAIN_MS, signal)
+      return
+    }
     while (!signal.aborted && Date.now() < until) {
       try {
         await this.#recover(signal, true)
@@ -195,18 +220,18 @@ class Watch {
     const { kind, status } = this.#wanted
     const since = this.#lostAt
     let matching: Event[] = []
-    let all = true
-    if (status !== "rejected") {
+    let listed: Missed["listed"] = this.#hasList ? "all" : "none"
+    if (status !== "rejected" && this.#hasList) {
       const { page, byArrival } = await this.#stored(signal)
       const fresh = page.events.filter(({ messageId }) => !this.#known.has(messageId))
       matching = fresh.filter((one) => (!kind || one.type === kind) && (!status || statusOf(one) === status))
       const oldest = page.events.at(-1)
       const reachesBack = fresh.length < page.events.length || !since || !oldest || oldest.receivedAt < since
-      all = page.next === null || (byArrival && reachesBack)
+      if (page.next !== null && !(byArrival && reachesBack)) listed = "newest"
     }
     this.#show(matching.reverse().map(ofEvent))
-    if (since !== undefined && !(quiet && all)) {
-      this.#watcher.missed({ from: since, to: new Date().toISOString(), all })
+    if (since !== undefined && !(quiet && listed === "all")) {
+      this.#watcher.missed({ from: since, to: new Date().toISOString(), listed })
     }
     this.#lostAt = undefined
   }
@@ -214,16 +239,30 @@ class Watch {
   /**
    * The newest stored messages, the newest first.
    *
-   * They are in the order of their arrival. That list is of a user id; by another identifier a person's own list is
-   * read, in the order in which the messages happened. An identifier that the server does not know has none.
+   * They are in the order of their arrival. That list is of a user id; by another identifier, and of a profile, a
+   * person's own list is read, in the order in which the messages happened. An identifier that the server does not
+   * know has none.
    */
   async #stored(signal: AbortSignal): Promise<{ page: Journey; byArrival: boolean }> {
-    const { event, user } = this.#wanted
-    const recent = address(["events", "recent"], { event, userId: user, limit: RECENT })
-    const page = await found(ask<Journey>(recent, { signal }))
-    if (page) return { page, byArrival: true }
-    const own = address(["journeys", user ?? ""], { event, limit: RECENT })
+    const { event, user, profileId } = this.#wanted
+    if (profileId === undefined) {
+      const recent = address(["events", "recent"], { event, userId: user, limit: RECENT })
+      const page = await found(ask<Journey>(recent, { signal }))
+      if (page) return { page, byArrival: true }
+    }
+    const by = profileId === undefined ? undefined : "profileId"
+    const own = address(["journeys", profileId ?? user ?? ""], { by, event, limit: RECENT })
     return { page: (await found(ask<Journey>(own, { signal }))) ?? { events: [], next: null }, byArrival: false }
+  }
+
+  /** Whether a list of stored events has what is wanted: none is of a segment, or of one identifier of a profile. */
+  get #hasList(): boolean {
+    const { segment, profileId, user } = this.#wanted
+    return segment === undefined && (profileId === undefined || user === undefined)
+  }
+
+  #moved(found: ShownTransition): void {
+    if (!this.#stopped && found.cause !== "event") this.#watcher.transition?.(found)
   }
 
   #show(found: Message[]): void {

@@ -4,17 +4,22 @@
  * Laws    while it is held nothing that is shown moves: what arrives waits, and comes in order when it goes on
  *         what is let go because there is no room is counted
  */
-import type { Message } from "../lib/message.ts"
+import type { Message, ShownTransition } from "../lib/message.ts"
 
 export const MOST_SHOWN = 500
 export const MOST_WAITING = 5_000
 
+export type Line = Message | ShownTransition
+
 export interface Entry {
   id: number
-  message: Message
+  line: Line
 }
 
-/** What stands between two messages: the connection was away, or only a sample is shown. */
+export function isTransition(line: Line): line is ShownTransition {
+  return "recordedAt" in line
+}
+
 export interface Feed {
   shown: Entry[]
   waiting: Entry[]
@@ -26,9 +31,9 @@ export interface Feed {
 
 export const EMPTY: Feed = { shown: [], waiting: [], held: false, lost: 0, nextId: 1 }
 
-/** The feed with these messages, the oldest of them first. */
-export function arrived(feed: Feed, messages: Message[]): Feed {
-  const fresh = messages.map((message, index) => ({ id: feed.nextId + index, message })).reverse()
+/** The feed with these lines, the oldest of them first. */
+export function arrived(feed: Feed, lines: Line[]): Feed {
+  const fresh = lines.map((line, index) => ({ id: feed.nextId + index, line })).reverse()
   const nextId = feed.nextId + fresh.length
   if (!feed.held) return { ...feed, shown: [...fresh, ...feed.shown].slice(0, MOST_SHOWN), nextId }
   const waiting = [...fresh, ...feed.waiting]

@@ -1,9 +1,9 @@
 import { Link } from "@tanstack/react-router"
 import { whole } from "../lib/format.ts"
 import { useZone } from "../lib/me.ts"
-import type { Message } from "../lib/message.ts"
+import type { Message, ShownTransition } from "../lib/message.ts"
 import { Badge, Value } from "../ui/parts.tsx"
-import { kindOf, whoOf } from "./message.ts"
+import { causeOf, kindOf, whoOf } from "./message.ts"
 
 /** All of one message: as it arrived, as it was stored, what is wrong with it, and what it changed. */
 export function Inspector({ message }: { message: Message }) {
@@ -33,9 +33,7 @@ export function Inspector({ message }: { message: Message }) {
             {profileId === null ? (
               (whoOf(message) ?? "—")
             ) : (
-              <Link to="/users/$id" params={{ id: profileId }} search={{ by: "profileId" }}>
-                {whoOf(message) ?? profileId}
-              </Link>
+              <Person id={profileId} name={whoOf(message) ?? profileId} />
             )}
           </dd>
         </div>
@@ -103,6 +101,50 @@ export function Inspector({ message }: { message: Message }) {
         </section>
       )}
     </div>
+  )
+}
+
+/** Who moved, when, and why. */
+export function Moved({ of }: { of: ShownTransition }) {
+  const { segment, profileId, at, recordedAt } = of
+  const zone = useZone()
+  const pairs = [
+    [
+      "Segment",
+      <Link key="segment" to="/segments/$name" params={{ name: segment }}>
+        {segment}
+      </Link>,
+    ],
+    ["Person", <Person key="person" id={profileId} name={profileId} />],
+    ["Cause", causeOf(of)],
+    ["At", whole(at, zone)],
+    ["Recorded", whole(recordedAt, zone)],
+  ] as const
+  return (
+    <div className="inspector">
+      <dl className="pairs">
+        {pairs.map(([name, is]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{is}</dd>
+          </div>
+        ))}
+      </dl>
+    </div>
+  )
+}
+
+function Person({ id, name }: { id: string; name: string }) {
+  return (
+    <>
+      <Link to="/users/$id" params={{ id }} search={{ by: "profileId" }}>
+        {name}
+      </Link>{" "}
+      <span className="mute">·</span>{" "}
+      <Link to="/live" search={{ profileId: id }}>
+        only this person
+      </Link>
+    </>
   )
 }
 

@@ -3,19 +3,21 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router"
 import { Pause, Play, X } from "lucide-react"
 import { memo, useEffect, useId, useRef, useState } from "react"
 import { flushSync } from "react-dom"
+import { useDefinitions } from "../definitions/queries.ts"
 import type { Events, Rejections } from "../lib/api.ts"
 import { address, ask } from "../lib/client.ts"
 import { clock, count, moment, plural, whole } from "../lib/format.ts"
 import { useMay, useZone } from "../lib/me.ts"
+import { type Message, ofMessagesAlone, type ShownTransition } from "../lib/message.ts"
 import { useRested } from "../lib/rested.ts"
-import type { Connection } from "../lib/stream.ts"
+import type { Connection, Missed, Sample } from "../lib/stream.ts"
 import { usePage } from "../shell/pages.ts"
-import { Answered, Badge, Empty, Page, Panel, useNow, When } from "../ui/parts.tsx"
-import type { Entry } from "./feed.ts"
-import { Inspector } from "./inspector.tsx"
+import { Answered, Badge, Empty, Failed, Page, Panel, useNow, When } from "../ui/parts.tsx"
+import { type Entry, isTransition } from "./feed.ts"
+import { Inspector, Moved } from "./inspector.tsx"
 import "./live.css"
-import { detailsOf, titleOf, whoOf } from "./message.ts"
-import { type Missed, useFeed } from "./use_feed.ts"
+import { causeOf, detailsOf, movedTitle, titleOf, whoOf } from "./message.ts"
+import { useFeed } from "./use_feed.ts"
 
 const KINDS = ["track", "page", "screen", "identify", "group", "alias"]
 const STATUSES = ["accepted", "warned", "rejected"]
@@ -30,20 +32,30 @@ const STATES: Record<Connection, string> = {
   connecting: "Connecting…",
   live: "Live",
   polling:
-    "All places for streams are taken. What is stored is read every five seconds; what is rejected is not listed.",
+    "All places for streams are taken. What is stored is read every five seconds; what is rejected is not listed, nor who enters or leaves a segment by the clock, an edit or a merge.",
   asleep: "Asleep, since this tab was hidden",
   away: "The server does not answer. It is tried again.",
+  full: "All places for streams are taken. It is tried again every minute.",
+  refused: "The server refuses these filters.",
+}
+
+const LISTED: Record<Missed["listed"], string> = {
+  all: "What was stored meanwhile is listed, without what it changed.",
+  newest: "The newest 200 messages of it are listed, older ones are not.",
+  none: "What was stored meanwhile is not listed: with these filters it cannot be read again.",
 }
 
 export function LivePage() {
-  const { event = "", user = "", kind, status } = useSearch({ strict: false })
+  const { event = "", user = "", kind, status, segment, profileId } = useSearch({ strict: false })
   const wanted = {
     event: useRested(event.trim()) || undefined,
     user: useRested(user.trim()) || undefined,
     kind,
     status,
+    segment,
+    profileId,
   }
-  const { feed, step, connection, sample, missed } = useFeed(wanted)
+  const { feed, step, connection, sample, missed, refused } = useFeed(wanted)
   const [chosen, choose] = useState<Entry>()
   const filtered = Object.values(wanted).some(Boolean)
   const rows = useRef<HTMLOListElement>(null)
@@ -77,7 +89,7 @@ export function LivePage() {
   return (
     <Page
       title="Live"
-      lead="Messages as they arrive: what was sent, what was stored, and what it changed."
+      lead="Messages as they arrive, what they change, and who enters or leaves a segment without one."
       aside={
         <div className="live-state">
           <p role="status" className="connection" data-connection={feed.held ? "held" : connection}>
@@ -91,7 +103,14 @@ export function LivePage() {
       }
     >
       <Filters />
-      <Notices missed={missed} sample={sample} lost={feed.lost} />
+      {ofMessagesAlone(wanted) && (segment || profileId) && (
+        <p className="mute small live-alone">
+          Only messages have an event, an identifier, a kind and a state: with these filters, who enters or leaves a
+          segment by the clock, an edit or a merge is not listed.
+        </p>
+      )}
+      <Failed problem={refused ?? null} />
+      <Notices missed={missed} moves={!ofMessagesAlone(wanted)} sample={sample} lost={feed.lost} />
       <div className="live" data-chosen={chosen ? "" : undefined}>
         <div className="live-list">
           <p className="waiting-row">
@@ -101,9 +120,11 @@ export function LivePage() {
               </button>
             )}
           </p>
-          {feed.shown.length === 0 && connection !== "connecting" && (
+          {feed.shown.length === 0 && connection !== "connecting" && connection !== "refused" && (
             <Empty
-              title={filtered ? "None of the last messages matches" : "No message yet"}
+              title={
+                segment ? "Nothing since you look" : filtered ? "None of the last messages matches" : "No message yet"
+              }
               command={
                 filtered
                   ? undefined
@@ -125,7 +146,12 @@ export function LivePage() {
             ))}
           </ol>
         </div>
-        <aside className="live-side" aria-label={chosen ? "The chosen message" : "Refused lately"}>
+        <aside
+          className="live-side"
+          aria-label={
+            !chosen ? "Refused lately" : isTransition(chosen.line) ? "The chosen transition" : "The chosen message"
+          }
+        >
           {chosen ? <Chosen entry={chosen} close={close} /> : <Refusals />}
         </aside>
       </div>
@@ -142,9 +168,12 @@ function Filters() {
     queryFn: ({ signal }) => ask<Events>(address(["registry", "events"]), { signal }),
     staleTime: 60_000,
   })
-  function set(name: "event" | "user" | "kind" | "status", text: string): void {
-    const { event, user, kind, status } = search
-    navigate({ to: "/live", search: { event, user, kind, status, [name]: text || undefined }, replace: true })
+  const segments = useDefinitions("segments").data?.map(({ key }) => key) ?? []
+  const { segment = "" } = search
+  function set(name: "event" | "user" | "kind" | "status" | "segment" | "profileId", text: string): void {
+    const { event, user, kind, status, segment, profileId } = search
+    const now = { event, user, kind, status, segment, profileId }
+    navigate({ to: "/live", search: { ...now, [name]: text || undefined }, replace: true })
   }
   return (
     <search className="live-filters">
@@ -192,12 +221,33 @@ function Filters() {
           <option key={status}>{status}</option>
         ))}
       </select>
+      <select
+        className="field"
+        aria-label="Segment"
+        value={segment}
+        onChange={(change) => set("segment", change.target.value)}
+      >
+        <option value="">All segments</option>
+        {[...new Set(segment ? [...segments, segment] : segments)].sort().map((key) => (
+          <option key={key}>{key}</option>
+        ))}
+      </select>
+      {search.profileId !== undefined && (
+        <button
+          type="button"
+          className="button"
+          aria-label={`Show all people, not only ${search.profileId}`}
+          onClick={() => set("profileId", "")}
+        >
+          Person {search.profileId} <X aria-hidden="true" />
+        </button>
+      )}
     </search>
   )
 }
 
-function Notices(props: { missed?: Missed; sample?: { matched: number; shown: number }; lost: number }) {
-  const { missed, sample, lost } = props
+function Notices(props: { missed?: Missed; moves: boolean; sample?: Sample; lost: number }) {
+  const { missed, moves, sample, lost } = props
   const zone = useZone()
   const [sampled, setSampled] = useState(sample)
   useEffect(() => {
@@ -210,26 +260,25 @@ function Notices(props: { missed?: Missed; sample?: { matched: number; shown: nu
       {missed && (
         <p className="notice">
           <span>
-            There was no connection from {clock(missed.from, zone)} to {clock(missed.to, zone)}.{" "}
-            {missed.all
-              ? "What was stored meanwhile is listed, without what it changed."
-              : "The newest 200 messages of it are listed, older ones are not."}{" "}
-            What was rejected is not listed.
+            There was no connection from {clock(missed.from, zone)} to {clock(missed.to, zone)}. {LISTED[missed.listed]}{" "}
+            What was rejected is not listed
+            {moves && ", nor who entered or left a segment by the clock, an edit or a merge"}.
           </span>
         </p>
       )}
       {sampled && (
         <p className="notice">
-          More arrives than is shown: {count(sampled.shown)} of {count(sampled.matched)} messages, chosen at random.
+          More arrives than is shown: {count(sampled.shown)} of {count(sampled.matched)}{" "}
+          {sampled.of === "transition" ? "entries and exits" : "messages"}, chosen at random.
         </p>
       )}
-      {lost > 0 && <p className="notice warn">The oldest {plural(lost, "message")} of those that wait had no room.</p>}
+      {lost > 0 && <p className="notice warn">The oldest {plural(lost, "line")} of those that wait had no room.</p>}
     </>
   )
 }
 
 const Row = memo(function Row(props: { entry: Entry; chosen: boolean; choose: (entry: Entry) => void; now: number }) {
-  const { message } = props.entry
+  const { line } = props.entry
   const { now } = props
   const zone = useZone()
   return (
@@ -241,29 +290,55 @@ const Row = memo(function Row(props: { entry: Entry; chosen: boolean; choose: (e
         aria-pressed={props.chosen}
         onClick={() => props.choose(props.entry)}
       >
-        <time dateTime={message.at} title={whole(message.at, zone)}>
-          {moment(message.at, zone, now)}
+        <time dateTime={line.at} title={whole(line.at, zone)}>
+          {moment(line.at, zone, now)}
         </time>
-        <b>{titleOf(message)}</b>
-        <span className="who">{whoOf(message)}</span>
-        <span className="details">
-          {message.status === "rejected" ? (message.rejection?.message ?? "") : detailsOf(message)}
-        </span>
-        <span className="marks">
-          {message.changed?.map(({ segment, entered }) => (
-            <Badge key={`${segment} ${entered}`} tone={entered ? "good" : "quiet"}>
-              {entered ? "+" : "−"} {segment}
-            </Badge>
-          ))}
-          {message.status === "warned" && <Badge tone="warn">{plural(message.warnings.length, "warning")}</Badge>}
-          {message.status === "rejected" && <Badge tone="bad">rejected</Badge>}
-        </span>
+        {isTransition(line) ? <TransitionCells of={line} /> : <MessageCells of={line} />}
       </button>
     </li>
   )
 })
 
+function MessageCells({ of }: { of: Message }) {
+  return (
+    <>
+      <b>{titleOf(of)}</b>
+      <span className="who">{whoOf(of)}</span>
+      <span className="details">{of.status === "rejected" ? (of.rejection?.message ?? "") : detailsOf(of)}</span>
+      <span className="marks">
+        {of.changed?.map(({ segment, entered }) => (
+          <SegmentMark key={`${segment} ${entered}`} segment={segment} entered={entered} />
+        ))}
+        {of.status === "warned" && <Badge tone="warn">{plural(of.warnings.length, "warning")}</Badge>}
+        {of.status === "rejected" && <Badge tone="bad">rejected</Badge>}
+      </span>
+    </>
+  )
+}
+
+function TransitionCells({ of }: { of: ShownTransition }) {
+  return (
+    <>
+      <i>{of.entered ? "Entered" : "Left"} a segment</i>
+      <span className="who">person {of.profileId}</span>
+      <span className="details">{causeOf(of)}</span>
+      <span className="marks">
+        <SegmentMark segment={of.segment} entered={of.entered} />
+      </span>
+    </>
+  )
+}
+
+function SegmentMark({ segment, entered }: { segment: string | null; entered: boolean }) {
+  return (
+    <Badge tone={entered ? "good" : "quiet"}>
+      {entered ? "+" : "−"} {segment}
+    </Badge>
+  )
+}
+
 function Chosen({ entry, close }: { entry: Entry; close: () => void }) {
+  const { line } = entry
   const out = useRef<HTMLButtonElement>(null)
   useEffect(() => {
     if (matchMedia(NARROW).matches) out.current?.focus()
@@ -278,12 +353,12 @@ function Chosen({ entry, close }: { entry: Entry; close: () => void }) {
   return (
     <>
       <header className="live-chosen">
-        <h2>{titleOf(entry.message)}</h2>
-        <button type="button" ref={out} className="icon-button" aria-label="Close the message" onClick={close}>
+        <h2>{isTransition(line) ? movedTitle(line) : titleOf(line)}</h2>
+        <button type="button" ref={out} className="icon-button" aria-label="Close" onClick={close}>
           <X aria-hidden="true" />
         </button>
       </header>
-      <Inspector message={entry.message} />
+      {isTransition(line) ? <Moved of={line} /> : <Inspector message={line} />}
     </>
   )
 }

@@ -1,6 +1,6 @@
-/** What a message says of itself, also if it was rejected and may be any JSON. */
+/** What a line says of itself: a message, which may be any JSON if it was rejected, or a transition. */
 import { value } from "../lib/format.ts"
-import type { Message } from "../lib/message.ts"
+import type { Message, ShownTransition } from "../lib/message.ts"
 
 const KINDS = ["track", "page", "screen", "identify", "group", "alias"]
 const NOT_IDENTIFIERS = new Set(["type", "event", "messageId", "timestamp", "groupId", "name", "anonymous"])
@@ -43,4 +43,23 @@ export function detailsOf(message: Message): string {
   return Object.entries(given as Body)
     .map(([name, of]) => `${name} ${value(of)}`)
     .join(" · ")
+}
+
+const CAUSES: Record<string, string> = {
+  event: "by an event",
+  clock: "by the clock",
+  edit: "by an edit",
+  group: "by a change of its group",
+  merge: "by a merge",
+  unmerge: "by the end of a merge",
+  repair: "by a repair",
+  anonymization: "by an anonymisation",
+}
+
+export function movedTitle({ entered, segment }: ShownTransition): string {
+  return `${entered ? "Entered" : "Left"} ${segment}`
+}
+
+export function causeOf({ cause }: ShownTransition): string {
+  return cause === null ? "for an unknown cause" : (CAUSES[cause] ?? `by ${cause}`)
 }

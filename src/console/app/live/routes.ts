@@ -4,7 +4,7 @@ import { only, root } from "../root.tsx"
 const page = createRoute({
   getParentRoute: () => root,
   path: "/live",
-  validateSearch: only("event", "user", "kind", "status"),
+  validateSearch: only("event", "user", "kind", "status", "segment", "profileId"),
   component: lazyRouteComponent(() => import("./live.tsx"), "LivePage"),
 })
 
