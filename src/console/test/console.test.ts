@@ -3,8 +3,8 @@ import { KINDS, kindOf, matches } from "../app/definitions/kinds.ts"
 import type { Segment } from "../app/lib/api.ts"
 import { count, relative, value } from "../app/lib/format.ts"
 import { tokens } from "../app/lib/tokens.ts"
+import { isOver, untilNext } from "../app/lib/until.ts"
 import { identifierOf, nameOf } from "../app/people/names.ts"
-import { untilNext } from "../app/people/until.ts"
 
 const NOW = Date.parse("2026-11-29T12:00:00Z")
 const SEGMENT: Segment = {
@@ -66,6 +66,11 @@ describe("instants", () => {
     expect(untilNext([null, at(90_000), at(5_000)], NOW)).toBeLessThan(7_000)
     expect(untilNext([at(40 * 86_400_000)], NOW)).toBe(3_600_000)
     expect(untilNext([at(-5_000)], NOW)).toBeGreaterThan(0)
+  })
+
+  it("a value is over from the instant on until which it held", () => {
+    const at = (ms: number) => new Date(NOW + ms).toISOString()
+    expect([at(1), at(0), at(-1), null].map((until) => isOver(until, NOW))).toEqual([false, true, true, false])
   })
 })
 

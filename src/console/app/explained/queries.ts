@@ -2,7 +2,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query"
 import type { Explained } from "../lib/api.ts"
 import { address, ask } from "../lib/client.ts"
 import { useSession } from "../lib/session.ts"
-import { untilNext } from "../people/until.ts"
+import { untilNext } from "../lib/until.ts"
 import type { Asked } from "./asking.tsx"
 
 export interface Wanted {

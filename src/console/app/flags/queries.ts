@@ -4,7 +4,7 @@ import type { Explained, FlagBody, FlagExposures, Kills } from "../lib/api.ts"
 import { address, ask } from "../lib/client.ts"
 import { written } from "../lib/json.ts"
 import { useSession } from "../lib/session.ts"
-import { untilNext } from "../people/until.ts"
+import { untilNext } from "../lib/until.ts"
 
 /** For whom, with what and when a flag is asked. */
 export interface Question {

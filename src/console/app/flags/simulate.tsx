@@ -4,6 +4,7 @@ import { Tree } from "../explained/tree.tsx"
 import type { Explained, FlagBody, FlagExplanation, PrerequisiteExplanation, RuleExplanation } from "../lib/api.ts"
 import { value, whole } from "../lib/format.ts"
 import { useZone } from "../lib/me.ts"
+import { Holds } from "../ui/holds.tsx"
 import { Answered, Badge, type Tone, When } from "../ui/parts.tsx"
 import { useSimulation } from "./queries.ts"
 import { Scales } from "./scale.tsx"
@@ -92,8 +93,10 @@ function Account(props: {
   return (
     <>
       <p className="result">
-        <b className="variant">{flag.variant}</b>
-        {given !== undefined && <code>{given === "" ? "empty text" : value(given)}</code>}
+        <Holds until={of.tense === "now" ? flag.until : null}>
+          <b className="variant">{flag.variant}</b>
+          {given !== undefined && <code>{given === "" ? "empty text" : value(given)}</code>}
+        </Holds>
         <span className="mute">{TENSES[of.tense]}</span>
       </p>
       <p className="sentence">{flag.sentence}</p>

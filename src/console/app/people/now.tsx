@@ -6,6 +6,7 @@ import type { Answer, Profile } from "../lib/api.ts"
 import { plural, value, whole, words } from "../lib/format.ts"
 import { useMay, useZone } from "../lib/me.ts"
 import { instantOf, localTime } from "../lib/zone.ts"
+import { Holds } from "../ui/holds.tsx"
 import { Answered, Badge, Panel, Value, When } from "../ui/parts.tsx"
 import { useDecisions } from "./queries.ts"
 import { Unknown, WhyButton, WhyRow } from "./why.tsx"
@@ -38,7 +39,9 @@ export function Segments({ person }: { person: Profile }) {
                 <Fragment key={key}>
                   <tr>
                     <td>
-                      <SegmentLink name={key} />
+                      <Holds until={until}>
+                        <SegmentLink name={key} />
+                      </Holds>
                     </td>
                     <td className="end">
                       <When at={since} />
@@ -201,7 +204,9 @@ function Decisions({ id, at, of }: { id: string; at: string; of: Answer[] }) {
                 </Link>
               </td>
               <td>
-                <code>{variant}</code>
+                <Holds until={at ? null : validUntil}>
+                  <code>{variant}</code>
+                </Holds>
               </td>
               <td className="wide-only mute" title={reasons.join("\n")}>
                 {reasons.at(-1) ?? words(reason)}
@@ -259,13 +264,15 @@ export function Traits({ person }: { person: Profile }) {
                       {trait.backfilling && <Badge tone="info">computing</Badge>}
                     </td>
                     <td className="break">
-                      {trait.value === null ? (
-                        <Unknown person={person.id} kind="trait" name={key} />
-                      ) : trait.type === "duration" ? (
-                        <span className="value">{value(trait.value)} s</span>
-                      ) : (
-                        <Value of={trait.value} />
-                      )}
+                      <Holds until={trait.until}>
+                        {trait.value === null ? (
+                          <Unknown person={person.id} kind="trait" name={key} />
+                        ) : trait.type === "duration" ? (
+                          <span className="value">{value(trait.value)} s</span>
+                        ) : (
+                          <Value of={trait.value} />
+                        )}
+                      </Holds>
                     </td>
                     <td className="end">
                       <When at={trait.until} none="an event" />

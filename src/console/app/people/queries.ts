@@ -13,7 +13,7 @@ import type {
 } from "../lib/api.ts"
 import { address, ask } from "../lib/client.ts"
 import { useSession } from "../lib/session.ts"
-import { untilNext } from "./until.ts"
+import { untilNext } from "../lib/until.ts"
 
 const PAGE = 50
 const CHANGES = 100
