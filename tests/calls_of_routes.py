@@ -144,6 +144,7 @@ SHOWING: dict[str, Call] = {
     "GET /v1/admin/traits/{name}": read("opens"),
     "GET /v1/admin/traits/{name}/versions": read("opens"),
     "GET /v1/admin/traits/{name}/impact": read("opens"),
+    "GET /v1/admin/traits/{name}/distribution": counted(read("opens")),
     "GET /v1/admin/segments": read(),
     "GET /v1/admin/segments/{name}": read("openers"),
     "GET /v1/admin/segments/{name}/versions": read("openers"),

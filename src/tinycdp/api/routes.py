@@ -28,7 +28,7 @@ from tinycdp.api.profiles import routes as profiles
 from tinycdp.api.schema import event_stream
 from tinycdp.api.schema import routes as schema
 from tinycdp.api.segments import routes as segments
-from tinycdp.api.time_travel import history, preview
+from tinycdp.api.time_travel import distribution, history, preview
 from tinycdp.api.transfer import downloads, exports, imports
 
 #: Endpoints for clients of other products, which send fields and parameters that TinyCDP does not use. They look for
@@ -66,6 +66,7 @@ GUARDED = [
     *segments.ROUTES,
     *preview.ROUTES,
     *history.ROUTES,
+    *distribution.ROUTES,
     *kill_switches.ROUTES,
     *policies.ROUTES,
     *privacy.ROUTES,

@@ -1,4 +1,4 @@
-"""What clients and server exchange about previews."""
+"""What clients and server exchange about previews and distributions."""
 
 from typing import Any, Literal
 
@@ -198,3 +198,76 @@ class DraftOnProfile(msgspec.Struct, frozen=True, rename="camel"):
     revision: int
     as_of: str
     definitions: list[DraftedDefinition]
+
+
+class Bin(msgspec.Struct, frozen=True):
+    """How many values are from `start` to before `end`."""
+
+    start: Any
+    end: Any
+    profiles: int
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """Values that have an order. Numbers are exact, durations seconds, instants ISO 8601 in UTC.
+
+    p5 … p95  the smallest value with at least that share of the values at or below it
+    bins      of one width, without a gap"""
+
+    kind: Literal["number", "datetime", "duration"]
+    min: Any
+    p5: Any
+    p25: Any
+    median: Any
+    p75: Any
+    p95: Any
+    max: Any
+    bins: list[Bin]
+
+
+class Booleans(msgspec.Struct, frozen=True):
+    """How many are true, and how many false."""
+
+    true: int
+    false: int
+
+
+class TextCount(msgspec.Struct, frozen=True):
+    """How many profiles have a text."""
+
+    value: str
+    profiles: int
+
+
+class Texts(msgspec.Struct, frozen=True, rename="camel"):
+    """The most frequent texts.
+
+    rest, rest_profiles  how many further texts there are, and how many profiles have one of them"""
+
+    top: list[TextCount]
+    rest: int
+    rest_profiles: int
+
+
+class Distribution(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How the values of a trait are spread. Counts are of the profiles that were looked at.
+
+    looked_at    how many profiles were evaluated, of `profiles`
+    sampled      only some were: the same ones each time
+    backfilling  its values are still being computed, and unknown
+    kinds        how many values are of each kind: number, datetime, duration, boolean, text, list, other
+    spreads      one for each kind that has an order"""
+
+    trait: str
+    type: str
+    as_of: str
+    revision: int
+    backfilling: bool
+    looked_at: int
+    profiles: int
+    sampled: bool
+    unknown: int
+    kinds: dict[str, int]
+    spreads: list[Spread]
+    booleans: Booleans | None
+    texts: Texts | None

@@ -12,7 +12,8 @@ Source  docs/decisions/0017-preview-and-replay.md
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -205,19 +206,28 @@ class Previews:
         self._running = 0
 
     async def compute(self, environment_id: int, request: PreviewRequest, now: Instant) -> Preview:
-        """The preview of one request. Raises Overloaded if AT_ONCE others are running."""
+        """The preview of one request."""
+        async with self.turn():
+            try:
+                return await self._compute(environment_id, request, now)
+            except Unsupported as wrong:
+                raise InvalidInput("INVALID_REQUEST", f"This cannot be previewed: {wrong}.") from None
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """One of the AT_ONCE places to look at many profiles, for at most SECONDS.
+
+        Raises Overloaded if all are taken."""
         if self._running >= AT_ONCE:
             message = f"{AT_ONCE} previews are running already; try again shortly."
             raise Overloaded("PREVIEWS_BUSY", message, retry_after_seconds=5)
         self._running += 1
         try:
             async with asyncio.timeout(SECONDS):
-                return await self._compute(environment_id, request, now)
+                yield
         except TimeoutError:
             message = f"The preview took longer than {SECONDS} seconds; choose a smaller `sample`."
             raise InvalidInput("PREVIEW_TOO_LONG", message) from None
-        except Unsupported as wrong:
-            raise InvalidInput("INVALID_REQUEST", f"This cannot be previewed: {wrong}.") from None
         finally:
             self._running -= 1
 
