@@ -61,6 +61,7 @@ const NEEDED = [
   "SavedVersions",
   "SegmentHistory",
   "SegmentTransitions",
+  "Distribution",
   "AskedInWords",
   "ExportRequest",
   "Deleted",

@@ -245,6 +245,10 @@ async def test_a_trait_is_written_renamed_and_deleted_by_keyboard(console: Open,
         await expect(page.get_by_role("dialog").get_by_role("button", name="Publish")).to_be_enabled()
         await page.keyboard.press("Control+Enter")
         await expect(heading(page)).to_have_text("teas")
+        values = page.get_by_role("region", name="Values")
+        await expect(values).to_contain_text("of 2 people")
+        await expect(values.get_by_role("row", name=re.compile("^yes 1 50 %"))).to_have_count(1)
+        await expect(values).to_contain_text("Unknown for 0")
 
         await page.get_by_role("button", name="Rename…").focus()
         await page.keyboard.press("Enter")

@@ -17,6 +17,7 @@ import { VersionsOf } from "./versions.tsx"
 
 const AllMembers = lazy(() => import("./members.tsx"))
 const HistoryOf = lazy(() => import("./history.tsx"))
+const ValuesOf = lazy(() => import("./values.tsx"))
 const EditDefinition = lazy(async () => ({ default: (await import("../editor/page.tsx")).EditDefinition }))
 
 export function TraitPage() {
@@ -119,6 +120,11 @@ function Content({ kind, of, may }: { kind: EditedKind; of: Edited; may: boolean
         <Expression of={of} />
         <InWords kind={kind} of={of} />
         {"members" in of && <MembersOf of={of} />}
+        {"expression" in of && (
+          <Suspense fallback={<Waiting lines={6} />}>
+            <ValuesOf of={of} />
+          </Suspense>
+        )}
       </div>
       <div className="side-column">
         <ImpactOf kind={kind} name={of.key} />

@@ -183,6 +183,12 @@ export type Before = {
   total: number | null
 }
 
+export type Bin = {
+  start: unknown
+  end: unknown
+  profiles: number
+}
+
 export type BlockedValue = {
   kind: string
   value: string
@@ -193,6 +199,11 @@ export type BlockedValue = {
 
 export type BlockedValues = {
   blocked: Array<BlockedValue>
+}
+
+export type Booleans = {
+  true: number
+  false: number
 }
 
 export type Breakdown = {
@@ -379,6 +390,22 @@ export type Differences = {
 export type Discarded = {
   discarded: number
   dryRun: boolean
+}
+
+export type Distribution = {
+  trait: string
+  type: string
+  asOf: string
+  revision: number
+  backfilling: boolean
+  lookedAt: number
+  profiles: number
+  sampled: boolean
+  unknown: number
+  kinds: Record<string, number>
+  spreads: Array<Spread>
+  booleans: Booleans | null
+  texts: Texts | null
 }
 
 export type DownloadAddress = {
@@ -2089,6 +2116,18 @@ export type Split = {
   splitAt: string
 }
 
+export type Spread = {
+  kind: "number" | "datetime" | "duration"
+  min: unknown
+  p5: unknown
+  p25: unknown
+  median: unknown
+  p75: unknown
+  p95: unknown
+  max: unknown
+  bins: Array<Bin>
+}
+
 export type StaleFlag = {
   flag: string
   reasons: Array<StaleReason>
@@ -2229,10 +2268,21 @@ export type TermValue = {
   value: unknown
 }
 
+export type TextCount = {
+  value: string
+  profiles: number
+}
+
 export type TextEdit = {
   start: number
   end: number
   text: string
+}
+
+export type Texts = {
+  top: Array<TextCount>
+  rest: number
+  restProfiles: number
 }
 
 export type Tile = {
