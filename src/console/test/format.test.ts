@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { rate } from "../app/lib/format.ts"
 import { countdown, money, shown, spoken } from "../demo/format.ts"
 
 describe("a countdown", () => {
@@ -42,4 +43,16 @@ describe("a value", () => {
 
 it("a price has two decimals", () => {
   expect(money(1_490)).toBe("€14.90")
+})
+
+describe("a rate", () => {
+  it.each([
+    [0, "0"],
+    [0.0167, "< 0.1"],
+    [0.05, "0.1"],
+    [2.35, "2.4"],
+    [1234, "1,234"],
+  ])("%f has one decimal at most", (perSecond, shown) => {
+    expect(rate(perSecond)).toBe(shown)
+  })
 })

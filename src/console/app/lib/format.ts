@@ -6,6 +6,7 @@ const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 
 const exact = new Intl.NumberFormat("en")
+const tenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 })
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 })
 
 /** Exact below 10,000, then short: 12.3K. */
@@ -15,6 +16,11 @@ export function count(n: number): string {
 
 export function exactCount(n: number): string {
   return exact.format(n)
+}
+
+/** How many a second, with one decimal at most; what is more than nothing is not shown as 0. */
+export function rate(perSecond: number): string {
+  return perSecond > 0 && perSecond < 0.05 ? "< 0.1" : tenths.format(perSecond)
 }
 
 /** A value of a trait or property: text as it is, everything else as JSON; what is unknown as a dash. */

@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router"
 import { type ReactNode, useState } from "react"
 import { RequestFailed } from "../lib/client.ts"
-import { count, moment, plural, value } from "../lib/format.ts"
+import { count, moment, plural, rate } from "../lib/format.ts"
 import { useMay, useZone } from "../lib/me.ts"
 import { byCode, overTime } from "../quality/counts.ts"
 import { nameInWords } from "../registry/words.tsx"
@@ -74,7 +74,7 @@ function Figures() {
             {answer.data && <Estimate {...answer.data.events} />}
           </Figure>
           <Figure name="Events a second" to="/live">
-            {answer.data && <span title="Over the last minute">{value(answer.data.eventsPerSecond)}</span>}
+            {answer.data && <span title="Over the last minute">{rate(answer.data.eventsPerSecond)}</span>}
           </Figure>
         </>
       )}
