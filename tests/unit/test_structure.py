@@ -34,6 +34,18 @@ def test_a_folder_can_be_taken_in_at_a_glance() -> None:
     assert {folder: n for folder, n in folders.items() if n > MOST_MODULES_IN_A_FOLDER} == {}
 
 
+#: Modules of the console, without the types that tools/api.ts writes.
+CONSOLE = SOURCE.parent / "console"
+PAGES = [path for path in sorted((CONSOLE / "app").rglob("*.ts*")) if path != CONSOLE / "app" / "lib" / "api.ts"]
+
+
+def test_the_console_has_the_same_sizes() -> None:
+    long = [path.name for path in PAGES if len(path.read_text(encoding="utf-8").splitlines()) > LONGEST_MODULE]
+    folders = Counter(path.parent for path in PAGES)
+    full = [folder.name for folder, n in folders.items() if n > MOST_MODULES_IN_A_FOLDER]
+    assert (long, full) == ([], [])
+
+
 @pytest.mark.parametrize("path", MODULES, ids=_named)
 def test_a_module_says_what_it_is_for_in_one_line(path: Path) -> None:
     first, _, rest = (ast.get_docstring(TREES[path]) or "").partition("\n")

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from "vitest"
 import { changeOf, type Fields, merged } from "../app/editor/fields.ts"
-import { changeBetween, edited, offsetAt, pointAt } from "../app/editor/positions.ts"
+import { changeBetween, edited, offsetAt, pointAt } from "../app/editor/text/positions.ts"
 
 const TEXTS = ["", "abc", '"☕ 😀" == name', "😀😀😀", "a😀b", "näive\nline"]
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest"
-import { firstTexts } from "../app/editor/first_texts.ts"
+import { firstTexts } from "../app/editor/text/first_texts.ts"
 
 const events = [
   { name: "signup", lately: 1 },

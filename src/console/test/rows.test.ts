@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { type Apart, cellsOf, replacedIn, textAt, withoutTerm, withTerm } from "../app/editor/rows.ts"
+import { type Apart, cellsOf, replacedIn, textAt, withoutTerm, withTerm } from "../app/editor/text/rows.ts"
 import type { Term, TermShape } from "../app/lib/api.ts"
 
 /** The place of a part in a source, in characters; the n-th time that it comes. */

@@ -1,7 +1,7 @@
 /** The rules of a flag as they are edited: in order, each with its condition, what it serves, and whom it admits. */
 import { ArrowDown, ArrowUp, GripVertical, Trash2 } from "lucide-react"
 import { type KeyboardEvent, useLayoutEffect, useRef, useState } from "react"
-import { ExpressionEditor } from "../../editor/expression.tsx"
+import { ExpressionEditor } from "../../editor/text/expression.tsx"
 import type { FlagBody, RuleBody } from "../../lib/api.ts"
 import { exactCount } from "../../lib/format.ts"
 import { entriesOf, namesOf } from "../../lib/json.ts"

@@ -27,7 +27,7 @@ import {
   type Tooltip,
 } from "@codemirror/view"
 import { getNonce } from "get-nonce"
-import { tokens } from "../lib/tokens.ts"
+import { tokens } from "../../lib/tokens.ts"
 import { changeBetween, offsetAt, pointAt } from "./positions.ts"
 import { type Asked, completions, hover } from "./services.ts"
 

@@ -1,9 +1,9 @@
 /** What the server says about a source that is being written. It saves nothing. */
 import { keepPreviousData, useQuery } from "@tanstack/react-query"
-import type { CheckedSource, ExplainedSource, Formatted, Hover, Proposals } from "../lib/api.ts"
-import { address, ask } from "../lib/client.ts"
-import { useRested } from "../lib/rested.ts"
-import { useSession } from "../lib/session.ts"
+import type { CheckedSource, ExplainedSource, Formatted, Hover, Proposals } from "../../lib/api.ts"
+import { address, ask } from "../../lib/client.ts"
+import { useRested } from "../../lib/rested.ts"
+import { useSession } from "../../lib/session.ts"
 
 /** What an expression is of. A `where` filters the events of a question, `people` its people. */
 export type Written = "trait" | "segment" | "flag" | "where" | "people"

@@ -1,6 +1,6 @@
 /** What a trait or a segment can begin with. */
-import type { EventSummary } from "../lib/api.ts"
-import type { EditedKind } from "./fields.ts"
+import type { EventSummary } from "../../lib/api.ts"
+import type { EditedKind } from "../fields.ts"
 
 const OFFERED = 4
 

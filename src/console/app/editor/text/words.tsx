@@ -1,5 +1,5 @@
 /** A source in plain English: the sentence, and its parts, each beside its characters. */
-import type { ExplainedPart } from "../lib/api.ts"
+import type { ExplainedPart } from "../../lib/api.ts"
 import { pointAt } from "./positions.ts"
 import { type Asked, useExplained } from "./services.ts"
 

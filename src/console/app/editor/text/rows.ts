@@ -4,7 +4,7 @@
  * Laws: a part that is edited replaces its own characters and no others, so nothing that a row does not show is lost. What
  * a part accepts can be read, so a text that has rows keeps them.
  */
-import type { Term, TermShape } from "../lib/api.ts"
+import type { Term, TermShape } from "../../lib/api.ts"
 import { type Edit, edited, offsetAt } from "./positions.ts"
 
 /** A text with its terms, whose places are of this text. */

@@ -1,11 +1,11 @@
 /** An expression as rows: one for each term, whose parts are chosen or written. The text stays the truth. */
 import { Trash2 } from "lucide-react"
 import { useState } from "react"
-import { useDefinitions } from "../definitions/queries.ts"
-import { useNames } from "../insights/builder/registry.ts"
-import type { Term } from "../lib/api.ts"
-import { Name, Select } from "../ui/inputs.tsx"
-import { Code } from "../ui/parts.tsx"
+import { useDefinitions } from "../../definitions/queries.ts"
+import { useNames } from "../../insights/builder/registry.ts"
+import type { Term } from "../../lib/api.ts"
+import { Name, Select } from "../../ui/inputs.tsx"
+import { Code } from "../../ui/parts.tsx"
 import { type Apart, type Cell, cellsOf, replacedIn, textAt, withoutTerm, withTerm } from "./rows.ts"
 import type { Check } from "./services.ts"
 

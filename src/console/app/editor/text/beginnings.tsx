@@ -1,6 +1,6 @@
 /** For an empty text: how to go on, and a first text for each of the busiest events. */
-import { useEvents } from "../registry/queries.ts"
-import type { EditedKind } from "./fields.ts"
+import { useEvents } from "../../registry/queries.ts"
+import type { EditedKind } from "../fields.ts"
 import { firstTexts } from "./first_texts.ts"
 
 export function Beginnings({ kind, choose }: { kind: EditedKind; choose: (expression: string) => void }) {

@@ -5,12 +5,12 @@
  * fix is only made to the text that it is for.
  */
 import { type ReactNode, type RefObject, useEffect, useId, useMemo, useRef, useState } from "react"
-import type { Diagnostic, Fix } from "../lib/api.ts"
-import { plural } from "../lib/format.ts"
-import { Code } from "../ui/parts.tsx"
+import type { Diagnostic, Fix } from "../../lib/api.ts"
+import { plural } from "../../lib/format.ts"
+import { Code } from "../../ui/parts.tsx"
 import type { Marked, SourceView } from "./codemirror.ts"
-import "./editor.css"
-import { useRested } from "../lib/rested.ts"
+import "../editor.css"
+import { useRested } from "../../lib/rested.ts"
 import { edited, offsetAt } from "./positions.ts"
 import { type Asked, type Check, formatted, useCheck } from "./services.ts"
 import { type Part, Words } from "./words.tsx"
