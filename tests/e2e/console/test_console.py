@@ -17,6 +17,7 @@ from tinycdp.times import iso
 MOST_BYTES = 170_000
 #: The text field of the editor, compressed.
 MOST_BYTES_OF_EDITOR = 120_000
+MOST_BYTES_OF_ANOTHER_PART = 40_000
 ADDRESSES = (
     "/",
     "/live",
@@ -350,6 +351,17 @@ async def test_the_editor_s_text_field_is_loaded_apart_and_small() -> None:
     [file] = (built_console() / "assets").glob("codemirror-*.js.gz")
     assert file.stat().st_size < MOST_BYTES_OF_EDITOR
     assert file.name.removesuffix(".gz") not in _loaded_first()
+
+
+async def test_every_other_part_is_small() -> None:
+    first = _loaded_first()
+    others = {
+        file.name: file.stat().st_size
+        for file in (built_console() / "assets").glob("*.js.gz")
+        if file.name.removesuffix(".gz") not in first and not file.name.startswith("codemirror-")
+    }
+    assert others
+    assert max(others.values()) < MOST_BYTES_OF_ANOTHER_PART, others
 
 
 def test_the_types_are_those_of_the_server_s_document(site: Server, tmp_path: Path) -> None:
