@@ -9,6 +9,7 @@ import { useSingleKey } from "../lib/keys.ts"
 import { useMay } from "../lib/me.ts"
 import { PeopleTable } from "../people/table.tsx"
 import { Answered, Badge, Code, Page, Panel, Waiting } from "../ui/parts.tsx"
+import { Tabs, useTab } from "../ui/tabs.tsx"
 import { ImpactOf, InWords } from "./facts.tsx"
 import { sourceOf, WORDS } from "./kinds.ts"
 import { useEdited, useMembers } from "./queries.ts"
@@ -73,7 +74,7 @@ function DefinitionPage({ kind, name, onEdit }: { kind: EditedKind; name: string
       }
     >
       <PublishedNotice kind={WORDS[kind].one} name={name} live={one} />
-      {kind === "segments" && <Tabs />}
+      {kind === "segments" && <Tabs of={TABS} />}
       <Answered answer={answer} lines={8}>
         {(definition) => <Shown kind={kind} of={definition} may={onEdit !== undefined} />}
       </Answered>
@@ -82,30 +83,11 @@ function DefinitionPage({ kind, name, onEdit }: { kind: EditedKind; name: string
 }
 
 /** What of a segment is looked at; traits have their definition only. */
-const TABS = { "": "Definition", members: "Members", history: "History" }
-type Tab = keyof typeof TABS
-
-function Tabs() {
-  return (
-    <ul className="tabs">
-      {(Object.entries(TABS) as [Tab, string][]).map(([tab, title]) => (
-        <li key={tab}>
-          <Link
-            to="."
-            search={{ tab: tab || undefined } as never}
-            activeOptions={{ includeSearch: true, explicitUndefined: true }}
-          >
-            {title}
-          </Link>
-        </li>
-      ))}
-    </ul>
-  )
-}
+const TABS = { definition: "Definition", members: "Members", history: "History" }
 
 function Shown({ kind, of, may }: { kind: EditedKind; of: Edited; may: boolean }) {
-  const { tab = "" } = useSearch({ strict: false }) as { tab?: string }
-  if (!("members" in of) || (tab !== "members" && tab !== "history")) return <Content kind={kind} of={of} may={may} />
+  const tab = useTab(TABS)
+  if (!("members" in of) || tab === "definition") return <Content kind={kind} of={of} may={may} />
   return (
     <Suspense fallback={<Waiting lines={10} />}>
       {tab === "members" ? <AllMembers of={of} /> : <HistoryOf of={of} />}

@@ -11,6 +11,7 @@ import type { Flag } from "../lib/api.ts"
 import { useSingleKey } from "../lib/keys.ts"
 import { useMay } from "../lib/me.ts"
 import { Answered, Badge, Page, Waiting } from "../ui/parts.tsx"
+import { Tabs, useTab } from "../ui/tabs.tsx"
 import { ExposuresOf } from "./exposures.tsx"
 import "./flags.css"
 import { Kills } from "./kills.tsx"
@@ -19,8 +20,9 @@ import { Scheduled } from "./schedule.tsx"
 import { Simulate } from "./simulate.tsx"
 import { Killed, Switches } from "./switches.tsx"
 
-const TABS = { "": "Rules", exposures: "Exposures", versions: "Versions", impact: "Impact" }
-type Tab = keyof typeof TABS
+const TABS = { rules: "Rules", exposures: "Exposures", versions: "Versions", impact: "Impact" }
+/** What *Simulate* is about stays while other tabs are looked at. */
+const KEPT = ["person", "by", "context", "at"]
 
 const EditFlag = lazy(async () => ({ default: (await import("./form/edit.tsx")).EditFlag }))
 
@@ -82,14 +84,13 @@ function ReadFlag({ name, onEdit }: { name: string; onEdit?: () => void }) {
 }
 
 function Content({ of }: { of: Flag }) {
-  const { tab = "" } = useSearch({ strict: false })
+  const shown = useTab(TABS)
   const may = useMay("admin")
-  const shown: Tab = tab in TABS ? (tab as Tab) : ""
   return (
     <>
       <Killed of={of} />
-      <Tabs />
-      {shown === "" && (
+      <Tabs of={TABS} kept={KEPT} />
+      {shown === "rules" && (
         <div className="columns flag-columns">
           <div className="main-column">
             <Rules of={of.document} />
@@ -115,24 +116,5 @@ function Content({ of }: { of: Flag }) {
         </>
       )}
     </>
-  )
-}
-
-function Tabs() {
-  return (
-    <ul className="tabs">
-      {(Object.entries(TABS) as [Tab, string][]).map(([tab, title]) => (
-        <li key={tab}>
-          <Link
-            to="."
-            search={(now: Record<string, unknown>) => ({ ...now, tab: tab || undefined }) as never}
-            activeOptions={{ exact: true, includeSearch: true }}
-            resetScroll={false}
-          >
-            {title}
-          </Link>
-        </li>
-      ))}
-    </ul>
   )
 }

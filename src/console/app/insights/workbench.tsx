@@ -27,7 +27,7 @@ function showCurrent(tabs: HTMLElement | null): void {
 export function InsightsPage({ title, children }: { title: string; children: ReactNode }) {
   return (
     <Page title={title} above="Insights">
-      <nav className="tabs" aria-label="Kinds of insights" ref={showCurrent}>
+      <nav className="kinds" aria-label="Kinds of insights" ref={showCurrent}>
         {TABS.map((tab) => (
           <Link key={tab.path} to={tab.path} activeOptions={{ includeSearch: false }}>
             {tab.title}
