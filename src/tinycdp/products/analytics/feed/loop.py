@@ -15,7 +15,6 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
 
 from tinycdp.errors import Unavailable
 from tinycdp.model import DAY_MS, HOUR_MS
@@ -33,8 +32,9 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import Listener
 from tinycdp.runtime.outbox import Consumer, Lapsed, NoSuchConsumer, Overtaken
+from tinycdp.runtime.ownership import Ownership
 from tinycdp.store import definitions as definition_store
-from tinycdp.store.database.pool import Pool, acquired, connect, transaction
+from tinycdp.store.database.pool import Pool, acquired, transaction
 from tinycdp.times import day_of
 
 log = logging.getLogger(__name__)
@@ -55,32 +55,6 @@ _AT_ONCE = 2
 _ALL = 0
 
 
-class _Locks:
-    """The environments that this process feeds, on a connection of its own."""
-
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        self._connection: Any = None
-        self._held: set[int] = set()
-        self._using = asyncio.Lock()
-
-    async def take(self, environment_id: int) -> bool:
-        """Whether this process feeds the environment from now on."""
-        async with self._using:
-            if self._connection is None or self._connection.is_closed():
-                self._held.clear()
-                self._connection = await connect(self._dsn)
-            if environment_id not in self._held and await source.try_feed(self._connection, environment_id):
-                self._held.add(environment_id)
-            return environment_id in self._held
-
-    async def close(self) -> None:
-        """Leave all environments to other processes."""
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None
-
-
 class Feed:
     """Feeds ClickHouse, as long as it runs.
 
@@ -92,7 +66,7 @@ class Feed:
         self._now = now
         self._keep_exposures_ms = exposure_days * DAY_MS
         self._catalogs = Catalogs()
-        self._locks = _Locks(dsn)
+        self._locks = Ownership(dsn, source.try_feed)
         self._listener = Listener(dsn, _Bell(self))
         self._loops: dict[int, Loop] = {}
         self._complete: set[int] = set()

@@ -27,8 +27,9 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import Listener
 from tinycdp.runtime.outbox import NoSuchConsumer, Overtaken
+from tinycdp.runtime.ownership import Ownership
 from tinycdp.store import definitions as definition_store
-from tinycdp.store.database.pool import Pool, acquired, connect, transaction
+from tinycdp.store.database.pool import Pool, acquired, transaction
 
 log = logging.getLogger(__name__)
 
@@ -39,32 +40,6 @@ _ENVIRONMENTS_SECONDS = 5.0
 _TIDY_SECONDS = 60.0
 _PRUNED = 10_000
 _LOGGED_DAYS, _LOGGED_ROWS = 7, 50_000
-
-
-class _Locks:
-    """The environments that this process delivers for, on a connection of its own."""
-
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        self._connection: Any = None
-        self._held: set[int] = set()
-        self._using = asyncio.Lock()
-
-    async def take(self, environment_id: int) -> bool:
-        """Whether this process delivers for the environment from now on."""
-        async with self._using:
-            if self._connection is None or self._connection.is_closed():
-                self._held.clear()
-                self._connection = await connect(self._dsn)
-            if environment_id not in self._held and await store.try_deliver(self._connection, environment_id):
-                self._held.add(environment_id)
-            return environment_id in self._held
-
-    async def close(self) -> None:
-        """Leave all environments to other processes."""
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None
 
 
 class _Running:
@@ -102,7 +77,7 @@ class Deliveries:
         self._schedule = schedule
         self._sender = Sender(reach)
         self._destinations = Destinations()
-        self._locks = _Locks(dsn)
+        self._locks = Ownership(dsn, store.try_deliver)
         self._listener = Listener(dsn, _Bell(self))
         self._running: dict[int, _Running] = {}
         self._loops: dict[int, Loop] = {}
