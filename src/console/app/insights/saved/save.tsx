@@ -29,7 +29,7 @@ export function SaveReport<K extends Kind>({ asked, disabled }: { asked: Asked<K
         </span>
       )}
       <CopyLink />
-      {may && changed && <SaveChanges asked={asked} saved={saved} disabled={disabled} />}
+      {may && changed && <SaveChanges key={saved.key} asked={asked} saved={saved} disabled={disabled} />}
       {may && (!saved || changed) && (
         <button type="button" className="button" disabled={disabled} onClick={() => setOpen("save")}>
           {saved ? "Save as new" : "Save"}
@@ -85,8 +85,14 @@ function CopyLink() {
   )
 }
 
+/**
+ * Stands there while something is changed.
+ *
+ * Law: only the version from which the change began is replaced. `saved` is read again meanwhile, and may be another's.
+ */
 function SaveChanges<K extends Kind>(props: { asked: Asked<K>; saved: Report; disabled: boolean }) {
   const { asked, saved } = props
+  const [base] = useState(saved.version)
   const save = useSave("reports")
   const [conflict, setConflict] = useState(false)
   const now = useReport(conflict ? saved.key : "")
@@ -111,7 +117,7 @@ function SaveChanges<K extends Kind>(props: { asked: Asked<K>; saved: Report; di
         type="button"
         className="button primary"
         disabled={props.disabled || save.isPending}
-        onClick={() => keep(saved.version)}
+        onClick={() => keep(base)}
       >
         Save changes
       </button>
