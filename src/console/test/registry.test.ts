@@ -73,6 +73,23 @@ describe("an entry of the plan", () => {
     expect(entryOf(fieldsOf(PLAN))).toEqual(PLAN)
   })
 
+  it("keeps the values of a property of any type, but for the lines that were changed", () => {
+    const values = [1, "1", true, [2], " a ", "two\nlines"]
+    const fields = fieldsOf({ properties: { size: { values } } })
+    expect(entryOf({ ...fields, description: "Sold." }).properties?.size?.values).toEqual(values)
+
+    const [row] = fields.rows
+    if (!row) throw new Error("it has a row")
+    const saved = (change: Partial<typeof row>) => {
+      const [sent] = Object.values(entryOf({ ...fields, rows: [{ ...row, ...change }] }).properties ?? {})
+      return sent?.values
+    }
+    expect(saved({ values: "new\n1\n1\n[2]" })).toEqual(["new", 1, "1", [2]])
+    expect(saved({ values: "" })).toBeUndefined()
+    expect(saved({ values: "1\n1", type: "number" })).toEqual([1, 1])
+    expect(saved({ values: "1\n1", type: "string" })).toEqual(["1", "1"])
+  })
+
   it("sends what is no number as it was typed, so that the server says what is wrong", () => {
     const fields = {
       ...fieldsOf({}),

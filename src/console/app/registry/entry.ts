@@ -11,6 +11,8 @@ export interface Row {
   description: string
   /** One a line. */
   values: string
+  /** The values as the plan has them, and of which type: a line says less, `1` may be a text too. */
+  given?: { type: Declared | ""; values: unknown[] }
   minimum: string
   maximum: string
   maxLength: string
@@ -40,12 +42,14 @@ export function fieldsOf(entry: PlannedEvent): Fields {
 }
 
 export function rowOf(name: string, declared: PlannedProperty = {}): Row {
+  const type = declared.type ?? ""
   return {
     name,
-    type: declared.type ?? "",
+    type,
     required: declared.required ?? false,
     description: declared.description ?? "",
-    values: (declared.values ?? []).map((one) => (typeof one === "string" ? one : JSON.stringify(one))).join("\n"),
+    values: (declared.values ?? []).map(lineOf).join("\n"),
+    ...(declared.values?.length ? { given: { type, values: declared.values } } : {}),
     minimum: textOf(declared.minimum),
     maximum: textOf(declared.maximum),
     maxLength: textOf(declared.maxLength),
@@ -73,12 +77,27 @@ function declaredOf(row: Row): PlannedProperty {
   if (row.type) declared.type = row.type
   if (row.required) declared.required = true
   if (row.revenue) declared.revenue = true
-  const values = row.values.split("\n").filter((line) => line.trim() !== "")
-  if (values.length > 0) declared.values = values.map((line) => typedAs(line.trim(), row.type))
+  const values = valuesOf(row)
+  if (values.length > 0) declared.values = values
   if (row.minimum.trim()) declared.minimum = numberOf(row.minimum)
   if (row.maximum.trim()) declared.maximum = numberOf(row.maximum)
   if (row.maxLength.trim()) declared.maxLength = numberOf(row.maxLength)
   return declared
+}
+
+function lineOf(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value)
+}
+
+/** A line that was not changed is the value that it came from, unless another type was chosen since. */
+function valuesOf({ values: text, type, given }: Row): unknown[] {
+  const left = given?.type === type ? [...given.values] : []
+  if (left.length > 0 && text === left.map(lineOf).join("\n")) return left
+  return text.split("\n").flatMap((line) => {
+    const at = left.findIndex((one) => lineOf(one) === line)
+    if (at >= 0) return left.splice(at, 1)
+    return line.trim() === "" ? [] : [typedAs(line.trim(), type)]
+  })
 }
 
 /** A name that two rows have: only one of them would be kept. */
