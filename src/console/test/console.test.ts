@@ -68,6 +68,13 @@ describe("instants", () => {
     expect(untilNext([at(-5_000)], NOW)).toBeGreaterThan(0)
   })
 
+  it("is asked for seldom if this clock is ahead of the server's", () => {
+    const at = (ms: number) => new Date(NOW + ms).toISOString()
+    expect(untilNext([at(-100)], NOW)).toBe(500)
+    expect(untilNext([at(-60_000)], NOW)).toBe(5_000)
+    expect(untilNext([at(-60_000), at(1_000)], NOW)).toBe(1_500)
+  })
+
   it("a value is over from the instant on until which it held", () => {
     const at = (ms: number) => new Date(NOW + ms).toISOString()
     expect([at(1), at(0), at(-1), null].map((until) => isOver(until, NOW))).toEqual([false, true, true, false])
