@@ -120,6 +120,21 @@ describe("drafts", () => {
     expect(readDraft({ ...of, name: "b" })).toBeUndefined()
   })
 
+  it("go along with another name", async () => {
+    const { keepDraft, moveDraft, readDraft } = await drafts()
+    const named = { ...draft, fields: { ...draft.fields, name: "a/b" } }
+    keepDraft(of, named)
+    moveDraft(of, "c", { before: 3, after: 4 })
+    expect(readDraft(of)).toBeUndefined()
+    expect(readDraft({ ...of, name: "c" })).toEqual({ base: 4, at: 1, fields: { expression: "x > 1", name: "c" } })
+    // It began before the version that was renamed: that is still to be looked at.
+    moveDraft({ ...of, name: "c" }, "d", { before: 9, after: 10 })
+    expect(readDraft({ ...of, name: "d" })?.base).toBe(4)
+    // What has no draft leaves that of the other name alone.
+    moveDraft(of, "d")
+    expect(readDraft({ ...of, name: "d" })).toBeDefined()
+  })
+
   it("stay while the page is open if the storage is full", async () => {
     const { keepDraft, readDraft, draftsOf } = await drafts()
     full = true

@@ -96,6 +96,26 @@ export function discardDraft(of: DraftOf): void {
   write(placeOf(of), null)
 }
 
+/**
+ * Take the draft along when its definition gets another name, and with it another version.
+ *
+ * A draft of an older version stays one: what was published after it is still to be looked at.
+ */
+export function moveDraft(from: DraftOf, name: string, version?: { before: number; after: number }): void {
+  const draft = readDraft<{ name?: string }>(from)
+  if (!draft || name === from.name) return
+  const { base, at, fields } = draft
+  keepDraft(
+    { ...from, name },
+    {
+      base: base === version?.before ? version.after : base,
+      at,
+      fields: fields.name === from.name ? { ...fields, name } : fields,
+    },
+  )
+  discardDraft(from)
+}
+
 /** The definitions of a kind that have a draft, by their names; "" is a new one. */
 export function draftsOf(environment: string, kind: string): string[] {
   const places = new Set(held.keys())

@@ -13,6 +13,7 @@ import { Diff } from "../ui/diff.tsx"
 import { Labelled } from "../ui/fields.tsx"
 import { Answered, Failed, Panel } from "../ui/parts.tsx"
 import { type Change, outcomeOf, useRemember } from "./changes.ts"
+import { moveDraft } from "./drafts.ts"
 import { Review } from "./review.tsx"
 
 const TYPING_MS = 400
@@ -42,7 +43,10 @@ function Rename({ kind, of, onClose }: LifecycleProps) {
   })
   const renamed = useMutation({
     mutationFn: () => ask<Published>(path, { method: "POST", body: { key, note: note.trim() } }),
-    onSuccess: async () => {
+    onSuccess: async ({ changes }) => {
+      const from = { environment: me?.environment.key ?? "", kind: WORDS[kind].one, name: of.key }
+      const after = changes.find((change) => change.kind === from.kind && change.key === key)?.version
+      moveDraft(from, key, after === undefined ? undefined : { before: of.version, after })
       onClose()
       await navigate({ to: `/${kind}/$name`, params: { name: key }, replace: true })
       await queries.invalidateQueries({ queryKey: ["definitions"] })

@@ -1,7 +1,9 @@
 /** Reports, dashboards and saved events, as the server keeps them. */
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
+import { moveDraft } from "../../editor/drafts.ts"
 import type { DashboardDocument, Published, ReportDocument, SavedDefinition, Segments } from "../../lib/api.ts"
 import { address, ask } from "../../lib/client.ts"
+import { useMe } from "../../lib/me.ts"
 import { useSession } from "../../lib/session.ts"
 
 interface Documents {
@@ -89,10 +91,14 @@ export function useSave<K extends SavedKind>(kind: K) {
 /** Dashboards that name a report are rewritten with it. */
 export function useRename(kind: SavedKind) {
   const queries = useQueryClient()
+  const environment = useMe()?.environment.key ?? ""
   return useMutation({
     mutationFn: ({ from, to }: { from: string; to: string }) =>
       ask<Published>(address(["analytics", kind, from, "rename"]), { method: "POST", body: { key: to } }),
-    onSuccess: () => forget(queries),
+    onSuccess: (_, { from, to }) => {
+      if (kind === "dashboards") moveDraft({ environment, kind: "dashboard", name: from }, to)
+      return forget(queries)
+    },
   })
 }
 
