@@ -160,7 +160,7 @@ function OneByOne(props: { of: Segment; search: Searched; look: (change: Searche
   const kind: Kind = KINDS.find(({ value }) => value === search.kind)?.value ?? ""
   const cause = search.cause ?? ""
   const answer = useInfiniteQuery({
-    queryKey: ["definitions", "segments", of.key, "transitions", kind, cause, of.members],
+    queryKey: ["definitions", "segments", of.key, "transitions", kind, cause],
     queryFn: ({ pageParam, signal }) =>
       ask<SegmentTransitions>(
         address(["admin", "segments", of.key, "transitions"], {
