@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest"
 import { blocks, inline } from "../app/dashboards/markdown.ts"
-import { rowsOf } from "../app/dashboards/rows.ts"
+import { isNumeric, numberIn, rowsOf } from "../app/dashboards/rows.ts"
 import { changed, heightOf, idsOf, moved, resized, shortest, widthOf } from "../app/dashboards/tiles.ts"
 
 describe("Markdown of a text tile", () => {
@@ -81,4 +81,19 @@ test("rows of a CSV file, with quotes, commas and lines in them", () => {
   ])
   expect(rowsOf("a\n1")).toEqual([["a"], ["1"]])
   expect(rowsOf("")).toEqual([])
+})
+
+test("shows names made of digits as they are, and numbers only as exact as they can be", () => {
+  const rows = [
+    ["00420", "1234.50", "12345678901234567890", ""],
+    ["11000", "-7.0", "1", ""],
+  ]
+  expect([0, 1, 2, 3].map((at) => isNumeric(rows, at))).toEqual([false, true, true, true])
+  expect(["1234.50", "-7.0", "0", "12345678901234567890", "100"].map(numberIn)).toEqual([
+    "1,234.5",
+    "-7",
+    "0",
+    "12345678901234567890",
+    "100",
+  ])
 })

@@ -2,15 +2,14 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query"
 import { type OfKind, shortest } from "../insights/query/question.ts"
 import { address, answered } from "../lib/client.ts"
-import { exactCount, value, words } from "../lib/format.ts"
+import { exactCount, words } from "../lib/format.ts"
 import { useZone } from "../lib/me.ts"
 import { useSession } from "../lib/session.ts"
-import { rowsOf } from "./rows.ts"
+import { isNumeric, numberIn, rowsOf } from "./rows.ts"
 
 /** More rows are for a file. */
 const MOST_ROWS = 200
 const INSTANT = /^\d{4}-\d{2}-\d{2}T[\d:.]+(Z|[+-]\d{2}:\d{2})$/
-const NUMBER = /^-?\d+(\.\d+)?$/
 
 export interface AnswerTable {
   asOf: string
@@ -41,9 +40,7 @@ export function TableView({ of, label }: { of: AnswerTable; label: string }) {
   const zone = useZone()
   const complete = of.head.indexOf("complete")
   const columns = of.head.flatMap((name, at) => (isShown(name, at, of) ? [{ name, at }] : []))
-  const numeric = new Set(
-    columns.flatMap(({ at }) => (of.rows.every((row) => !row[at] || NUMBER.test(row[at])) ? [at] : [])),
-  )
+  const numeric = new Set(columns.flatMap(({ at }) => (isNumeric(of.rows, at) ? [at] : [])))
   if (of.rows.length === 0) return <p className="mute">The answer has no rows.</p>
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
@@ -64,7 +61,7 @@ export function TableView({ of, label }: { of: AnswerTable; label: string }) {
             <tr key={index}>
               {columns.map(({ name, at }) => (
                 <td key={name} className={numeric.has(at) ? "end number" : undefined}>
-                  {cellOf(row[at] ?? "", zone)}
+                  {cellOf(row[at] ?? "", numeric.has(at), zone)}
                   {name === "start" && row[complete] === "false" && <small className="mute"> so far</small>}
                 </td>
               ))}
@@ -92,10 +89,10 @@ function titleOf(name: string): string {
   return title.charAt(0).toUpperCase() + title.slice(1)
 }
 
-function cellOf(text: string, zone: string): string {
+function cellOf(text: string, numeric: boolean, zone: string): string {
   if (text === "") return "—"
   if (INSTANT.test(text)) return moment(text, zone)
-  return NUMBER.test(text) ? value(Number(text)) : text
+  return numeric ? numberIn(text) : text
 }
 
 /** A day, with the time unless it begins then. */
