@@ -6,6 +6,7 @@ import type { EventPage, PlannedEvent } from "../lib/api.ts"
 import { RequestFailed } from "../lib/client.ts"
 import { plural } from "../lib/format.ts"
 import { useMe } from "../lib/me.ts"
+import { useRested } from "../lib/rested.ts"
 import { Confirm, Dialog } from "../ui/dialog.tsx"
 import { Labelled, Tick } from "../ui/fields.tsx"
 import { Failed } from "../ui/parts.tsx"
@@ -296,7 +297,7 @@ function limitsOf(row: Row): string {
 
 /** The dry run: what of the last days would not have fitted, and which definitions read a property as another type. */
 function Effects({ name, entry, found }: { name: string; entry: PlannedEvent; found?: EventPage }) {
-  const check = usePlanCheck(name, entry)
+  const check = usePlanCheck(name, useRested(entry))
   const lines = foreseen(entry, found)
   const refused = entry.enforce === "reject" || entry.status === "blocked"
   const breaks = check.data?.breaks ?? []
