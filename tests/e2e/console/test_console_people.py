@@ -57,7 +57,9 @@ async def test_an_unknown_value_has_its_reason_and_is_not_no(console: Open, site
     site.http.put("/v1/admin/traits/adult", json=definition, headers=bearer(ADMIN_KEY)).raise_for_status()
     async with console("/users/someone-else", key=READ_KEY) as page:
         adult = page.get_by_role("region", name="Traits").get_by_role("row", name=re.compile("adult"))
-        await expect(adult.get_by_role("cell").nth(1)).to_contain_text("— unknown: profile.age")
+        await expect(adult.get_by_role("cell").nth(1)).to_have_text("— unknown")
+        await adult.get_by_role("button", name="Why adult").click()
+        await expect(page.locator(".why")).to_contain_text("unknown: profile.age")
 
 
 async def test_the_events_of_a_person_by_name_kind_and_day(console: Open) -> None:

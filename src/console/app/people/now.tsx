@@ -9,7 +9,7 @@ import { instantOf, localTime } from "../lib/zone.ts"
 import { Holds } from "../ui/holds.tsx"
 import { Answered, Badge, Panel, Value, When } from "../ui/parts.tsx"
 import { useDecisions } from "./queries.ts"
-import { Unknown, WhyButton, WhyRow } from "./why.tsx"
+import { WhyButton, WhyRow } from "./why.tsx"
 import "../flags/flags.css"
 
 export function Segments({ person }: { person: Profile }) {
@@ -266,7 +266,9 @@ export function Traits({ person }: { person: Profile }) {
                     <td className="break">
                       <Holds until={trait.until}>
                         {trait.value === null ? (
-                          <Unknown person={person.id} kind="trait" name={key} />
+                          <span className="unknown">
+                            — <span className="mute">unknown</span>
+                          </span>
                         ) : trait.type === "duration" ? (
                           <span className="value">{value(trait.value)} s</span>
                         ) : (

@@ -76,14 +76,3 @@ export function Why({ person, kind, name }: { person: string; kind: Explainable;
     </Answered>
   )
 }
-
-/** Why a value is unknown, in the evaluator's words, beside its dash. */
-export function Unknown({ person, kind, name }: { person: string; kind: Explainable; name: string }) {
-  const { data } = useWhy(person, kind, name)
-  const reason = data?.sentence.replace(/^.*? is unknown:? ?/, "")
-  return (
-    <span className="unknown">
-      — <span className="mute">unknown{reason && `: ${reason}`}</span>
-    </span>
-  )
-}
