@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import type { HourCount } from "../app/lib/api.ts"
-import { byCode, overTime } from "../app/quality/counts.ts"
+import { byCode, inAll, overTime } from "../app/quality/counts.ts"
 import { linesOf, markedLine } from "../app/quality/placed.ts"
 
 const shown = (payload: string) => linesOf(payload).map(({ text }) => text)
@@ -111,7 +111,6 @@ describe("counts of rejections", () => {
     expect(hours.at(-1)).toEqual({ at: "2026-11-29T08:00:00.000Z", n: 8 })
     expect(hours.reduce((sum, { n }) => sum + n, 0)).toBe(13)
     const days = (zone: string) => overTime(counts, 720, now, zone).slice(-2)
-    expect(overTime(counts, 720, now, "UTC")).toHaveLength(30)
     expect(days("UTC")).toEqual([
       { at: "2026-11-28", n: 5 },
       { at: "2026-11-29", n: 8 },
@@ -120,5 +119,15 @@ describe("counts of rejections", () => {
       { at: "2026-11-28", n: 0 },
       { at: "2026-11-29", n: 13 },
     ])
+  })
+
+  it.each(["UTC", "America/New_York"])("add up to the same everywhere, from the first hour on, in %s", (zone) => {
+    const first = { ...count("29T08", "INVALID_EVENT", 1, 3, 2), hour: "2026-10-30T09:00:00.000Z" }
+    const now = Date.parse("2026-11-29T08:30:00Z")
+    const bars = overTime([...counts, first], 720, now, zone)
+    expect(bars[0]).toEqual({ at: "2026-10-30", n: 5 })
+    expect(bars.reduce((sum, { n }) => sum + n, 0)).toBe(18)
+    expect(inAll([...counts, first])).toBe("15 messages, 3 repeats")
+    expect(inAll(counts.slice(1, 2))).toBe("5 messages")
   })
 })

@@ -1,5 +1,6 @@
 /** The counts of rejections, as the page shows them. */
 import type { HourCount } from "../lib/api.ts"
+import { plural } from "../lib/format.ts"
 import { localTime } from "../lib/zone.ts"
 import { type Bar, filled } from "../ui/bars.tsx"
 
@@ -15,6 +16,13 @@ export interface OfCode {
   /** Those that sent them, the busiest first. */
   keys: { id: number | null; name: string | null; n: number }[]
   lastHour: string
+}
+
+/** All that was refused, as the bars and the lines of the codes have it: "12 messages, 3 repeats". */
+export function inAll(counts: HourCount[]): string {
+  const sum = (of: "messages" | "repeats") => counts.reduce((all, one) => all + one[of], 0)
+  const repeats = sum("repeats")
+  return plural(sum("messages"), "message") + (repeats > 0 ? `, ${plural(repeats, "repeat")}` : "")
 }
 
 export function byCode(counts: HourCount[]): OfCode[] {
@@ -33,7 +41,11 @@ export function byCode(counts: HourCount[]): OfCode[] {
   return [...found.values()].sort((a, b) => b.messages + b.repeats - a.messages - a.repeats)
 }
 
-/** One bar for each hour, or for each day of the zone, repeats included. */
+/**
+ * One bar for each hour, or for each day of the zone, repeats included.
+ *
+ * Law: all of the period is in one of them. So the first day, in which the hours begin, is there in part.
+ */
 export function overTime(counts: HourCount[], hours: number, now: number, zone: string): Bar[] {
   const sums = new Map<string, number>()
   const hourly = hours <= MOST_HOURLY
@@ -46,8 +58,8 @@ export function overTime(counts: HourCount[], hours: number, now: number, zone: 
     const last = Math.floor(now / HOUR_MS) * HOUR_MS
     return filled(found, last - (hours - 1) * HOUR_MS, last, HOUR_MS)
   }
-  const last = Date.parse(dayOf(new Date(now).toISOString(), zone))
-  const days = filled(found, last - (hours / 24 - 1) * DAY_MS, last, DAY_MS)
+  const dayAt = (instant: number) => Date.parse(dayOf(new Date(instant).toISOString(), zone))
+  const days = filled(found, dayAt(now - (hours - 1) * HOUR_MS), dayAt(now), DAY_MS)
   return days.map(({ at, n }) => ({ at: at.slice(0, 10), n }))
 }
 

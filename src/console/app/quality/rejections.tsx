@@ -8,7 +8,7 @@ import { Dialog } from "../ui/dialog.tsx"
 import { Choice } from "../ui/fields.tsx"
 import { Answered, Count, Empty, Panel, useNow, When } from "../ui/parts.tsx"
 import { Table } from "../ui/table.tsx"
-import { byCode, overTime } from "./counts.ts"
+import { byCode, inAll, overTime } from "./counts.ts"
 import { Narrowed } from "./narrowed.tsx"
 import type { Look } from "./page.tsx"
 import { Payload } from "./payload.tsx"
@@ -85,7 +85,10 @@ function Counts(props: Looking & { counts: HourCount[]; hours: number }) {
   }
   const hourly = hours <= 48
   return (
-    <Panel title={search.code ? `Refused with ${search.code}` : "Refused"} aside={<Sum of={shown} />}>
+    <Panel
+      title={search.code ? `Refused with ${search.code}` : "Refused"}
+      aside={<span className="mute">{inAll(shown)}</span>}
+    >
       <Bars
         bars={overTime(shown, hours, now, zone)}
         label="Refused messages"
@@ -138,11 +141,6 @@ function Breaking({ text }: { text: string }) {
       {word}
     </Fragment>
   ))
-}
-
-function Sum({ of }: { of: HourCount[] }) {
-  const messages = of.reduce((sum, one) => sum + one.messages, 0)
-  return <span className="mute">{plural(messages, "message")}</span>
 }
 
 function Examples({ search, look }: Looking) {
