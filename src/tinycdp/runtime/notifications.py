@@ -13,7 +13,7 @@ Units   a notification holds at most 8,000 bytes, so many ids go out in several
 import asyncio
 import logging
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any, Protocol
 
@@ -89,6 +89,28 @@ class Subscriber(Protocol):
     def stream_read(self, environment_id: int, reader: str, filter_text: str) -> None: ...
     def disconnected(self) -> None: ...
     def reconnected(self) -> None: ...
+
+
+class Waker:
+    """Wakes the work on an environment when its profiles or definitions have changed; ignores all else."""
+
+    def __init__(self, wake: Callable[[int], None], wake_all: Callable[[], None]) -> None:
+        self._wake, self._wake_all = wake, wake_all
+
+    def profiles_changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
+        self._wake(environment_id)
+
+    def revision_changed(self, environment_id: int) -> None:
+        self._wake(environment_id)
+
+    def reconnected(self) -> None:
+        self._wake_all()
+
+    def profiles_created(self, environment_id: int, digests: Sequence[str]) -> None: ...
+    def keys_changed(self) -> None: ...
+    def policies_changed(self, environment_id: int) -> None: ...
+    def stream_read(self, environment_id: int, reader: str, filter_text: str) -> None: ...
+    def disconnected(self) -> None: ...
 
 
 class Listener:

@@ -13,7 +13,6 @@ Errors  none: each is logged, once per outage, and the batch is repeated
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 from datetime import date
 
 from tinycdp.errors import Unavailable
@@ -30,7 +29,7 @@ from tinycdp.runtime.background import Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.environment import Environment
-from tinycdp.runtime.notifications import Listener
+from tinycdp.runtime.notifications import Listener, Waker
 from tinycdp.runtime.outbox import Consumer, Lapsed, NoSuchConsumer, Overtaken
 from tinycdp.runtime.ownership import Ownership
 from tinycdp.store import definitions as definition_store
@@ -67,7 +66,7 @@ class Feed:
         self._keep_exposures_ms = exposure_days * DAY_MS
         self._catalogs = Catalogs()
         self._locks = Ownership(dsn, source.try_feed)
-        self._listener = Listener(dsn, _Bell(self))
+        self._listener = Listener(dsn, Waker(self.wake, self.wake_all))
         self._loops: dict[int, Loop] = {}
         self._complete: set[int] = set()
         self._rows: dict[int, int] = {}
@@ -210,34 +209,3 @@ class Feed:
                 self._deleted_on = day_of(now)
         except AnalyticsAway:
             return
-
-
-class _Bell:
-    """Passes notifications of changes to a feed."""
-
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
-
-    def profiles_changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
-        self._feed.wake(environment_id)
-
-    def profiles_created(self, environment_id: int, digests: Sequence[str]) -> None:
-        pass
-
-    def revision_changed(self, environment_id: int) -> None:
-        self._feed.wake(environment_id)
-
-    def keys_changed(self) -> None:
-        pass
-
-    def policies_changed(self, environment_id: int) -> None:
-        pass
-
-    def stream_read(self, environment_id: int, reader: str, filter_text: str) -> None:
-        pass
-
-    def disconnected(self) -> None:
-        pass
-
-    def reconnected(self) -> None:
-        self._feed.wake_all()

@@ -25,7 +25,7 @@ from tinycdp.products.delivery.store import log as store
 from tinycdp.runtime.background import Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.environment import Environment
-from tinycdp.runtime.notifications import Listener
+from tinycdp.runtime.notifications import Listener, Waker
 from tinycdp.runtime.outbox import NoSuchConsumer, Overtaken
 from tinycdp.runtime.ownership import Ownership
 from tinycdp.store import definitions as definition_store
@@ -78,7 +78,7 @@ class Deliveries:
         self._sender = Sender(reach)
         self._destinations = Destinations()
         self._locks = Ownership(dsn, store.try_deliver)
-        self._listener = Listener(dsn, _Bell(self))
+        self._listener = Listener(dsn, Waker(self.wake, self.wake_all))
         self._running: dict[int, _Running] = {}
         self._loops: dict[int, Loop] = {}
 
@@ -188,34 +188,3 @@ def _of(lane: Lane) -> Any:
         await lane.run()
 
     return work
-
-
-class _Bell:
-    """Passes notifications of changes on."""
-
-    def __init__(self, deliveries: Deliveries) -> None:
-        self._deliveries = deliveries
-
-    def profiles_changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
-        self._deliveries.wake(environment_id)
-
-    def profiles_created(self, environment_id: int, digests: Sequence[str]) -> None:
-        pass
-
-    def revision_changed(self, environment_id: int) -> None:
-        self._deliveries.wake(environment_id)
-
-    def keys_changed(self) -> None:
-        pass
-
-    def policies_changed(self, environment_id: int) -> None:
-        pass
-
-    def stream_read(self, environment_id: int, reader: str, filter_text: str) -> None:
-        pass
-
-    def disconnected(self) -> None:
-        pass
-
-    def reconnected(self) -> None:
-        self._deliveries.wake_all()
