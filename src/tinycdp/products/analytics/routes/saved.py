@@ -12,8 +12,9 @@ from litestar import get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from tinycdp.api.definitions.editing import Editing
-from tinycdp.api.definitions.kinds import DefinitionKind, routes_of
-from tinycdp.api.definitions.schemas import NamedDefinition, Published, RenameBody, RestoreBody
+from tinycdp.api.definitions.kinds import routes_of
+from tinycdp.api.definitions.saved import SavedDefinitionKind
+from tinycdp.api.definitions.schemas import NamedDefinition, Published, RestoreBody
 from tinycdp.api.http.params import Limit
 from tinycdp.api.http.parts import Injected
 from tinycdp.products.analytics.answers.schemas import Answer
@@ -44,10 +45,6 @@ from tinycdp.products.analytics.routes.schemas import (
 )
 from tinycdp.products.analytics.service.answering import Analytics
 from tinycdp.products.analytics.service.dashboards import answered_report, answered_tiles
-from tinycdp.runtime.definitions.change_set import read_change, read_key
-from tinycdp.runtime.definitions.changes import Change
-from tinycdp.runtime.definitions.publish import PublishPlan
-from tinycdp.runtime.definitions.saved.documents import written
 from tinycdp.runtime.definitions.saved.product import SavedEntry
 from tinycdp.runtime.definitions.workspace import names_of
 from tinycdp.runtime.environment import Environment
@@ -66,9 +63,11 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
 _CALLED = {"event": "derived event"}
 
 
-class _SavedKind(DefinitionKind):
+class _SavedKind(SavedDefinitionKind):
     """Reports, metrics, derived events or dashboards."""
 
+    product = SAVED
+    version = SavedVersion
     prefix = "/v1/analytics"
     tags = _TAGS
     reads = "read"
@@ -86,56 +85,26 @@ class _SavedKind(DefinitionKind):
         super().__init__(kind, _CALLED.get(kind, kind))
         self.many, self.document, self.example = many, document, _EXAMPLES[kind]
 
-    async def list_all(self, editing: Editing) -> Any:
-        return self.many([_answer(one) for one in await SAVED.listed(editing.environment, self.name)])
+    def answer(self, one: SavedEntry) -> SavedDefinition:
+        row, document = one.row, one.document
+        return SavedDefinition(
+            key=row.key,
+            version=row.version,
+            name=document.name or row.key,
+            description=document.description,
+            document=row.document or {},
+            saved_at=iso(row.saved_at),
+            saved_by=row.author,
+            note=row.note,
+            used_by=[NamedDefinition(*name) for name in one.used_by],
+        )
 
     async def show(self, editing: Editing, key: str) -> SavedDefinition:
         one = await SAVED.found(editing.environment, self.name, key)
         documents = await SAVED.plain_documents(editing.environment)
         names = names_of(await editing.workspace(), editing.environment.now())
         warnings = [SavedWarning(w.path, w.message) for w in check(documents, names, [(self.name, key)])]
-        return msgspec.structs.replace(_answer(one), warnings=warnings)
-
-    def read(self, key: str, body: Any) -> Change:
-        return read_change(self.name, {**written(body), "key": key})
-
-    async def saved(self, editing: Editing, key: str, plan: PublishPlan) -> SavedDefinition:
-        return await self.show(editing, key)
-
-    async def list_versions(self, environment: Environment, key: str) -> SavedVersions:
-        return SavedVersions(
-            [
-                SavedVersion(row.version, row.key, row.document, iso(row.saved_at), row.author, row.note)
-                for row in await SAVED.versions_of(environment, self.name, key)
-            ]
-        )
-
-    async def rename(self, editing: Editing, key: str, body: RenameBody, expects: int | None) -> PublishPlan:
-        read_key(self.name, body.key, "$.key")
-        row = (await SAVED.found(editing.environment, self.name, key)).row
-        change = Change(kind=self.name, key=body.key, document=row.document, expects=expects, was=row.key)
-        return await editing.save(change, body.note, dry_run=body.dry_run)
-
-    async def restore(
-        self, editing: Editing, key: str, version: int, body: RestoreBody, expects: int | None
-    ) -> PublishPlan:
-        change = await SAVED.restored_version(editing.environment, self.name, key, version)
-        return await editing.save(msgspec.structs.replace(change, expects=expects), body.note, dry_run=body.dry_run)
-
-
-def _answer(one: SavedEntry) -> SavedDefinition:
-    row, document = one.row, one.document
-    return SavedDefinition(
-        key=row.key,
-        version=row.version,
-        name=document.name or row.key,
-        description=document.description,
-        document=row.document or {},
-        saved_at=iso(row.saved_at),
-        saved_by=row.author,
-        note=row.note,
-        used_by=[NamedDefinition(*name) for name in one.used_by],
-    )
+        return msgspec.structs.replace(self.answer(one), warnings=warnings)
 
 
 @get("/v1/analytics/revisions", summary="List the saves, newest first", tags=_TAGS, scope="read")

@@ -8,6 +8,7 @@ Laws    a publish saves its changes of these in its own transaction, one publish
 Errors  NotFound
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -54,7 +55,7 @@ class Save:
     rows: Sequence[SavedRow]
 
 
-class SavedKinds:
+class SavedKinds(ABC):
     """The kinds of one product."""
 
     documents: ClassVar[DocumentKinds]
@@ -79,15 +80,17 @@ class SavedKinds:
         found = {(c.kind, c.key): c.document for c in changes if c.document is not None}
         return self.findings(found, names, found)
 
+    @abstractmethod
     def findings(self, documents: Documents, names: Names, of: Collection[Name]) -> list[DocumentFinding]:
         """What is wrong with some of the documents."""
-        raise NotImplementedError
 
+    @abstractmethod
     def core_names(self, name: Name, documents: Documents, names: Names) -> Collection[Name]:
         """The definitions of the core that a document names."""
-        raise NotImplementedError
 
-    async def saving(self, connection: Connection, names: Names, rows: Sequence[SavedRow], edit: Edit) -> None:
+    async def saving(  # noqa: B027 - not every product has something to do
+        self, connection: Connection, names: Names, rows: Sequence[SavedRow], edit: Edit
+    ) -> None:
         """Do what belongs to a save, in its transaction. rows: the versions that it wrote"""
 
     async def begin(self, connection: Connection, environment_id: int) -> None:
