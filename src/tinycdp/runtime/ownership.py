@@ -10,7 +10,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tinycdp.store.database.pool import Connection, connect
+from tinycdp.store.database.pool import Connection, connect, reaching
+
+#: How often the connection is tried: Postgres may have given its locks to another process.
+_PING_SECONDS = 5.0
 
 
 class Ownership:
@@ -24,16 +27,31 @@ class Ownership:
         self._connection: Any = None
         self._held: set[int] = set()
         self._using = asyncio.Lock()
+        self._tried_at = 0.0
 
     async def take(self, environment_id: int) -> bool:
         """Whether this process works for the environment from now on."""
         async with self._using:
-            if self._connection is None or self._connection.is_closed():
+            if self._connection is None or self._connection.is_closed() or not await self._answers():
                 self._held.clear()
                 self._connection = await connect(self._dsn)
             if environment_id not in self._held and await self._try_lock(self._connection, environment_id):
                 self._held.add(environment_id)
             return environment_id in self._held
+
+    async def _answers(self) -> bool:
+        """Whether the connection still works, tried now and then."""
+        time = asyncio.get_running_loop().time()
+        if time - self._tried_at < _PING_SECONDS:
+            return True
+        try:
+            with reaching():
+                await self._connection.execute("SELECT 1", timeout=_PING_SECONDS)
+        except Exception:
+            self._connection.terminate()
+            return False
+        self._tried_at = time
+        return True
 
     async def close(self) -> None:
         """Leave all environments to other processes."""

@@ -315,3 +315,67 @@ async def test_a_deleted_destination_gets_nothing_and_the_last_one_ends_the_log(
         assert await connection.fetchval("SELECT count(*) FROM outbox_cursors WHERE consumer = 'delivery'") == 0
         assert await connection.fetchval("SELECT count(*) FROM destination_lanes") == 0
     assert users(receiver.requests) == ["ada"]
+
+
+async def test_a_read_that_fails_skips_no_message(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, failures = lanes.facts_of, iter([True, False, True])
+
+    async def failing_now_and_then(*arguments: Any) -> Any:
+        if next(failures, False):
+            raise ConnectionResetError("the database is away")
+        return await read(*arguments)
+
+    monkeypatch.setattr(lanes, "facts_of", failing_now_and_then)
+    monkeypatch.setattr(lanes, "_READ_AHEAD", 0)
+    monkeypatch.setattr(lanes, "_FRESH_SECONDS", -1.0)  # as if each read took long
+    await house.put("crm", receiver, "segment.entered", concurrency=8)
+    people = [f"person-{n}" for n in range(20)]
+    for one in people:
+        await house.enter(one)
+
+    async def all_arrived() -> bool:
+        return set(users(receiver.requests)) == set(people)
+
+    async with house.delivering():
+        await eventually(all_arrived)
+
+
+async def test_what_a_replay_has_not_reached_is_not_sent_twice_by_another(house: House, receiver: Receiver) -> None:
+    async def bad(request: Request, raw: web.Request) -> web.StreamResponse:
+        return web.Response(status=422 if user(request) == "ada" else 200)
+
+    receiver.answer = bad
+    await house.put("crm", receiver, "segment.entered")
+    async with house.delivering(schedule=()):
+        await house.enter("bob")
+        await house.enter("ada")
+        await waits(house, "crm", undelivered=1, behind=0)
+    receiver.answer = ok
+    await house.post("crm", "replay", {"since": "2000-01-01T00:00:00Z"})
+    assert (await house.health("crm"))["undelivered"] == 0, "the replay sends it again"
+    assert (await house.post("crm", "replay", {"undelivered": True}))["messages"] == 0
+    receiver.requests.clear()
+    async with house.delivering(schedule=()):
+        await waits(house, "crm", behind=0, waiting=0, delivered=3)
+    assert users(receiver.requests) == ["bob", "ada"]
+
+
+async def test_nothing_is_kept_of_who_was_erased_while_a_receiver_answered(house: House, receiver: Receiver) -> None:
+    async def quotes(request: Request, raw: web.Request) -> web.StreamResponse:
+        erased = await house.app.admin.delete("/v1/admin/profiles/ada")
+        assert erased.status_code in {200, 404}, erased.text
+        return web.Response(status=422, text="ada@example.com is unknown")
+
+    receiver.answer = quotes
+    await house.put("crm", receiver, "segment.entered")
+    async with house.delivering(schedule=()):
+        await house.enter("ada")
+        await arrives(receiver, 1)
+        await waits(house, "crm", behind=0, waiting=0)
+        found = await house.health("crm")
+        assert found["undelivered"] == 0
+    for page in ("deliveries", "undelivered"):
+        answer = await house.app.admin.get(f"/v1/destinations/crm/{page}")
+        assert answer.json()[page] == []

@@ -39,7 +39,9 @@ def test_a_body_says_what_who_when_and_why() -> None:
 
 
 def test_nothing_is_said_about_an_erased_person() -> None:
-    assert body_of(ENTERED, MessageFacts("prod", {}, FACTS.definitions)) is None
+    assert body_of(ENTERED, MessageFacts("prod", {}, FACTS.definitions, erased=frozenset({1}))) is None
+    with pytest.raises(KeyError):  # it was not looked for
+        body_of(ENTERED, MessageFacts("prod", {}, FACTS.definitions))
 
 
 def test_an_absorbed_profile_has_the_identifiers_of_the_one_that_it_is_part_of() -> None:

@@ -28,6 +28,13 @@ def test_pauses_of_an_open_breaker_double_up_to_a_limit() -> None:
     assert all(wait <= 360 for wait in waits)
 
 
+def test_failures_of_one_moment_open_the_breaker_once() -> None:
+    pace = LanePace(0, 64)
+    for _ in range(64):
+        pace.failed(0.0)
+    assert pace.wait(0.0) <= 1.2
+
+
 def test_at_most_so_many_at_once_and_a_second() -> None:
     pace = LanePace(2, 3)
     assert [pace.may_start(n, 0.0) for n in range(3)] == [Start.ONE, Start.ONE, Start.NOTHING]

@@ -88,5 +88,10 @@ async def facts_of(connection: Connection, environment_id: int, happenings: Sequ
     numbers = {one.revision for one in happenings if one.revision is not None}
     revisions = await store.find_revisions(connection, environment_id, sorted(numbers)) if numbers else {}
     return MessageFacts(
-        environment.key, profiles, names, {number: RevisionFacts(*said) for number, said in revisions.items()}, asked
+        environment.key,
+        profiles,
+        names,
+        {number: RevisionFacts(*said) for number, said in revisions.items()},
+        asked,
+        frozenset(profile_ids - profiles.keys()),
     )

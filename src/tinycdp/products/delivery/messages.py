@@ -40,18 +40,22 @@ class RevisionFacts:
 
 @dataclass(frozen=True, slots=True)
 class MessageFacts:
-    """What bodies say, as of `read_at` of the event loop's clock. environment: its key"""
+    """What bodies say, as of `read_at` of the event loop's clock.
+
+    environment  its key
+    erased       the profiles that were looked for, and are no longer there"""
 
     environment: str
     profiles: Mapping[int, ProfileFacts] = field(default_factory=dict)
     definitions: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     revisions: Mapping[int, RevisionFacts] = field(default_factory=dict)
     read_at: float = 0.0
+    erased: frozenset[int] = frozenset()
 
 
 def body_of(happening: Happening, facts: MessageFacts) -> bytes | None:
-    """The body, None if it is about a profile who was erased."""
-    if happening.profile_id is not None and happening.profile_id not in facts.profiles:
+    """The body, None if it is about a profile that was erased."""
+    if happening.profile_id in facts.erased:
         return None
     for most in _FEWER:
         body = msgspec.json.encode(

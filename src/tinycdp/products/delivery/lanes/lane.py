@@ -20,7 +20,7 @@ from typing import Any
 
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from tinycdp.products.delivery import signing
-from tinycdp.products.delivery.destinations import Destination, facts_of
+from tinycdp.products.delivery.destinations import Destination, Destinations, facts_of
 from tinycdp.products.delivery.lanes.order import LaneItem, Order
 from tinycdp.products.delivery.lanes.pace import LanePace, Start
 from tinycdp.products.delivery.lanes.sender import Sender, SendResult
@@ -60,9 +60,15 @@ class Lane:
     """The deliveries of one destination, in the process that owns its environment."""
 
     def __init__(
-        self, environment: Environment, destination: Destination, sender: Sender, schedule: Sequence[int] = SCHEDULE
+        self,
+        environment: Environment,
+        destination: Destination,
+        destinations: Destinations,
+        sender: Sender,
+        schedule: Sequence[int] = SCHEDULE,
     ) -> None:
         self.destination = destination
+        self._destinations = destinations
         self._environment = environment
         self._sender = sender
         self._schedule = schedule
@@ -82,6 +88,7 @@ class Lane:
         self._facts: dict[int, MessageFacts] = {}
         self._unread: dict[int, LaneItem] = {}
         self._reading = asyncio.Lock()
+        self._broken: BaseException | None = None
         self._row: store.LaneRow | None = None
         self._read_to = self._last_seq = self._cursor = 0
         self._has_news = True
@@ -131,6 +138,8 @@ class Lane:
     async def _turn(self) -> bool:
         """One turn. Returns whether the lane is open."""
         self._woken.clear()
+        if self._broken is not None:  # such as when the database is away: begin again with what is stored
+            raise self._broken
         if self._row is None and not await self._load():
             return False
         assert self._row is not None
@@ -181,8 +190,12 @@ class Lane:
         if room <= 0 or len(self._window) > _READ or self._pace.state == "open":
             return
         assert self._row is not None
-        wanted = self.destination.wanted
         async with acquired(self._environment.pool) as connection:
+            # The log up to here was written for this document, or for an older one.
+            for destination in await self._destinations.of(connection, self._environment.id):
+                if destination.id == self.destination.id:
+                    self.follow(destination)
+            wanted = self.destination.wanted
             found = await log_store.read_happenings(
                 connection,
                 self._environment.id,
@@ -224,17 +237,12 @@ class Lane:
         self._running.discard(task)
         self._woken.set()
         if not task.cancelled() and (failure := task.exception()) is not None:
-            # Reading failed, such as when the database is away: the lane begins again.
-            log.debug("a delivery could not be prepared", exc_info=failure)
+            self._broken = failure
 
     async def _deliver(self, item: LaneItem, *, counts: bool) -> None:
         """Try one item. counts: a failure is one of the schedule's attempts"""
-        try:
-            facts = await self._facts_of(item)
-            secrets = await self._signing()
-        except BaseException:
-            self._order.again(item, item.due)
-            raise
+        facts = await self._facts_of(item)
+        secrets = await self._signing()
         happening, now = item.happening, self._environment.now()
         body = body_of(happening, facts)
         if body is None:  # erased
@@ -259,7 +267,8 @@ class Lane:
         async with self._reading:
             if (facts := self._fresh(item)) is not None:
                 return facts
-            asking = {**self._unread, **{one.seq: one for one in self._order.upcoming(_READ_AHEAD)}}
+            # The read before this one may have failed, or may be too old.
+            asking = {item.seq: item, **self._unread, **{one.seq: one for one in self._order.upcoming(_READ_AHEAD)}}
             self._unread.clear()
             async with acquired(self._environment.pool) as connection:
                 facts = await facts_of(connection, self._environment.id, [one.happening for one in asking.values()])
@@ -290,6 +299,7 @@ class Lane:
         now = self._environment.now()
         self._failure_at, self._failure = now, result.error
         item.is_failed, item.reason = True, result.error
+        self._facts.pop(item.seq, None)
         if result.is_gone:
             self._gone = True
         elif counts:

@@ -96,7 +96,9 @@ class LanePace:
             self._not_before = max(self._not_before, now + retry_after)
 
     def failed(self, now: float) -> None:
-        """The receiver is away, or in trouble."""
+        """The receiver is away, or in trouble. Of those that fail together, the first opens the breaker."""
+        if self._open_until is not None and now < self._open_until:
+            return
         self._failures += 1
         if self._failures >= FAILURES:
             self._open_until = now + self._pause * random.uniform(0.8, 1.2)

@@ -26,7 +26,8 @@ _SHOWN_CHARACTERS = 1_000
 _KEEP_ALIVE_SECONDS = 30.0
 #: A receiver that asks for more is asked again after this time.
 _LONGEST_PAUSE_SECONDS = 3600
-_AGENT = f"TinyCDP/{__version__} (webhooks)"
+#: The beginning of an answer is shown as it comes, so it must not be compressed.
+_HEADERS = {"User-Agent": f"TinyCDP/{__version__} (webhooks)", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class Sender:
                 session = self._sessions[place.named] = _session(only_public=not place.named)
             async with asyncio.timeout(SECONDS):
                 async with session.post(
-                    place.url, data=body, headers={"User-Agent": _AGENT, **headers}, allow_redirects=False
+                    place.url, data=body, headers={**_HEADERS, **headers}, allow_redirects=False
                 ) as answer:
                     text = await _beginning(answer)
                     error = "" if 200 <= answer.status < 300 else _said(answer.status)
@@ -141,7 +142,7 @@ class Sender:
             return result(None, f"The address is refused: {error}")
         except TimeoutError:
             return result(None, f"The receiver did not answer within {SECONDS:.0f} seconds.")
-        except (aiohttp.ClientError, OSError, ValueError, UnicodeError) as failure:
+        except Exception as failure:  # whatever the client makes of an answer is the receiver's failure
             if (why := _not_allowed_in(failure)) is not None:
                 return result(None, f"The address is refused: {why}")
             return result(None, f"{type(failure).__name__}: {failure}"[:_SHOWN_CHARACTERS])

@@ -29,11 +29,12 @@ from tinycdp.runtime.notifications import Listener, Waker
 from tinycdp.runtime.outbox import NoSuchConsumer, Overtaken
 from tinycdp.runtime.ownership import Ownership
 from tinycdp.store import definitions as definition_store
-from tinycdp.store.database.pool import Pool, acquired, transaction
+from tinycdp.store.database.pool import Pool, acquired
 
 log = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 1.0
+_TOGETHER_SECONDS = 0.02
 _ELSEWHERE_SECONDS = 2.0
 _AGAIN_SECONDS = 0.25
 _ENVIRONMENTS_SECONDS = 5.0
@@ -106,9 +107,10 @@ class Deliveries:
             await self._sender.close()
 
     def wake(self, environment_id: int) -> None:
-        """There is news in an environment."""
-        if (loop := self._loops.get(environment_id)) is not None:
-            loop.wake()
+        """There is news in an environment; without a lane nothing of it is sent."""
+        running = self._running.get(environment_id)
+        if running is not None and running.lanes:
+            self._loops[environment_id].wake()
 
     def wake_all(self) -> None:
         """There may be news anywhere."""
@@ -127,6 +129,8 @@ class Deliveries:
 
     def _loop_of(self, running: _Running) -> Loop:
         async def work() -> float:
+            # What is committed in the meantime is in the same step.
+            await asyncio.sleep(_TOGETHER_SECONDS)
             return await self._step(running)
 
         return Loop(f"delivery of environment {running.environment.id}", work, _IDLE_SECONDS)
@@ -139,14 +143,19 @@ class Deliveries:
         if not destinations:
             await running.stop()
             return _IDLE_SECONDS
-        if not await self._locks.take(environment.id):
-            await running.stop()
+        is_ours = False
+        try:
+            is_ours = await self._locks.take(environment.id)
+        finally:
+            if not is_ours:
+                await running.stop()
+        if not is_ours:
             return _ELSEWHERE_SECONDS
         for destination in destinations:
             if (known := running.lanes.get(destination.id)) is not None:
                 known[0].follow(destination)
                 continue
-            lane = Lane(environment, destination, self._sender, self._schedule)
+            lane = Lane(environment, destination, self._destinations, self._sender, self._schedule)
             loop = Loop(f"{KIND} {destination.key}", _of(lane), _IDLE_SECONDS)
             running.lanes[destination.id] = (lane, loop)
             loop.start()
@@ -170,12 +179,10 @@ class Deliveries:
     async def _tidy(self) -> float | None:
         """Drop what is too old, in batches."""
         now, full = self._now(), False
-        for environment_id, running in self._running.items():
-            if not running.lanes:
-                continue
-            async with transaction(self._pool) as connection:
-                n = await store.prune_happenings(connection, environment_id, now - self._keep_ms, _PRUNED)
+        for environment_id in list(self._running):
+            async with acquired(self._pool) as connection:
                 await lane_store.prune_undelivered(connection, environment_id, now - self._keep_ms)
+                n = await store.prune_happenings(connection, environment_id, now - self._keep_ms, _PRUNED)
                 await lane_store.prune_deliveries(connection, environment_id, now - _LOGGED_DAYS * DAY_MS, _LOGGED_ROWS)
             full |= n >= _PRUNED
         return 0.0 if full else None

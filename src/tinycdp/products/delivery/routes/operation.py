@@ -123,7 +123,7 @@ async def list_undelivered(
     after: _AfterSeq = 0,
     limit: Limit = 50,
 ) -> UndeliveredPage:
-    """A message is given up after ten attempts in about four days."""
+    """A message is given up after ten attempts in about three days."""
     destination = await delivery.destination(environment, name)
     found = [
         Undelivered(

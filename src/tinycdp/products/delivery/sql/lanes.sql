@@ -72,11 +72,12 @@ UPDATE destination_lanes SET state = $3, reason = $4, generation = generation + 
 WHERE environment_id = $1 AND definition_id = $2;
 
 -- name: rewind_lane
--- What waits beyond the new cursor comes again through the log.
+-- What waits or is undelivered beyond the new cursor comes again through the log.
 -- args: environment_id integer, definition_id integer, cursor bigint
 -- index: destination_lanes_pkey
 -- locks: the row
-WITH dropped AS (DELETE FROM waiting_deliveries WHERE environment_id = $1 AND definition_id = $2 AND seq > $3)
+WITH dropped AS (DELETE FROM waiting_deliveries WHERE environment_id = $1 AND definition_id = $2 AND seq > $3),
+     dead AS (DELETE FROM undelivered WHERE environment_id = $1 AND definition_id = $2 AND seq > $3)
 UPDATE destination_lanes SET cursor = $3, from_position = 0, from_revision = 0, generation = generation + 1
 WHERE environment_id = $1 AND definition_id = $2;
 
@@ -109,11 +110,14 @@ INSERT INTO waiting_deliveries (environment_id, definition_id, seq, profile_ids,
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING;
 
 -- name: add_undelivered
+-- Of profiles that were erased meanwhile nothing is kept.
 -- args: environment_id integer, definition_id integer, seq bigint, profile_ids bigint[], attempts smallint, reason text,
 --       status smallint, answer text, now timestamptz
 -- index: undelivered_pkey
 INSERT INTO undelivered (environment_id, definition_id, seq, profile_ids, attempts, reason, status, answer, died_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+SELECT $1, $2, $3, $4::bigint[], $5, $6, $7, $8, $9 WHERE NOT EXISTS (
+    SELECT FROM unnest($4::bigint[]) AS u (id) WHERE u.id > 0
+    AND NOT EXISTS (SELECT FROM profiles p WHERE p.environment_id = $1 AND p.id = u.id))
 ON CONFLICT (environment_id, definition_id, seq) DO UPDATE SET
     attempts = excluded.attempts, reason = excluded.reason, status = excluded.status, answer = excluded.answer,
     died_at = excluded.died_at;
@@ -128,26 +132,31 @@ WHERE u.environment_id = $1 AND u.definition_id = $2 AND u.seq > $3
 ORDER BY u.seq LIMIT $4;
 
 -- name: revive
--- Undelivered ones wait again, as if they were new. Without `seqs` all.
+-- Undelivered ones wait again, as if they were new. Without `seqs` all. Those beyond the cursor come through the log.
 -- args: environment_id integer, definition_id integer, seqs bigint[] or null, now timestamptz
 -- index: undelivered_pkey
-WITH taken AS (
+WITH raised AS (
+    UPDATE destination_lanes SET generation = generation + 1 WHERE environment_id = $1 AND definition_id = $2
+    RETURNING cursor
+), taken AS (
     DELETE FROM undelivered
     WHERE environment_id = $1 AND definition_id = $2 AND ($3::bigint[] IS NULL OR seq = ANY ($3::bigint[]))
     RETURNING seq, profile_ids
 ), added AS (
     INSERT INTO waiting_deliveries (environment_id, definition_id, seq, profile_ids, attempts, next_at, reason)
-    SELECT $1, $2, seq, profile_ids, 0, $4::timestamptz, '' FROM taken ON CONFLICT DO NOTHING
-), raised AS (
-    UPDATE destination_lanes SET generation = generation + 1 WHERE environment_id = $1 AND definition_id = $2
+    SELECT $1, $2, t.seq, t.profile_ids, 0, $4::timestamptz, '' FROM taken t, raised r WHERE t.seq <= r.cursor
+    ON CONFLICT DO NOTHING
 )
 SELECT count(*) FROM taken;
 
 -- name: add_delivery
+-- Of profiles that were erased meanwhile nothing is kept: an answer may have their data.
 -- args: environment_id integer, definition_id integer, seq bigint or null, profile_ids bigint[], attempt smallint, at timestamptz,
 --       duration_ms integer, status smallint, error text, answer text
 INSERT INTO deliveries (environment_id, definition_id, seq, profile_ids, attempt, at, duration_ms, status, error, answer)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+SELECT $1, $2, $3, $4::bigint[], $5, $6, $7, $8, $9, $10 WHERE NOT EXISTS (
+    SELECT FROM unnest($4::bigint[]) AS u (id) WHERE u.id > 0
+    AND NOT EXISTS (SELECT FROM profiles p WHERE p.environment_id = $1 AND p.id = u.id));
 
 -- name: list_deliveries
 -- Newest first.
@@ -173,9 +182,13 @@ FROM destination_lanes l JOIN happening_logs g ON g.environment_id = l.environme
 WHERE l.environment_id = $1 AND l.definition_id = $2;
 
 -- name: erase_profiles
--- What deliveries know of erased profiles.
+-- What deliveries know of erased profiles. A message about another one stays: it will not name them.
+-- Lanes write attempts after they have taken their row, so each attempt is written before this, and deleted, or after
+-- this, and left out.
 -- args: environment_id integer, profile_ids bigint[]
-WITH waiting AS (DELETE FROM waiting_deliveries WHERE environment_id = $1 AND profile_ids && $2::bigint[]),
+-- locks: the rows of all lanes
+WITH held AS MATERIALIZED (SELECT count(*) FROM (SELECT FROM destination_lanes WHERE environment_id = $1 FOR UPDATE) AS l),
+     waiting AS (DELETE FROM waiting_deliveries WHERE environment_id = $1 AND profile_ids[1] = ANY ($2::bigint[])),
      dead AS (DELETE FROM undelivered WHERE environment_id = $1 AND profile_ids && $2::bigint[])
 DELETE FROM deliveries WHERE environment_id = $1 AND profile_ids && $2::bigint[];
 
@@ -183,11 +196,14 @@ DELETE FROM deliveries WHERE environment_id = $1 AND profile_ids && $2::bigint[]
 -- Old attempts, and all but the newest n of each destination.
 -- args: environment_id integer, before timestamptz, n integer
 -- index: deliveries_of_destination
-DELETE FROM deliveries d USING destination_lanes l
-WHERE d.environment_id = $1 AND l.environment_id = $1 AND d.definition_id = l.definition_id
-  AND (d.at < $2 OR d.id <= (
-    SELECT k.id FROM deliveries k WHERE k.environment_id = $1 AND k.definition_id = l.definition_id
-    ORDER BY k.id DESC OFFSET $3 LIMIT 1));
+WITH bounds AS MATERIALIZED (
+    SELECT l.definition_id, (
+        SELECT k.id FROM deliveries k WHERE k.environment_id = $1 AND k.definition_id = l.definition_id
+        ORDER BY k.id DESC OFFSET $3 LIMIT 1) AS upto
+    FROM destination_lanes l WHERE l.environment_id = $1
+)
+DELETE FROM deliveries d USING bounds b
+WHERE d.environment_id = $1 AND d.definition_id = b.definition_id AND (d.at < $2 OR d.id <= b.upto);
 
 -- name: prune_undelivered
 -- args: environment_id integer, before timestamptz

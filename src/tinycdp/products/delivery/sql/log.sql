@@ -98,10 +98,15 @@ SELECT coalesce(max(seq), 0) FROM happenings WHERE environment_id = $1 AND recor
 SELECT coalesce(max(seq), 0) FROM happenings WHERE environment_id = $1 AND position <= $2;
 
 -- name: prune_happenings
+-- What a destination still waits for, or has not got, stays until its row goes.
 -- args: environment_id integer, before timestamptz, n integer
 -- index: happenings_pkey
-DELETE FROM happenings WHERE environment_id = $1 AND recorded_at < $2 AND seq <= (
-    SELECT max(seq) FROM (SELECT seq FROM happenings WHERE environment_id = $1 ORDER BY seq LIMIT $3) AS oldest);
+DELETE FROM happenings WHERE environment_id = $1 AND seq IN (
+    SELECT h.seq FROM happenings h
+    WHERE h.environment_id = $1 AND h.recorded_at < $2
+      AND h.seq NOT IN (SELECT w.seq FROM waiting_deliveries w WHERE w.environment_id = $1)
+      AND h.seq NOT IN (SELECT u.seq FROM undelivered u WHERE u.environment_id = $1)
+    ORDER BY h.seq LIMIT $3);
 
 -- name: survivors
 -- The profile that each is part of now; erased ones are not returned.
