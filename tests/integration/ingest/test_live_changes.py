@@ -6,6 +6,7 @@ Laws    the filters of profile and segment hold for messages and transitions ali
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -13,11 +14,12 @@ import pytest
 from application import Application, running
 from serving import ManualClock, eventually
 from streams import Stream, watching
+from tinycdp.errors import Unavailable
 from tinycdp.model import DAY_MS
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.ingest import live_changes
 from tinycdp.runtime.worker.loops import Worker
-from tinycdp.store.database.pool import connect
+from tinycdp.store.database.pool import Connection, connect
 
 NOW = 1_790_000_000_000
 TRANSITIONS = "include=transition"
@@ -211,3 +213,65 @@ async def test_it_knows_what_is_closed(app: Application) -> None:
         return not app.service.event_streams._readers
 
     assert await eventually(resting)
+
+
+async def test_a_stream_that_is_opened_again_shows_nothing_old(app: Application) -> None:
+    async with watching(app, TRANSITIONS) as first:
+        await app.track({"userId": "ada", "event": "open"})
+        await shown(first, 1)
+    await app.track({"userId": "bob", "event": "open"})
+    async with watching(app, TRANSITIONS) as again:
+        await app.track({"userId": "carol", "event": "open"})
+        (only,) = await shown(again, 1)
+    assert only["profileId"] == await id_of(app, "carol")
+
+
+async def test_others_are_served_while_a_stream_opens(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    newest_transition = live_changes.store.newest_transition
+
+    async def slowly(connection: Connection, environment_id: int) -> int:
+        newest = await newest_transition(connection, environment_id)
+        await app.service.event_streams.tick()
+        return newest
+
+    monkeypatch.setattr(live_changes.store, "newest_transition", slowly)
+    async with watching(app, TRANSITIONS) as stream:
+        await app.track({"userId": "ada", "event": "open"})
+        await shown(stream, 1)
+
+
+async def test_a_stream_may_open_during_a_look(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    revision = live_changes._revision
+    opened = list[Stream]()
+
+    async def slowly(connection: Connection, environment_id: int) -> Any:
+        if not opened:
+            opened.append(await stack.enter_async_context(watching(app, TRANSITIONS)))
+        return await revision(connection, environment_id)
+
+    async with AsyncExitStack() as stack:
+        monkeypatch.setattr(live_changes, "_revision", slowly)
+        first = await stack.enter_async_context(watching(app, "include=revision"))
+        await shown(first, 1, "revision")
+        await app.service.event_streams.tick()
+        await app.track({"userId": "ada", "event": "open"})
+        await shown(opened[0], 1)
+
+
+async def test_a_look_that_fails_loses_nothing(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    transitions_since = live_changes.store.transitions_since
+    failed = list[int]()
+
+    async def failing(connection: Connection, environment_id: int, after: int, n: int) -> Any:
+        if not failed:
+            failed.append(environment_id)
+            raise Unavailable("DATABASE_DOWN", "The database does not answer.", retry_after_seconds=1)
+        return await transitions_since(connection, environment_id, after, n)
+
+    monkeypatch.setattr(live_changes.store, "transitions_since", failing)
+    async with watching(app, "include=message&include=transition&include=revision") as stream:
+        await app.track({"userId": "ada", "event": "open"})
+        await shown(stream, 1, "revision")
+        await shown(stream, 1)
+        await stream.messages(1)
+    assert failed

@@ -195,30 +195,38 @@ class EventStreams:
 
     async def open(self, reader: StreamReader) -> None:
         """Start a stream; returns when the other processes are notified."""
-        if self._leaving or len(self._readers) >= MOST_READERS:
-            raise Unavailable(
-                "TOO_MANY_STREAMS",
-                "This process opens no more streams; try again shortly.",
-                retry_after_seconds=_RETRY_SECONDS,
-            )
+        self._check_capacity()
         reader.id = self._own + secrets.token_urlsafe(6)
-        self._readers[reader.id] = reader
         try:
             if "message" in reader.includes:
                 self._renew_lease(reader.environment_id, reader.id, _wanted(reader))
             async with acquired(self._pool) as connection:
                 await self._announce(connection, [reader])
                 await self._changes.follow(connection, reader)
+                self._check_capacity()
+                self._readers[reader.id] = reader
         except BaseException:
-            self._readers.pop(reader.id, None)
-            self._renew_lease(reader.environment_id, reader.id, "-")
+            self._forget(reader)
             raise
         self._work.set()
 
+    def _check_capacity(self) -> None:
+        if self._leaving or len(self._readers) >= MOST_READERS:
+            raise Unavailable(
+                "TOO_MANY_STREAMS",
+                "This process opens no more streams; try again shortly.",
+                retry_after_seconds=_RETRY_SECONDS,
+            )
+
+    def _forget(self, reader: StreamReader) -> None:
+        self._readers.pop(reader.id, None)
+        self._renew_lease(reader.environment_id, reader.id, "-")
+        self._changes.unfollow(self._readers.values())
+
     async def close(self, reader: StreamReader) -> None:
         """End a stream."""
-        if self._readers.pop(reader.id, None) is not None:
-            self._renew_lease(reader.environment_id, reader.id, "-")
+        if reader.id in self._readers:
+            self._forget(reader)
             with contextlib.suppress(Unavailable):  # in the other processes its lease ends by itself
                 async with acquired(self._pool) as connection:
                     await announce_reader(connection, reader.environment_id, reader.id, "-")
@@ -304,19 +312,15 @@ class EventStreams:
             readers.setdefault(reader.environment_id, []).append(reader.id)
         if not batches and not readers:
             return
-        rows: list[store.LiveBatchRow] = []
         async with acquired(self._pool) as connection:
             for environment_id, of_readers in batches.items():
                 self._unread.add(environment_id)
                 await store.append_live_batches(connection, environment_id, self._now(), of_readers)
             for environment_id, ids in readers.items():
-                rows += await store.take_live_batches(connection, environment_id, ids)
-            changes = await self._changes.look(connection, list(self._readers.values()))
-        for row in rows:
-            if (found := self._readers.get(row.reader)) is not None:
-                found.send(_events(row.matched, row.items))
-        for reader, text in changes:
-            reader.send(text)
+                for row in await store.take_live_batches(connection, environment_id, ids):
+                    if (found := self._readers.get(row.reader)) is not None:
+                        found.send(_events(row.matched, row.items))
+            await self._changes.look(connection, list(self._readers.values()))
 
 
 def _wanted(reader: StreamReader) -> str:

@@ -1,7 +1,7 @@
 """What live streams show besides messages: transitions, revisions, progress.
 
-Shape   follow(connection, reader) before a stream begins · revision_changed(environment) · look(connection, readers)
-        returns what to send to whom since the last look
+Shape   follow(connection, reader) before a stream begins · unfollow(readers) with those that are left ·
+        revision_changed(environment) · look(connection, readers) sends each reader what happened since the last look
 Laws    read from tables that are written anyway, by the process that has the reader and only while it has one: no
         writer does anything for a stream.
         A transition is shown once, also one that a worker recorded. One whose transaction commits more than
@@ -13,8 +13,8 @@ Source  docs/reference/live-stream.md
 
 import asyncio
 import random
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,48 +115,56 @@ class LiveChanges:
     def __init__(self, now: Clock) -> None:
         self._now = now
         self._followed: dict[int, _Followed] = {}
-        self._published: set[int] = set()
-        self._began: set[str] = set()
+        self._published: Counter[int] = Counter()
         self._next_progress = 0.0
 
     async def follow(self, connection: Connection, reader: StreamReader) -> None:
-        """Begin with what is recorded from now on."""
+        """Begin with what is recorded from now on.
+
+        Nothing is awaited after the environment is followed, so that its caller can register the reader first."""
         if "transition" in reader.includes and reader.environment_id not in self._followed:
             newest = await store.newest_transition(connection, reader.environment_id)
             self._followed.setdefault(reader.environment_id, _Followed(newest))
 
+    def unfollow(self, readers: Iterable[StreamReader]) -> None:
+        """Follow only what the readers that are left want."""
+        wanted = {reader.environment_id for reader in readers if "transition" in reader.includes}
+        self._followed = {id: one for id, one in self._followed.items() if id in wanted}
+
     def revision_changed(self, environment_id: int) -> None:
         """Show at the next look which revision is live."""
-        self._published.add(environment_id)
+        self._published[environment_id] += 1
 
-    async def look(self, connection: Connection, readers: Sequence[StreamReader]) -> list[tuple[StreamReader, bytes]]:
-        """What happened since the last look, for each reader that wants it."""
-        found: list[tuple[StreamReader, bytes]] = []
-        published, self._published = self._published, set()
+    async def look(self, connection: Connection, readers: Sequence[StreamReader]) -> None:
+        """Send each reader what it wants of what happened since the last look.
+
+        Each part is sent as soon as it is read: what a failure interrupts is shown by the next look."""
         for environment_id, wanting in _by_environment(readers, "revision").items():
-            wanted = [reader for reader in wanting if environment_id in published or reader.id not in self._began]
-            if wanted:
+            published = self._published[environment_id]
+            if wanted := [reader for reader in wanting if reader.published != published]:
                 text = _event("revision", await _revision(connection, environment_id))
-                found += [(reader, text) for reader in wanted]
-        self._began = {reader.id for reader in readers}
-        following = _by_environment(readers, "transition")
-        self._followed = {id: one for id, one in self._followed.items() if id in following}
-        for environment_id, wanting in following.items():
+                for reader in wanted:
+                    reader.send(text)
+                    reader.published = published
+        for environment_id, wanting in _by_environment(readers, "transition").items():
             shown = await self._transitions(connection, environment_id)
             for reader in wanting if shown else ():
-                found += [(reader, text) for text in _sampled(reader, shown)]
+                for text in _sampled(reader, shown):
+                    reader.send(text)
         time = asyncio.get_running_loop().time()
         if time >= self._next_progress:
             self._next_progress = time + PROGRESS_SECONDS
             for environment_id, wanting in _by_environment(readers, "progress").items():
                 progress = await self._progress(connection, environment_id)
                 for reader in wanting:
-                    found += [(reader, text) for text in _news(reader, progress)]
-        return found
+                    for text in _news(reader, progress):
+                        reader.send(text)
 
     async def _transitions(self, connection: Connection, environment_id: int) -> list[ShownTransition]:
         """The transitions that were recorded since the last look."""
-        followed = self._followed[environment_id]
+        followed = self._followed.get(environment_id)
+        if followed is None:  # its readers ended during this look
+            return []
         rows = await store.transitions_since(connection, environment_id, followed.floor, MOST_READ)
         new = [row for row in rows if row.id not in followed.seen]
         followed.settle(asyncio.get_running_loop().time(), [row.id for row in rows])

@@ -92,8 +92,9 @@ def _identifiers(payload: dict[str, Any]) -> Iterator[str]:
 class StreamReader(ABC):
     """One open stream. `send` gets complete events and must not block; `end` is the last call.
 
-    includes  what it shows: messages, transitions, revisions, progress
-    progress  of each backfill and import, as it was shown last; None before the first look"""
+    includes   what it shows: messages, transitions, revisions, progress
+    published  how many publications its last revision was shown after; None before the first look
+    progress   of each backfill and import, as it was shown last; None before the first look"""
 
     id = ""  # given when it opens
 
@@ -104,6 +105,7 @@ class StreamReader(ABC):
         self.key_id = key_id
         self.wanted = wanted
         self.includes = includes
+        self.published: int | None = None
         self.progress: Mapping[str, Any] | None = None
 
     @abstractmethod
