@@ -7,7 +7,7 @@ import "../insights/insights.css"
 import "./dashboards.css"
 import { isConflict } from "../editor/changes.ts"
 import { COMMAND, useCommand } from "../editor/commands.ts"
-import { discardDraft, useDraft, useDraftsOf } from "../editor/drafts.ts"
+import { useDraft, useDraftsOf } from "../editor/drafts.ts"
 import { LASTS } from "../insights/builder/range.ts"
 import { type Dashboard, useSave, useSaved } from "../insights/saved/queries.ts"
 import { RemoveDialog, RenameDialog } from "../insights/saved/rename.tsx"
@@ -203,7 +203,6 @@ function Editing({ of, environment }: { of: Dashboard; environment: string }) {
   const queries = useQueryClient()
   const navigate = useNavigate()
   const [added, setAdded] = useState<"report" | "text" | "question">()
-  const [discarded, setDiscarded] = useState<Tile[]>()
 
   function keep(next: Tile[]): void {
     draft.change({ tiles: next.map(shortest) })
@@ -219,7 +218,7 @@ function Editing({ of, environment }: { of: Dashboard; environment: string }) {
       { key: of.key, document: { ...of.document, tiles }, version: of.version },
       {
         onSuccess: () => {
-          discardDraft(place)
+          draft.finish()
           leave()
         },
         onError: (problem) => isConflict(problem) && queries.invalidateQueries({ queryKey: ["dashboards"] }),
@@ -256,14 +255,7 @@ function Editing({ of, environment }: { of: Dashboard; environment: string }) {
             }
           </Menu>
           {draft.drafted && (
-            <button
-              type="button"
-              className="button"
-              onClick={() => {
-                setDiscarded(tiles)
-                draft.discard()
-              }}
-            >
+            <button type="button" className="button" onClick={draft.discard}>
               Discard draft
             </button>
           )}
@@ -299,18 +291,18 @@ function Editing({ of, environment }: { of: Dashboard; environment: string }) {
               >
                 Go on with yours
               </button>
-              <button type="button" className="button" onClick={() => draft.discard()}>
+              <button type="button" className="button" onClick={draft.discard}>
                 Take theirs
               </button>
             </div>
           </div>
         </div>
       )}
-      {discarded && !draft.drafted && (
+      {draft.replaced && !draft.drafted && (
         <div className="notice" role="status">
           <p>The draft is discarded.</p>
-          <button type="button" className="button" onClick={() => keep(discarded)}>
-            Take it back
+          <button type="button" className="button" onClick={draft.bringBack}>
+            Bring it back
           </button>
         </div>
       )}

@@ -5,7 +5,7 @@
  *
  * Laws: what equals the definition is no draft. A storage that is full or forbidden loses nothing while the page is open.
  */
-import { useCallback, useMemo, useSyncExternalStore } from "react"
+import { useCallback, useMemo, useState, useSyncExternalStore } from "react"
 import { useMe } from "../lib/me.ts"
 
 const PREFIX = "tinycdp-draft"
@@ -150,6 +150,12 @@ export interface Drafting<Fields> {
   discard: () => void
   /** Go on with these fields, as a change of another version. */
   rebase: (base: number, fields: Fields) => void
+  /** Whether `discard` or `rebase` took other fields away, which this page still has. */
+  replaced: boolean
+  /** Those fields again. What is replaced by them can be brought back in turn. */
+  bringBack: () => void
+  /** It is published: there is no draft any more, and nothing to bring back. */
+  finish: () => void
 }
 
 /** The fields of a definition as a person edits them. `published` is what they are without a draft. */
@@ -157,6 +163,7 @@ export function useDraft<Fields extends object>(of: DraftOf, version: number, pu
   const place = placeOf(of)
   const text = useSyncExternalStore(subscribe, () => read(place))
   const draft = useMemo(() => parsed<Fields>(text), [text])
+  const [former, setFormer] = useState<{ place: string; text: string }>()
   const keep = useCallback(
     (base: number, fields: Fields) => {
       const same = base === version && JSON.stringify(fields) === JSON.stringify(published)
@@ -166,12 +173,29 @@ export function useDraft<Fields extends object>(of: DraftOf, version: number, pu
   )
   const fields = draft ? { ...published, ...draft.fields } : published
   const base = draft?.base ?? version
+  const remember = () => setFormer(text === null ? undefined : { place, text })
   return {
     fields,
     base,
     drafted: draft !== undefined,
     change: (part) => keep(base, { ...fields, ...part }),
-    discard: () => write(place, null),
-    rebase: keep,
+    discard: () => {
+      if (draft) remember()
+      write(place, null)
+    },
+    rebase: (base, next) => {
+      if (draft && JSON.stringify(fields) !== JSON.stringify(next)) remember()
+      keep(base, next)
+    },
+    replaced: former?.place === place,
+    bringBack: () => {
+      if (former?.place !== place) return
+      remember()
+      write(place, former.text)
+    },
+    finish: () => {
+      setFormer(undefined)
+      write(place, null)
+    },
   }
 }

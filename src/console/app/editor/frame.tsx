@@ -15,7 +15,7 @@ import { Labelled } from "../ui/fields.tsx"
 import { Page } from "../ui/parts.tsx"
 import { type Change, isConflict, outcomeOf, useRemember } from "./changes.ts"
 import { COMMAND, useCommand } from "./commands.ts"
-import { type Drafting, type DraftOf, discardDraft } from "./drafts.ts"
+import type { Drafting, DraftOf } from "./drafts.ts"
 import { Review } from "./review.tsx"
 
 interface FrameProps<Fields extends { name: string }> {
@@ -44,7 +44,6 @@ export function EditFrame<Fields extends { name: string }>(props: FrameProps<Fie
   const navigate = useNavigate()
   const queries = useQueryClient()
   const remember = useRemember()
-  const [given, setGiven] = useState<{ base: number; fields: Fields }>()
   const [reviewing, setReviewing] = useState(false)
 
   const review = () => (missing === "" ? setReviewing(true) : undefined)
@@ -57,7 +56,7 @@ export function EditFrame<Fields extends { name: string }>(props: FrameProps<Fie
   }
 
   function wasPublished(answer: Published): void {
-    discardDraft(of)
+    draft.finish()
     remember(of.kind, change.key, outcomeOf(answer, change))
     navigate({ to: `/${kind}/$name`, params: { name: change.key }, search: {}, replace: of.name !== "" })
   }
@@ -70,11 +69,6 @@ export function EditFrame<Fields extends { name: string }>(props: FrameProps<Fie
     if (isConflict(problem)) queries.invalidateQueries({ queryKey: ["definitions", kind] })
   }
 
-  function discard(): void {
-    setGiven({ base: draft.base, fields: draft.fields })
-    draft.discard()
-  }
-
   return (
     <Page
       title={of.name ? `Edit ${of.name}` : `New ${words.one}`}
@@ -85,7 +79,7 @@ export function EditFrame<Fields extends { name: string }>(props: FrameProps<Fie
             {draft.drafted ? (version > 0 ? `Draft of version ${draft.base}, kept` : "Draft, kept") : ""}
           </span>
           {draft.drafted && (
-            <button type="button" className="button" onClick={discard}>
+            <button type="button" className="button" onClick={draft.discard}>
               Discard draft
             </button>
           )}
@@ -107,17 +101,10 @@ export function EditFrame<Fields extends { name: string }>(props: FrameProps<Fie
       <p id="missing" className="missing mute small">
         {missing}
       </p>
-      {given && !draft.drafted && (
+      {draft.replaced && !draft.drafted && (
         <div className="notice" role="status">
           <p>The draft is discarded.</p>
-          <button
-            type="button"
-            className="button"
-            onClick={() => {
-              draft.rebase(given.base, given.fields)
-              setGiven(undefined)
-            }}
-          >
+          <button type="button" className="button" onClick={draft.bringBack}>
             Bring it back
           </button>
         </div>
@@ -129,7 +116,7 @@ export function EditFrame<Fields extends { name: string }>(props: FrameProps<Fie
           </p>
         </div>
       )}
-      {props.conflict?.(discard)}
+      {props.conflict?.(draft.discard)}
       {props.children}
       {reviewing && (
         <Review

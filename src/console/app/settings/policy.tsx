@@ -91,6 +91,14 @@ function Editor(props: { policy: Policy; versions: PolicyVersion[]; inForce: Pol
               />
             )}
           </Labelled>
+          {draft.replaced && (
+            <div className="notice" role="status">
+              <p>{draft.drafted ? "Another text of yours stood here." : "The draft is discarded."}</p>
+              <button type="button" className="button" onClick={draft.bringBack}>
+                Bring it back
+              </button>
+            </div>
+          )}
           <div className="policy-foot">
             <button type="button" className="button primary" disabled={!ready} onClick={() => setReviewing(true)}>
               Review and publish
@@ -126,7 +134,7 @@ function Editor(props: { policy: Policy; versions: PolicyVersion[]; inForce: Pol
           document={check.data.document}
           onClose={() => setReviewing(false)}
           onPublished={() => {
-            draft.discard()
+            draft.finish()
             setReviewing(false)
           }}
         />
