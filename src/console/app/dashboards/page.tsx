@@ -198,8 +198,8 @@ function Editing({ of, environment }: { of: Dashboard; environment: string }) {
   const place = { environment, kind: "dashboard", name: of.key }
   const draft = useDraft<Fields>(place, of.version, { tiles: published, began: published })
   const { tiles, began } = draft.fields
-  const conflict = draft.drafted && draft.base !== of.version && !isSame(began, published)
-  const save = useSave("dashboards")
+  const save = useSave("dashboards", draft.finish)
+  const conflict = draft.drafted && draft.base !== of.version && !isSame(began, published) && !save.isPending
   const queries = useQueryClient()
   const navigate = useNavigate()
   const [added, setAdded] = useState<"report" | "text" | "question">()
@@ -217,10 +217,7 @@ function Editing({ of, environment }: { of: Dashboard; environment: string }) {
     save.mutate(
       { key: of.key, document: { ...of.document, tiles }, version: of.version },
       {
-        onSuccess: () => {
-          draft.finish()
-          leave()
-        },
+        onSuccess: leave,
         onError: (problem) => isConflict(problem) && queries.invalidateQueries({ queryKey: ["dashboards"] }),
       },
     )

@@ -1,5 +1,12 @@
 /** Changes of definitions: what they would do, and doing them. */
-import { keepPreviousData, skipToken, useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
+import {
+  keepPreviousData,
+  skipToken,
+  useIsMutating,
+  useMutation,
+  useQuery,
+  useQueryClient,
+} from "@tanstack/react-query"
 import type { Preview, Published } from "../lib/api.ts"
 import { address, ask, RequestFailed } from "../lib/client.ts"
 import { written } from "../lib/json.ts"
@@ -58,13 +65,22 @@ export function useDryRun(change: Change) {
   })
 }
 
+const PUBLISHING = ["publishing"]
+
+/** It is pending until the definitions are read again. */
 export function usePublish() {
   const queries = useQueryClient()
   return useMutation({
+    mutationKey: PUBLISHING,
     mutationFn: ({ change, note }: { change: Change; note: string }) =>
       ask<Published>(address(["admin", "publish"]), { method: "POST", body: { changes: [change], note } }),
     onSettled: () => queries.invalidateQueries({ queryKey: ["definitions"] }),
   })
+}
+
+/** Whether this page publishes: the other version that it sees then is its own. */
+export function usePublishing(): boolean {
+  return useIsMutating({ mutationKey: PUBLISHING }) > 0
 }
 
 /** Whether somebody else's change came first. */

@@ -11,7 +11,7 @@ import { plural } from "../lib/format.ts"
 import { useMay, useMe } from "../lib/me.ts"
 import { Choice, Labelled } from "../ui/fields.tsx"
 import { Answered, NeedsAdmin, Waiting } from "../ui/parts.tsx"
-import type { Change } from "./changes.ts"
+import { type Change, usePublishing } from "./changes.ts"
 import { Conflict } from "./conflict.tsx"
 import { type DraftOf, useDraft } from "./drafts.ts"
 import { changeOf, type Edited, type EditedKind, type Fields, fieldsOf, singular } from "./fields.ts"
@@ -75,7 +75,8 @@ function Editing({ kind, of, live, deleted = false }: EditingProps) {
 
   const isStatic = live !== undefined && "static" in live && live.static
   const valid = isStatic || (check?.source === fields.expression && check.meaning.valid)
-  const conflict = live !== undefined && draft.drafted && draft.base !== version
+  const publishing = usePublishing()
+  const conflict = live !== undefined && draft.drafted && draft.base !== version && !publishing
   // What a definition is called and how it is described moves no person.
   const moving: Change = {
     kind: singular(kind),

@@ -24,14 +24,14 @@ export function PlanDialog(props: { name: string; found?: EventPage; onClose: ()
   const version = plan?.entry ? plan.version : 0
   const published = useMemo(() => fieldsOf(plan?.entry ?? NEW), [plan])
   const of = { environment: me?.environment.key ?? "", kind: "plan", name }
-  const { fields, base, drafted, change, discard, rebase } = useDraft<Fields>(of, version, published)
-  const save = useSavePlan(name)
+  const { fields, base, drafted, change, discard, rebase, finish } = useDraft<Fields>(of, version, published)
+  const save = useSavePlan(name, finish)
   const [removing, setRemoving] = useState(false)
   const twice = doubled(fields)
   const entry = useMemo(() => entryOf(fields), [fields])
-  const moved = drafted && base !== version
+  const moved = drafted && base !== version && !save.isPending
 
-  if (removing) return <Remove name={name} base={version} onClose={onClose} discard={discard} />
+  if (removing) return <Remove name={name} base={version} onClose={onClose} onSaved={finish} />
   return (
     <Dialog
       title={plan?.entry ? `Plan of ${nameInWords(name)}` : `Plan ${nameInWords(name)}`}
@@ -59,11 +59,7 @@ export function PlanDialog(props: { name: string; found?: EventPage; onClose: ()
         className="form"
         onSubmit={(event) => {
           event.preventDefault()
-          const saved = () => {
-            discard()
-            onClose()
-          }
-          save.mutate({ entry, base }, { onSuccess: saved })
+          save.mutate({ entry, base }, { onSuccess: onClose })
         }}
       >
         <About fields={fields} change={change} />
@@ -340,22 +336,16 @@ function Effects({ name, entry, found }: { name: string; entry: PlannedEvent; fo
   )
 }
 
-function Remove(props: { name: string; base: number; discard: () => void; onClose: () => void }) {
+function Remove(props: { name: string; base: number; onSaved: () => void; onClose: () => void }) {
   const check = usePlanCheck(props.name, null)
-  const save = useSavePlan(props.name)
+  const save = useSavePlan(props.name, props.onSaved)
   return (
     <Confirm
       title={`Remove ${nameInWords(props.name)} from the plan?`}
       action="Remove the entry"
       busy={!check.data || save.isPending}
       problem={save.error ?? check.error}
-      onConfirm={() => {
-        const removed = () => {
-          props.discard()
-          props.onClose()
-        }
-        save.mutate({ entry: null, base: props.base }, { onSuccess: removed })
-      }}
+      onConfirm={() => save.mutate({ entry: null, base: props.base }, { onSuccess: props.onClose })}
       onClose={props.onClose}
     >
       <p>The event is accepted as it comes from then on, and types are no longer converted. Its versions are kept.</p>

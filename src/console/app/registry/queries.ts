@@ -96,13 +96,20 @@ export function usePlanCheck(name: string, entry: PlannedEvent | null) {
   })
 }
 
-/** Saves the entry, or removes it without one; refused if its version is not `base` any more. */
-export function useSavePlan(name: string) {
+/**
+ * Saves the entry, or removes it without one; refused if its version is not `base` any more.
+ *
+ * It is pending until the registry is read again. `onSaved` is the end of that, also if the page was left.
+ */
+export function useSavePlan(name: string, onSaved: () => void) {
   const queries = useQueryClient()
   return useMutation({
     mutationFn: ({ entry, base }: { entry: PlannedEvent | null; base: number }) =>
       ask<Saved>(planAddress(name), { ...sent(entry), headers: { "If-Match": `"${base}"` } }),
-    onSuccess: () => queries.invalidateQueries({ queryKey: ["registry"] }),
+    onSuccess: async () => {
+      await queries.invalidateQueries({ queryKey: ["registry"] })
+      onSaved()
+    },
   })
 }
 

@@ -53,7 +53,8 @@ function Editor(props: { policy: Policy; versions: PolicyVersion[]; inForce: Pol
   const check = usePolicyCheck(name, draft.drafted ? read.document : undefined)
   const [reviewing, setReviewing] = useState(false)
   const problem = read.problem ?? (read.document && draft.drafted ? check.error?.message : undefined)
-  const moved = draft.drafted && draft.base !== inForce.version
+  const publish = usePublishPolicy(name, draft.finish)
+  const moved = draft.drafted && draft.base !== inForce.version && !publish.isPending
   const checked = rested === draft.fields.text && !check.isFetching && !problem
   const ready = draft.drafted && !moved && checked && check.data !== undefined
 
@@ -130,11 +131,13 @@ function Editor(props: { policy: Policy; versions: PolicyVersion[]; inForce: Pol
         <Review
           policy={policy}
           inForce={inForce}
-          base={draft.base}
           document={check.data.document}
-          onClose={() => setReviewing(false)}
-          onPublished={() => {
-            draft.finish()
+          publish={publish}
+          onPublish={(document) =>
+            publish.mutate({ document, base: draft.base }, { onSuccess: () => setReviewing(false) })
+          }
+          onClose={() => {
+            if (!publish.isPending) publish.reset()
             setReviewing(false)
           }}
         />
@@ -172,16 +175,15 @@ function Moved(props: { theirs: PolicyVersion; mine: string; goOn: () => void; t
 interface ReviewProps {
   policy: Policy
   inForce: PolicyVersion
-  base: number
   /** As the server reads it. */
   document: Document
+  publish: { isPending: boolean; error: Error | null }
+  onPublish: (document: Document) => void
   onClose: () => void
-  onPublished: () => void
 }
 
-function Review({ policy, inForce, base, document, onClose, onPublished }: ReviewProps) {
+function Review({ policy, inForce, document, publish, onPublish, onClose }: ReviewProps) {
   const me = useMe()
-  const publish = usePublishPolicy(policy.name)
   const text = difference(textOf(inForce.document), textOf(document))
   return (
     <Dialog
@@ -205,7 +207,7 @@ function Review({ policy, inForce, base, document, onClose, onPublished }: Revie
           type="button"
           className="button primary"
           disabled={publish.isPending}
-          onClick={() => publish.mutate({ document, base }, { onSuccess: onPublished })}
+          onClick={() => onPublish(document)}
         >
           Publish
         </button>

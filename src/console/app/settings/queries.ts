@@ -36,9 +36,14 @@ export function usePolicyCheck(name: string, document: Document | undefined) {
   })
 }
 
-/** Publishes the document; refused if the version in force is not `base` any more. */
-export function usePublishPolicy(name: string) {
+/**
+ * Publishes the document; refused if the version in force is not `base` any more.
+ *
+ * It is pending until the versions are read again. `onPublished` is the end of that, also if the page was left.
+ */
+export function usePublishPolicy(name: string, onPublished: () => void) {
   const queries = useQueryClient()
+  const again = () => queries.invalidateQueries({ queryKey: ["policies", name, "versions"] })
   return useMutation({
     mutationFn: ({ document, base }: { document: Document; base: number }) =>
       ask<PolicyVersion>(address(["admin", "policies", name]), {
@@ -46,6 +51,10 @@ export function usePublishPolicy(name: string) {
         body: document,
         headers: { "If-Match": `"${base}"` },
       }),
-    onSettled: () => queries.invalidateQueries({ queryKey: ["policies", name, "versions"] }),
+    onSuccess: async () => {
+      await again()
+      onPublished()
+    },
+    onError: again,
   })
 }

@@ -5,7 +5,7 @@
  */
 import { useState } from "react"
 import { useDefinition } from "../../definitions/queries.ts"
-import type { Change } from "../../editor/changes.ts"
+import { type Change, usePublishing } from "../../editor/changes.ts"
 import { type DraftOf, useDraft } from "../../editor/drafts.ts"
 import { EditFrame, KeyField, useCounted } from "../../editor/frame.tsx"
 import { PreviewPanel } from "../../editor/preview.tsx"
@@ -71,7 +71,8 @@ function Editing({ of, live, deleted = false }: EditingProps) {
   const verdict = useVerdict(fields.name, document && documentOf(document))
   const [refused, setRefused] = useState<RequestFailed>()
 
-  const conflict = live !== undefined && draft.drafted && draft.base !== version
+  const publishing = usePublishing()
+  const conflict = live !== undefined && draft.drafted && draft.base !== version && !publishing
   const differs = draft.drafted || !live
   const missing = conflict
     ? "Decide first what becomes of the other version."

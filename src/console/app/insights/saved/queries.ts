@@ -71,8 +71,12 @@ interface Kept<K extends SavedKind> {
   version: number
 }
 
-/** Saves a document. What the server has meanwhile is never overwritten: 409 VERSION_CONFLICT. */
-export function useSave<K extends SavedKind>(kind: K) {
+/**
+ * Saves a document. What the server has meanwhile is never overwritten: 409 VERSION_CONFLICT.
+ *
+ * It is pending until what it changed is read again. `onSaved` is the end of that, also if the page was left.
+ */
+export function useSave<K extends SavedKind>(kind: K, onSaved?: () => void) {
   const queries = useQueryClient()
   return useMutation({
     mutationFn: ({ key, document, version }: Kept<K>) =>
@@ -81,9 +85,10 @@ export function useSave<K extends SavedKind>(kind: K) {
         body: document,
         headers: { "If-Match": `"${version}"` },
       }),
-    onSuccess: (saved, { key }) => {
+    onSuccess: async (saved, { key }) => {
       queries.setQueryData([kind, key], saved)
-      return queries.invalidateQueries({ queryKey: [kind] })
+      await queries.invalidateQueries({ queryKey: [kind] })
+      onSaved?.()
     },
   })
 }
