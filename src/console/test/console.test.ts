@@ -1,10 +1,12 @@
+import { QueryClient } from "@tanstack/react-query"
 import { describe, expect, it } from "vitest"
 import { KINDS, kindOf, matches } from "../app/definitions/kinds.ts"
-import type { Segment } from "../app/lib/api.ts"
+import type { Me, Segment } from "../app/lib/api.ts"
 import { count, relative, value } from "../app/lib/format.ts"
 import { tokens } from "../app/lib/tokens.ts"
 import { isOver, untilNext } from "../app/lib/until.ts"
 import { identifierOf, nameOf } from "../app/people/names.ts"
+import { enter } from "../app/shell/environment.ts"
 
 const NOW = Date.parse("2026-11-29T12:00:00Z")
 const SEGMENT: Segment = {
@@ -78,6 +80,29 @@ describe("instants", () => {
   it("a value is over from the instant on until which it held", () => {
     const at = (ms: number) => new Date(NOW + ms).toISOString()
     expect([at(1), at(0), at(-1), null].map((until) => isOver(until, NOW))).toEqual([false, true, true, false])
+  })
+})
+
+describe("what a tab knows", () => {
+  const me = (environment: string) => ({ environment: { key: environment } }) as Me
+  const known = () => {
+    const queries = new QueryClient()
+    enter(queries, me("prod"))
+    queries.setQueryData(["people"], ["ada"])
+    return queries
+  }
+
+  it("stays when another key of the same environment signs in", () => {
+    const queries = known()
+    enter(queries, me("prod"))
+    expect(queries.getQueryData(["people"])).toEqual(["ada"])
+  })
+
+  it("is forgotten when a key of another environment signs in", () => {
+    const queries = known()
+    enter(queries, me("staging"))
+    expect(queries.getQueryData(["people"])).toBeUndefined()
+    expect(queries.getQueryData(["me"])).toEqual(me("staging"))
   })
 })
 

@@ -10,6 +10,7 @@ import { THEMES, type Theme, useTheme } from "../lib/theme.ts"
 import { Empty } from "../ui/parts.tsx"
 import { Banner } from "./banner.tsx"
 import { Brand } from "./brand.tsx"
+import { forget } from "./environment.ts"
 import { Help } from "./help.tsx"
 import { useKeyboard } from "./keyboard.ts"
 import { usePages } from "./pages.ts"
@@ -33,7 +34,7 @@ export function Shell() {
       queries.invalidateQueries()
     } else if (!session.ended) {
       setSignedIn(false)
-      queries.clear()
+      forget(queries)
     }
   }, [session, queries])
 

@@ -1,9 +1,11 @@
 /** The sign-in: a page at first, and a dialog over the page when its key has ended. */
+import { useQueryClient } from "@tanstack/react-query"
 import { Dialog } from "radix-ui"
 import { type FormEvent, useEffect, useRef, useState } from "react"
 import { whoIs } from "../lib/me.ts"
 import { signIn, signOut } from "../lib/session.ts"
 import { Brand } from "./brand.tsx"
+import { enter } from "./environment.ts"
 
 export function SignIn() {
   useEffect(() => {
@@ -45,6 +47,7 @@ function KeyForm() {
   const [problem, setProblem] = useState("")
   const [busy, setBusy] = useState(false)
   const field = useRef<HTMLInputElement>(null)
+  const queries = useQueryClient()
   useEffect(() => field.current?.focus(), [])
 
   async function submit(event: FormEvent<HTMLFormElement>): Promise<void> {
@@ -56,9 +59,10 @@ function KeyForm() {
     }
     setBusy(true)
     try {
-      const { abilities } = await whoIs(key)
-      if (!abilities.includes("read"))
+      const me = await whoIs(key)
+      if (!me.abilities.includes("read"))
         throw new Error("This key may not read. The console needs one with the scope read or admin.")
+      enter(queries, me)
       signIn(key)
     } catch (failed) {
       setProblem(failed instanceof Error ? failed.message : String(failed))

@@ -20,6 +20,11 @@ export function announce(place: string, text: ReactNode): void {
   become({ place, text })
 }
 
+/** Say it no more: another person may sit here, or look at another environment. */
+export function forgetAnnouncement(): void {
+  if (last) become(null)
+}
+
 /** What was said for this place. */
 export function Announcement({ place }: { place: string }) {
   const said = useSyncExternalStore(
