@@ -52,7 +52,8 @@ export function problemElsewhere(problem: Error | null, shown: string[]): Error 
   return shown.some((path) => problemAt(problem, path)) ? null : problem
 }
 
-function isWithin(path: string, whole: string): boolean {
+/** Whether a path is the whole or a part of it. */
+export function isWithin(path: string, whole: string): boolean {
   return path === whole || path.startsWith(`${whole}.`) || path.startsWith(`${whole}[`)
 }
 

@@ -2,7 +2,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query"
 import { createContext, useContext } from "react"
 import type { CheckedSource, FlagBody } from "../../lib/api.ts"
-import { address, ask, type Problem, RequestFailed } from "../../lib/client.ts"
+import { address, ask, isWithin, type Problem, RequestFailed } from "../../lib/client.ts"
 import { parsed, written } from "../../lib/json.ts"
 import { useRested } from "../../lib/rested.ts"
 import { useSession } from "../../lib/session.ts"
@@ -53,12 +53,10 @@ export const ProblemsAt = Problems.Provider
  * Those of conditions are shown by their own editors, so only with `conditions` are they here.
  */
 export function Wrong({ at, but = [], conditions = false }: { at: string; but?: string[]; conditions?: boolean }) {
-  const within = (path: string, whole: string) =>
-    path === whole || path.startsWith(`${whole}.`) || path.startsWith(`${whole}[`)
   const own = useContext(Problems).filter(
     ({ path }) =>
-      within(path, at) &&
-      !but.some((one) => within(path, one)) &&
+      isWithin(path, at) &&
+      !but.some((one) => isWithin(path, one)) &&
       (conditions || !/^\$\.(rule|rules\[\d+\]\.when)$/.test(path)),
   )
   if (own.length === 0) return null
