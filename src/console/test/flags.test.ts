@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest"
 import { rowOf } from "../app/explained/reading.ts"
-import { even, isWhole, joined, type Split, WHOLE, weighted, without } from "../app/flags/split.ts"
+import { even, joined, type Split, WHOLE, weighted, without } from "../app/flags/split.ts"
 import type { ExpressionNode } from "../app/lib/api.ts"
 import { instantOf, localTime } from "../app/lib/zone.ts"
+
+const isWhole = (split: Split) => Object.values(split).reduce((sum, weight) => sum + weight, 0) === WHOLE
 
 describe("a split", () => {
   const splits: Split[] = [

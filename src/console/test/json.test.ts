@@ -16,9 +16,11 @@ import {
   variantsInUse,
   whole,
 } from "../app/flags/form/document.ts"
-import { isWhole, joined, weighted, without } from "../app/flags/split.ts"
+import { joined, type Split, WHOLE, weighted, without } from "../app/flags/split.ts"
 import type { FlagBody } from "../app/lib/api.ts"
 import { entriesOf, isSameJson, namesOf, parsed, recordOf, written } from "../app/lib/json.ts"
+
+const isWhole = (split: Split) => Object.values(split).reduce((sum, weight) => sum + weight, 0) === WHOLE
 
 describe("JSON", () => {
   const texts = [

@@ -44,10 +44,6 @@ export function without(split: Split, variant: string): Split {
   return only && rest.length === 1 ? { [only[0]]: WHOLE } : recordOf(rest)
 }
 
-export function isWhole(split: Split): boolean {
-  return Object.values(split).reduce((sum, weight) => sum + weight, 0) === WHOLE
-}
-
 /** Whole numbers in proportion to the weights, alike if all are 0, that sum to the total. */
 function shared(weights: number[], total: number): number[] {
   const sum = weights.reduce((all, weight) => all + weight, 0)
