@@ -6,6 +6,7 @@ import type { ReactNode } from "react"
 import type { AuditEntry, AuditLog } from "../lib/api.ts"
 import { address, ask } from "../lib/client.ts"
 import { useMay, useMe } from "../lib/me.ts"
+import { Older } from "../ui/older.tsx"
 import { Answered, Empty, NeedsAdmin, Page, When } from "../ui/parts.tsx"
 import { bound, deed, KINDS, subject } from "./entries.ts"
 
@@ -120,16 +121,7 @@ export function AuditPage() {
           return (
             <>
               <Rows entries={entries} onAuthor={(author) => look({ author })} />
-              {answer.hasNextPage && (
-                <button
-                  type="button"
-                  className="button audit-more"
-                  disabled={answer.isFetchingNextPage}
-                  onClick={() => answer.fetchNextPage()}
-                >
-                  {answer.isFetchingNextPage ? "Loading…" : "Older changes"}
-                </button>
-              )}
+              <Older of={answer} title="Older changes" />
             </>
           )
         }}

@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router"
 import "./changes.css"
 import type { Revisions } from "../lib/api.ts"
 import { plural } from "../lib/format.ts"
+import { Older } from "../ui/older.tsx"
 import { Answered, Badge, Empty, Page, When } from "../ui/parts.tsx"
 import { Table } from "../ui/table.tsx"
 import { useRevisions } from "./queries.ts"
@@ -46,16 +47,7 @@ export function ChangesPage() {
                   <When key="published" at={revision.publishedAt} />,
                 ])}
               />
-              {answer.hasNextPage && (
-                <button
-                  type="button"
-                  className="button"
-                  disabled={answer.isFetchingNextPage}
-                  onClick={() => answer.fetchNextPage()}
-                >
-                  Show more
-                </button>
-              )}
+              <Older of={answer} title="Show more" />
             </>
           )
         }

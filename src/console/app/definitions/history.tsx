@@ -11,6 +11,7 @@ import { count, exactCount } from "../lib/format.ts"
 import { useSession } from "../lib/session.ts"
 import { identifierOf } from "../people/names.ts"
 import { Choice } from "../ui/fields.tsx"
+import { Older } from "../ui/older.tsx"
 import { Answered, Badge, Panel, When } from "../ui/parts.tsx"
 
 const BUCKETS = [
@@ -208,16 +209,7 @@ function OneByOne(props: { of: Segment; search: Searched; look: (change: Searche
           return (
             <>
               {all.length ? <Transitions all={all} /> : <p className="mute">No person entered or left it.</p>}
-              {answer.hasNextPage && (
-                <button
-                  type="button"
-                  className="button"
-                  disabled={answer.isFetchingNextPage}
-                  onClick={() => answer.fetchNextPage()}
-                >
-                  {answer.isFetchingNextPage ? "Loading…" : "Older"}
-                </button>
-              )}
+              <Older of={answer} title="Older" />
             </>
           )
         }}

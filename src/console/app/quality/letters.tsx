@@ -3,6 +3,7 @@ import type { Letter } from "../lib/api.ts"
 import { plural } from "../lib/format.ts"
 import { useMay } from "../lib/me.ts"
 import { Confirm, Dialog } from "../ui/dialog.tsx"
+import { Older } from "../ui/older.tsx"
 import { Answered, Count, Empty, Failed, Panel, When } from "../ui/parts.tsx"
 import { Table } from "../ui/table.tsx"
 import { Narrowed } from "./narrowed.tsx"
@@ -180,16 +181,7 @@ function Letters({ search, look }: { search: Look; look: (change: Look) => void 
                 <When key="failed" at={letter.lastFailedAt} />,
               ])}
             />
-            {answer.hasNextPage && (
-              <button
-                type="button"
-                className="button"
-                disabled={answer.isFetchingNextPage}
-                onClick={() => answer.fetchNextPage()}
-              >
-                Show more
-              </button>
-            )}
+            <Older of={answer} title="Show more" />
           </>
         )}
       </Answered>

@@ -6,6 +6,7 @@ import { useMay, useZone } from "../lib/me.ts"
 import { Bars } from "../ui/bars.tsx"
 import { Dialog } from "../ui/dialog.tsx"
 import { Choice } from "../ui/fields.tsx"
+import { Older } from "../ui/older.tsx"
 import { Answered, Count, Empty, Panel, useNow, When } from "../ui/parts.tsx"
 import { Table } from "../ui/table.tsx"
 import { byCode, inAll, overTime } from "./counts.ts"
@@ -171,16 +172,7 @@ function Examples({ search, look }: Looking) {
                 <When key="received" at={one.lastReceivedAt} />,
               ])}
             />
-            {answer.hasNextPage && (
-              <button
-                type="button"
-                className="button"
-                disabled={answer.isFetchingNextPage}
-                onClick={() => answer.fetchNextPage()}
-              >
-                Show more
-              </button>
-            )}
+            <Older of={answer} title="Show more" />
           </>
         )}
       </Answered>

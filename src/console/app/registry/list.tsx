@@ -3,6 +3,7 @@ import "./registry.css"
 import type { Dictionary, EventSummary, Sdks } from "../lib/api.ts"
 import { plural } from "../lib/format.ts"
 import { Choice } from "../ui/fields.tsx"
+import { Older } from "../ui/older.tsx"
 import { Answered, Badge, Count, Empty, Page, Value, When } from "../ui/parts.tsx"
 import { Table } from "../ui/table.tsx"
 import { useDictionary, useEvents, useSdks } from "./queries.ts"
@@ -195,16 +196,7 @@ function AllProperties({ prefix }: { prefix: string }) {
                 <When key="seen" at={property.lastSeen} none="never" />,
               ])}
             />
-            {answer.hasNextPage && (
-              <button
-                type="button"
-                className="button"
-                disabled={answer.isFetchingNextPage}
-                onClick={() => answer.fetchNextPage()}
-              >
-                Show more
-              </button>
-            )}
+            <Older of={answer} title="Show more" />
           </>
         )
       }

@@ -10,6 +10,7 @@ import { useSession } from "../../lib/session.ts"
 import { PeopleTable } from "../../people/table.tsx"
 import { Dialog } from "../../ui/dialog.tsx"
 import { Labelled } from "../../ui/fields.tsx"
+import { Older } from "../../ui/older.tsx"
 import { Answered, Failed, When } from "../../ui/parts.tsx"
 import { type Cell, type Kind, type OfKind, type Question, shortest } from "../query/question.ts"
 import { keyOf } from "../saved/keys.ts"
@@ -77,18 +78,7 @@ export function PeopleDialog<K extends Kind>(props: {
             shown.length ? (
               <>
                 <PeopleTable people={shown} last={{ title: "Seen", at: ({ lastSeen }) => lastSeen }} />
-                {people.hasNextPage && (
-                  <button
-                    type="button"
-                    className="button"
-                    disabled={people.isFetchingNextPage}
-                    onClick={() => people.fetchNextPage()}
-                  >
-                    {people.isFetchingNextPage
-                      ? "Loading…"
-                      : `More: ${exactCount((first?.total ?? 0) - shown.length)} are not shown`}
-                  </button>
-                )}
+                <Older of={people} title={`More: ${exactCount((first?.total ?? 0) - shown.length)} are not shown`} />
               </>
             ) : (
               <p className="mute">No person is behind this number.</p>
