@@ -140,6 +140,27 @@ async def test_what_another_person_saved_is_never_overwritten(console: Open, sit
         await expect(page.locator(".tile")).to_have_count(2)
 
 
+async def test_what_another_person_deleted_is_saved_anew(console: Open, site: Server) -> None:
+    put(site, "lost", {"name": "Lost", "tiles": [{"text": "First"}, {"text": "Second"}]})
+    async with console("/dashboards/lost?edit=yes") as page:
+        await page.get_by_role("button", name="Remove Text").first.click()
+        await page.get_by_role("button", name="Discard draft").click()
+        await expect(page.locator(".tile")).to_have_count(2)
+        await page.get_by_role("button", name="Bring it back").click()
+        await expect(page.locator(".tile-text")).to_have_text("Second")
+
+        site.http.delete(f"{DASHBOARDS}/lost", headers=bearer(ADMIN_KEY)).raise_for_status()
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.get_by_role("alert")).to_contain_text("Lost was deleted. Your draft is kept")
+        # The draft outlives a reload, though there is no dashboard to begin from.
+        await page.reload()
+        await expect(page.get_by_role("alert")).to_contain_text("lost was deleted. Your draft is kept")
+        await expect(page.locator(".tile-text")).to_have_text("Second")
+        await page.get_by_role("button", name="Save").click()
+        await expect(heading(page)).to_have_text("lost")
+    assert tiles_of(site, "lost") == [{"text": "Second"}]
+
+
 async def test_dashboards_are_found_renamed_and_deleted(console: Open, site: Server, axe: str) -> None:
     put(site, "sales", {"name": "Sales", "description": "Of the shop"})
     put(site, "support", {"name": "Support"})

@@ -12,7 +12,7 @@ import { LASTS } from "../insights/builder/range.ts"
 import { type Dashboard, useSave, useSaved } from "../insights/saved/queries.ts"
 import { RemoveDialog, RenameDialog } from "../insights/saved/rename.tsx"
 import type { Tile } from "../lib/api.ts"
-import { problemAt, problemElsewhere } from "../lib/client.ts"
+import { problemAt, problemElsewhere, RequestFailed } from "../lib/client.ts"
 import { useSingleKey } from "../lib/keys.ts"
 import { useMay, useMe } from "../lib/me.ts"
 import { Menu } from "../ui/menu.tsx"
@@ -31,6 +31,10 @@ export function DashboardPage() {
   const environment = useMe()?.environment.key
   const may = useMay("admin")
   const of = answer.data
+  const editing = may && edit && environment
+  if (editing && isGone(answer.error)) {
+    return <Editing key={name} name={name} of={of} environment={environment} deleted />
+  }
   if (!of) {
     return (
       <Page title={name} above={ABOVE}>
@@ -40,7 +44,7 @@ export function DashboardPage() {
       </Page>
     )
   }
-  if (may && edit && environment) return <Editing key={name} of={of} environment={environment} />
+  if (editing) return <Editing key={name} name={name} of={of} environment={environment} />
   return <Shown key={name} of={of} answer={answer} may={may} />
 }
 
@@ -188,18 +192,29 @@ interface Fields {
   began: Tile[]
 }
 
+interface EditingProps {
+  name: string
+  /** As it is saved, or was before it was deleted; nothing if that was before this page. */
+  of?: Dashboard
+  environment: string
+  deleted?: boolean
+}
+
 /**
  * A dashboard while it is edited. What is changed is kept in this browser until it is saved or discarded.
  *
- * Laws: only the version that the draft began from is replaced, or a later one with the same tiles.
+ * Laws: only the version that the draft began from is replaced, or a later one with the same tiles. One that was
+ * deleted is saved anew.
  */
-function Editing({ of, environment }: { of: Dashboard; environment: string }) {
-  const published = of.document.tiles ?? []
-  const place = { environment, kind: "dashboard", name: of.key }
-  const draft = useDraft<Fields>(place, of.version, { tiles: published, began: published })
+function Editing({ name, of, environment, deleted = false }: EditingProps) {
+  const version = of && !deleted ? of.version : 0
+  const published = of?.document.tiles ?? []
+  const place = { environment, kind: "dashboard", name }
+  const draft = useDraft<Fields>(place, version, { tiles: published, began: published })
   const { tiles, began } = draft.fields
   const save = useSave("dashboards", draft.finish)
-  const conflict = draft.drafted && draft.base !== of.version && !isSame(began, published) && !save.isPending
+  const differs = draft.drafted && draft.base !== version && !isSame(began, published)
+  const conflict = of !== undefined && !deleted && differs && !save.isPending
   const queries = useQueryClient()
   const navigate = useNavigate()
   const [added, setAdded] = useState<"report" | "text" | "question">()
@@ -209,26 +224,37 @@ function Editing({ of, environment }: { of: Dashboard; environment: string }) {
   }
 
   function leave(): void {
-    navigate({ to: "/dashboards/$name", params: { name: of.key }, search: {}, resetScroll: false })
+    if (deleted) navigate({ to: "/dashboards" })
+    else toSaved()
+  }
+
+  function toSaved(): void {
+    navigate({ to: "/dashboards/$name", params: { name }, search: {}, resetScroll: false })
   }
 
   function publish(): void {
     if (!draft.drafted || conflict || save.isPending) return
     save.mutate(
-      { key: of.key, document: { ...of.document, tiles }, version: of.version },
+      { key: name, document: { name, ...of?.document, tiles }, version },
       {
-        onSuccess: leave,
+        onSuccess: toSaved,
         onError: (problem) => isConflict(problem) && queries.invalidateQueries({ queryKey: ["dashboards"] }),
       },
     )
   }
 
+  function discard(): void {
+    if (!save.isPending) save.reset()
+    draft.discard()
+  }
+
   useCommand("s", publish)
-  const problem = isConflict(save.error) ? null : save.error
+  // The page itself says what another person did, once it is read.
+  const problem = conflict || (deleted && save.variables?.version) ? null : save.error
   const places = tiles.map((_, at) => `$.tiles[${at}]`)
   return (
     <Page
-      title={`Edit ${of.name || of.key}`}
+      title={`Edit ${of?.name || name}`}
       above={ABOVE}
       aside={
         <div className="edit-actions">
@@ -252,7 +278,7 @@ function Editing({ of, environment }: { of: Dashboard; environment: string }) {
             }
           </Menu>
           {draft.drafted && (
-            <button type="button" className="button" onClick={draft.discard}>
+            <button type="button" className="button" onClick={discard}>
               Discard draft
             </button>
           )}
@@ -270,13 +296,21 @@ function Editing({ of, environment }: { of: Dashboard; environment: string }) {
         </div>
       }
     >
+      {deleted && (
+        <div className="notice warn" role="alert">
+          <p>
+            {of?.name || name} was deleted.{" "}
+            {draft.drafted ? "Your draft is kept: save it, and the dashboard exists again." : ""}
+          </p>
+        </div>
+      )}
       {conflict && (
         <div className="notice warn" role="alert">
           <div>
             <p>
               {of.savedBy} saved version {of.version} <When at={of.savedAt} />, with other tiles. Your draft began from
               version {draft.base}. It is kept, and nothing was overwritten.{" "}
-              <a href={`/dashboards/${encodeURIComponent(of.key)}`} target="_blank" rel="noreferrer">
+              <a href={`/dashboards/${encodeURIComponent(name)}`} target="_blank" rel="noreferrer">
                 Look at theirs
               </a>
             </p>
@@ -284,11 +318,14 @@ function Editing({ of, environment }: { of: Dashboard; environment: string }) {
               <button
                 type="button"
                 className="button primary"
-                onClick={() => draft.rebase(of.version, { tiles, began: published })}
+                onClick={() => {
+                  save.reset()
+                  draft.rebase(version, { tiles, began: published })
+                }}
               >
                 Go on with yours
               </button>
-              <button type="button" className="button" onClick={draft.discard}>
+              <button type="button" className="button" onClick={discard}>
                 Take theirs
               </button>
             </div>
@@ -321,6 +358,10 @@ function Editing({ of, environment }: { of: Dashboard; environment: string }) {
       )}
     </Page>
   )
+}
+
+function isGone(problem: Error | null): boolean {
+  return problem instanceof RequestFailed && problem.status === 404
 }
 
 function isSame(one: Tile[], other: Tile[]): boolean {
