@@ -7,12 +7,12 @@ import { messageAt } from "../insights/query/paths.ts"
 import { type OfKind, type Question, textsOf } from "../insights/query/question.ts"
 import { useReport } from "../insights/saved/queries.ts"
 import { pathOf } from "../insights/tabs.ts"
-import { VIEWS } from "../insights/views.tsx"
 import type { Notice, Tile } from "../lib/api.ts"
 import { Failed, Waiting } from "../ui/parts.tsx"
 import { TableView, useTable } from "./table.tsx"
 import { Text } from "./text.tsx"
 import { heightOf, nameOf, pixelsOf, widthOf } from "./tiles.ts"
+import { VIEWS } from "./views.tsx"
 
 /** How far below the window a tile may be when it begins to load. */
 const EARLY = "200px"

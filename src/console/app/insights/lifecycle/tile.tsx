@@ -1,6 +1,6 @@
 /** The answer on a tile of a dashboard. */
 import type { Answer, Question } from "../query/question.ts"
-import type { ViewProps } from "../views.tsx"
+import type { ViewProps } from "../tile.ts"
 import { LifecycleView } from "./view.tsx"
 
 /** What stands above and below the drawing. */

@@ -1,6 +1,6 @@
 /** The answer on a tile of a dashboard: as high as it is, and scrolled. */
 import type { Answer, Question } from "../query/question.ts"
-import type { ViewProps } from "../views.tsx"
+import type { ViewProps } from "../tile.ts"
 import "./paths.css"
 import { PathsView } from "./view.tsx"
 
