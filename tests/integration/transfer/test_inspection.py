@@ -121,9 +121,19 @@ async def test_files_of_the_server_are_listed_and_inspected_where_they_are(app: 
     found = await inspected(app, "orders.csv", stored=True)
     assert found["read"] == 3 and (folder / "orders.csv").exists()
     asked = {"stored": True, "format": "csv"}
-    for name in ("a.upload", "1-a.report", "../orders.csv", "nosuch.csv"):
+    for name in ("a.upload", "1-a.report", "../orders.csv", "nosuch.csv", "x" * 300 + ".csv"):
         refused = await app.admin.post("/v1/admin/imports/inspect", params={**asked, "name": name})
         assert (refused.status_code, refused.json()["code"]) == (404, "IMPORT_NOT_FOUND"), name
+    path = "/v1/admin/imports"
+    for address, parameters, content, named in (
+        (f"{path}/inspect", {"partial": True}, "", "partial"),
+        (f"{path}/inspect", {}, TABLE, "stored"),
+        (path, {}, TABLE, "stored"),
+    ):
+        both = {**asked, "name": "orders.csv", **parameters}
+        refused = await app.admin.post(address, params=both, content=content)
+        assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_REQUEST"), refused.text
+        assert f"`{named}`" in refused.text and "leave" in refused.text
 
 
 async def test_a_table_is_read_with_its_types(app: Application, tmp_path: Path) -> None:

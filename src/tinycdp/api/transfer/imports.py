@@ -4,8 +4,8 @@ Shape   POST …/inspect shows what an import would do; POST starts one, and ans
         GET returns its progress, and its rejected rows; DELETE stops it
 Laws    a started import is resumed after a restart. A file that is sent again continues where it stopped, and adds
         nothing if it was done
-Errors  400 FILE_MALFORMED, FILE_TOO_LARGE, INVALID_MAPPING, PARQUET_MISSING · 404 IMPORT_NOT_FOUND, REPORT_NOT_FOUND
-        · 409 IMPORT_RUNNING · 429 IMPORTS_BUSY
+Errors  400 INVALID_REQUEST, FILE_MALFORMED, FILE_TOO_LARGE, INVALID_MAPPING, PARQUET_MISSING ·
+        404 IMPORT_NOT_FOUND, REPORT_NOT_FOUND · 409 IMPORT_RUNNING · 429 IMPORTS_BUSY
 Source  docs/reference/imports.md
 """
 
@@ -82,7 +82,7 @@ async def start_import(
     if mapping is not None:
         wanted = check_mapping(_mapping_of(mapping))
     imports.check_capacity()
-    path = imports.stored_file(name) if stored else await imports.receive(name, request.stream())
+    path = await _file_of(request, imports, name, stored=stored)
     source = ImportFile(path, read_as, wanted, name)
     progress = await imports.begin(actor.environment_id, source, actor.name, PARSE, actor.key_id, keep=stored)
     return as_schema(progress, ImportProgress)
@@ -111,17 +111,20 @@ async def inspect_import(
     """The body is the file or its beginning; Parquet files have their description at the end, so they are sent whole.
 
     Without `mapping`, columns that often hold a field are mapped to it; the answer has the mapping."""
+    if stored and partial:
+        message = "`partial` is for a body, and `stored` for a file on the server: leave one of them out."
+        raise InvalidInput("INVALID_REQUEST", message, name="partial")
     read_as = form_of(Path(name), form)
-    path = imports.stored_file(name) if stored else await imports.receive(name, request.stream())
+    path = await _file_of(request, imports, name, stored=stored)
     try:
-        if partial and not stored:
+        if partial:
             await asyncio.to_thread(inspection.unpack, path)
         source = ImportFile(path, read_as, name=name)
         columns = await asyncio.to_thread(columns_of, source) if read_as != "jsonl" else []
         wanted = check_mapping(_mapping_of(mapping)) if mapping is not None else guess_mapping(columns)
         problem = _problem(columns, wanted) if read_as != "jsonl" else None
         source = replace(source, mapping=wanted)
-        found = await inspection.inspect(source, PARSE, now(), whole=stored or not partial)
+        found = await inspection.inspect(source, PARSE, now(), whole=not partial)
     finally:
         if not stored:
             path.unlink(missing_ok=True)
@@ -137,6 +140,17 @@ async def inspect_import(
         as_schema(found.rejected_rows, list[InspectedRow]),
         found.complete,
     )
+
+
+async def _file_of(request: ExactRequest, imports: ImportQueue, name: str, *, stored: bool) -> Path:
+    """The path of the file that the request names or has as its body."""
+    if not stored:
+        return await imports.receive(name, request.stream())
+    async for part in request.stream():
+        if part:
+            message = "With `stored=true` the file is the server's: send no body, or leave `stored` out."
+            raise InvalidInput("INVALID_REQUEST", message, name="stored")
+    return await imports.stored_file(name)
 
 
 def _problem(columns: Sequence[str], mapping: FileMapping) -> str | None:

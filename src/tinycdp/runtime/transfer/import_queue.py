@@ -147,10 +147,10 @@ class ImportQueue:
         """The files that were put into the folder, by name."""
         return await asyncio.to_thread(_stored_files, self.folder)
 
-    def stored_file(self, name: str) -> Path:
+    async def stored_file(self, name: str) -> Path:
         """The path of a file that is in the folder already."""
         path = self.folder / name
-        if Path(name).name != name or not _is_stored(path):
+        if Path(name).name != name or not await asyncio.to_thread(_is_stored, path):
             raise NotFound("IMPORT_NOT_FOUND", f"There is no file {name[:100]!r} in the server's folder of imports.")
         return path
 
@@ -292,7 +292,10 @@ class ImportQueue:
 def _is_stored(path: Path) -> bool:
     """Whether this file was put here by hand, and is not the queue's own."""
     own = path.suffix in (_FILE, _TICKET, ".new", import_reports.ENDING) or path.name.startswith(".")
-    return not own and path.is_file()
+    try:
+        return not own and path.is_file()
+    except OSError:  # no name of a file, being too long
+        return False
 
 
 def _stored_files(folder: Path) -> list[StoredFile]:
