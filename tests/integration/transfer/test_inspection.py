@@ -82,6 +82,13 @@ async def test_a_mapping_changes_what_it_says(app: Application) -> None:
     without = await inspected(app, "orders.csv", TABLE, mapping=json.dumps({"fixed": {"event": "order"}}))
     assert without["problem"].startswith("Map a column to one of")
     assert {row["code"] for row in without["rows"]} == {"MISSING_IDENTIFIER"}
+    wrong = {"columns": {"userId": "customer_id", "timestamp": "nosuch"}, "fixed": {"event": "order"}}
+    refused_whole = await inspected(app, "orders.csv", TABLE, mapping=json.dumps(wrong))
+    assert refused_whole["problem"].startswith("Unknown column 'nosuch'.")
+    assert [row["message"] for row in refused_whole["rows"]] == [None] * 3
+    assert refused_whole["rejected"] == refused_whole["read"] == 3
+    ada = refused_whole["rows"][0]
+    assert (ada["code"], ada["why"]) == ("INVALID_MAPPING", refused_whole["problem"])
     refused = await app.admin.post(
         "/v1/admin/imports/inspect", params={"name": "a.csv", "mapping": '{"columns": {"user": "zip"}}'}, content=TABLE
     )
@@ -102,6 +109,14 @@ async def test_of_a_long_file_its_beginning_is_enough(app: Application, packed: 
     assert found["rows"][0]["text"] == lines[0] and found["rows"][0]["message"]["userId"] == "u0"
     assert [(row["line"], row["text"]) for row in found["rejectedRows"]] == [(31, lines[30])]
     assert found["rejected"] == 1 and not found["complete"], "the row that is cut is not counted"
+
+
+async def test_of_a_small_file_that_unpacks_to_much_the_end_is_known(app: Application) -> None:
+    lines = [json.dumps({"userId": f"u{n}", "event": "open", "properties": {"x": "x" * 30_000}}) for n in range(170)]
+    long = await inspected(app, "long.jsonl.gz", gzip.compress("\n".join(lines).encode()))
+    assert 100 < long["read"] < 170 and not long["complete"]
+    short = await inspected(app, "short.jsonl.gz", gzip.compress("\n".join(lines[:100]).encode()))
+    assert short["read"] == 100 and short["complete"]
 
 
 async def test_files_of_the_server_are_listed_and_inspected_where_they_are(app: Application) -> None:

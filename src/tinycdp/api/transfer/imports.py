@@ -124,7 +124,7 @@ async def inspect_import(
         wanted = check_mapping(_mapping_of(mapping)) if mapping is not None else guess_mapping(columns)
         problem = _problem(columns, wanted) if read_as != "jsonl" else None
         source = replace(source, mapping=wanted)
-        found = await inspection.inspect(source, PARSE, now(), whole=not partial)
+        found = await inspection.inspect(source, PARSE, now(), whole=not partial, problem=problem)
     finally:
         if not stored:
             path.unlink(missing_ok=True)
@@ -133,7 +133,7 @@ async def inspect_import(
         [ImportColumn(column, field_of(column, wanted)) for column in columns[: inspection.MOST_COLUMNS]],
         ImportMapping(wanted.columns, wanted.fixed, wanted.text),
         FIELDS,
-        problem,
+        problem.message if problem is not None else None,
         as_schema(found.rows, list[InspectedRow]),
         found.read,
         found.rejected,
@@ -153,11 +153,11 @@ async def _file_of(request: ExactRequest, imports: ImportQueue, name: str, *, st
     return await imports.stored_file(name)
 
 
-def _problem(columns: Sequence[str], mapping: FileMapping) -> str | None:
+def _problem(columns: Sequence[str], mapping: FileMapping) -> InvalidInput | None:
     try:
         PARSE.check_columns(columns, mapping)
     except InvalidInput as wrong:
-        return wrong.message
+        return wrong
     return None
 
 

@@ -88,7 +88,7 @@ class InspectedFile(msgspec.Struct, frozen=True, rename="camel"):
     columns   of a table; empty for JSON lines
     mapping   the one that was used: the request's, else a guess
     fields    that a mapping may name, besides properties.…, traits.… and context.…
-    problem   why no row can be read with this mapping; `rows` then have no messages
+    problem   why an import would refuse the file with this mapping; every row is then rejected
     rows      the first 20
     read, rejected  how many rows were read, and how many of them an import would reject
     rejected_rows   the first 20 of those that are not in `rows`

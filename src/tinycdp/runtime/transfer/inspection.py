@@ -1,7 +1,8 @@
 """What an import would make of the beginning of a file, without storing anything.
 
-Shape   inspect(source, parse, now, whole) → Inspection: its first rows with the messages they become, and how many of
-        the rows it read would be rejected · unpack(path) before, for the beginning of a gzip file
+Shape   inspect(source, parse, now, whole, problem) → Inspection: its first rows with the messages they
+        become, and how many of the rows it read would be rejected · unpack(path) before, for the beginning of a
+        gzip file
 Units   SHOWN rows are shown, at most MOST_ROWS or 4 MiB are read
 Laws    rows are read and made into messages by the code of imports. What policies and the tracking plan do with a
         message is not looked at
@@ -9,16 +10,18 @@ Errors  InvalidInput FILE_UNREADABLE, FILE_MALFORMED, PARQUET_MISSING
 Source  docs/reference/imports.md "Look before"
 """
 
+import asyncio
 import contextlib
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tinycdp.model import Instant, Rejection
+from tinycdp.errors import InvalidInput
+from tinycdp.model import Instant, Message, Rejection
 from tinycdp.runtime.policies.rejections import as_sent
-from tinycdp.runtime.transfer.import_files import ImportFile, Numbered, Parse, Unread, parts
+from tinycdp.runtime.transfer.import_files import FileMapping, ImportFile, Numbered, Parse, Unread, parts
 
 SHOWN = 20
 MOST_ROWS = 2_000
@@ -65,24 +68,50 @@ class Inspection:
     complete: bool
 
 
-async def inspect(source: ImportFile, parse: Parse, now: Instant, *, whole: bool) -> Inspection:
-    """The beginning of a file; `whole` is False if only its beginning is there, which may end within a row."""
-    rows, share = list[Numbered](), 1.0
-    read = parts(source, 0, lambda: MOST_ROWS + 1)
-    async for part, read_so_far in read:
-        rows, share = part, read_so_far
-        break
+async def inspect(
+    source: ImportFile, parse: Parse, now: Instant, *, whole: bool, problem: InvalidInput | None = None
+) -> Inspection:
+    """The beginning of a file; `whole` is False if only its beginning is there, which may end within a row.
+
+    With a problem, for which an import would refuse the file, every row is rejected."""
+    sizes = iter((MOST_ROWS + 1, 1))
+    read = parts(source, 0, lambda: next(sizes))
+    rows, ended = list[Numbered](), True
+    async for part, _ in read:
+        # How much of a packed file was read does not say whether all of it was unpacked: a second part does.
+        ended = not rows and len(part) <= MOST_ROWS
+        rows = rows or part
+        if not ended:
+            break
     await read.aclose()  # type: ignore[attr-defined]
-    ended = len(rows) <= MOST_ROWS and share >= 1.0
     if not whole and ended:
         rows = rows[:-1]
-    rows = rows[:MOST_ROWS]
+    checked = parse if problem is None else _rejecting(parse, problem)
+    return await asyncio.to_thread(_inspection, rows[:MOST_ROWS], source, checked, now, complete=whole and ended)
+
+
+def _inspection(
+    rows: Sequence[Numbered], source: ImportFile, parse: Parse, now: Instant, *, complete: bool
+) -> Inspection:
     inspected = [_row(numbered, source, parse, now) for numbered in rows[:SHOWN]]
     _, rejected = parse.call(rows[SHOWN:], source.mapping, _TOKEN, now)
     numbered = dict(rows)
     others = [_rejected(line, numbered.get(line), rejection) for line, rejection in rejected[:SHOWN]]
     n = sum(one.message is None for one in inspected) + len(rejected)
-    return Inspection(inspected, len(rows), n, others, whole and ended)
+    return Inspection(inspected, len(rows), n, others, complete)
+
+
+def _rejecting(parse: Parse, problem: InvalidInput) -> Parse:
+    """The same, but rows that could be read are rejected for the problem."""
+    unusable = Rejection(code=problem.code, message=problem.message, path="$", payload=b"")
+
+    def call(
+        rows: Sequence[Numbered], mapping: FileMapping, token: str, now: int
+    ) -> tuple[list[Message], list[tuple[int, Rejection]]]:
+        own = dict(parse.call(rows, mapping, token, now)[1])
+        return [], [(line, own.get(line, unusable)) for line, _ in rows]
+
+    return replace(parse, call=call)
 
 
 def unpack(path: Path) -> None:
