@@ -3,11 +3,13 @@
 Shape   the metrics count in memory; MetricsHistory writes them; history(…) reads them
 Units   a minute of the clock. Each process writes a minute once, right after its end, with one statement for an
         environment; what it counted after its last write is written when it stops
-Laws    nothing that was counted is lost while the database is away: it is written with a later minute.
+Laws    nothing that was counted is lost while the database is away: it is written later, with the minute
+        in which the outage began. A write that is cancelled goes on, and is counted once.
         Only environments that the process has counted something of are written
 Source  docs/reference/operations.md "History"
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,17 +46,26 @@ class MetricsHistory(BufferedWriter):
 
     async def flush(self) -> None:
         """Write what was counted, as of the minute in which counting began."""
-        for environment_id, counted in list(self._metrics.minutes.items()):
-            self._metrics.minutes[environment_id] = Minute()
-            counts = (counted.accepted, counted.duplicates, counted.rejected, counted.decisions)
+        for environment_id in list(self._metrics.minutes):
+            writing = asyncio.create_task(self._write(environment_id))
             try:
-                async with acquired(self._pool) as connection:
-                    await store.add_minute(
-                        connection, environment_id, self._minute, counts, counted.ingest.counts, self._now()
-                    )
-            except BaseException:
-                self._metrics.minutes[environment_id].add(counted)
+                await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                await asyncio.wait({writing}, timeout=self.DRAIN_SECONDS)
                 raise
+
+    async def _write(self, environment_id: int) -> None:
+        counted = self._metrics.minutes[environment_id]
+        self._metrics.minutes[environment_id] = Minute()
+        counts = (counted.accepted, counted.duplicates, counted.rejected, counted.decisions)
+        try:
+            async with acquired(self._pool) as connection:
+                await store.add_minute(
+                    connection, environment_id, self._minute, counts, counted.ingest.counts, self._now()
+                )
+        except BaseException:
+            self._metrics.minutes[environment_id].add(counted)
+            raise
 
 
 def _start(now: Instant) -> Instant:

@@ -1,5 +1,6 @@
 """The history of metrics: minutes of all processes together, of one environment, each counted once."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
@@ -95,8 +96,34 @@ async def test_an_outage_loses_no_count(app: Application, clock: ManualClock, mo
         with pytest.raises(Unavailable):
             await app.service.metrics_history.tick()
         await app.track({**ADA, "event": "open"})
+    clock.now += MINUTE_MS
     await app.service.metrics_history.tick()
-    assert [counts(one)[0] for one in await minutes(app, 1)] == [2]
+    assert [(one["at"], counts(one)[0]) for one in await minutes(app)] == [(iso(NOW), 2), (iso(NOW + MINUTE_MS), 0)]
+
+
+async def test_a_cancelled_write_counts_once(
+    app: Application, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await app.track({**ADA, "event": "open"})
+    clock.now += MINUTE_MS
+    add_minute, written, answered = metrics_history.store.add_minute, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*values: Any) -> None:
+        await add_minute(*values)
+        written.set()
+        await answered.wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(metrics_history.store, "add_minute", slowly)
+        writing = asyncio.create_task(app.service.metrics_history.flush())
+        await written.wait()
+        writing.cancel()
+        await asyncio.sleep(0)
+        answered.set()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+    await app.service.metrics_history.flush()
+    assert [counts(one)[0] for one in await minutes(app, 1)] == [1]
 
 
 async def test_what_was_counted_last_is_written_when_a_process_stops(
