@@ -19,7 +19,9 @@ from tinycdp.store.database.pool import snapshot
 from tinycdp.store.history import audit as store
 from tinycdp.times import iso
 
-AuditKind = Literal["revision", "flag", "analytics", "policy", "plan", "key", "merge", "erasure", "import"]
+AuditKind = Literal[
+    "revision", "flag", "analytics", "destination", "policy", "plan", "key", "merge", "erasure", "import"
+]
 KINDS: tuple[AuditKind, ...] = get_args(AuditKind)
 
 #: After the place of every change.

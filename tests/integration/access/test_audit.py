@@ -50,6 +50,9 @@ async def change_everything(app: Application) -> list[tuple[str, str, str]]:
     await done(admin.post("/v1/admin/flags/paywall/revive"))
     await done(admin.put("/v1/analytics/metrics/opens", json={"event": "open"}))
     await done(admin.delete("/v1/analytics/metrics/opens"))
+    address = "https://hooks.example.com/tinycdp"
+    await done(admin.put("/v1/destinations/crm", json={"url": address, "events": ["segment.entered"]}))
+    await done(admin.delete("/v1/destinations/crm"))
     await done(admin.put("/v1/admin/policies/limits", json={"sampling": [{"event": "scroll", "percent": 10}]}))
     await done(admin.put("/v1/registry/plan/open", json={"description": "the app"}))
     await done(admin.delete("/v1/registry/plan/open"))
@@ -82,6 +85,8 @@ async def change_everything(app: Application) -> list[tuple[str, str, str]]:
         ("flag", "revived", "paywall"),
         ("analytics", "saved", "metric opens"),
         ("analytics", "deleted", "metric opens"),
+        ("destination", "saved", "crm"),
+        ("destination", "deleted", "crm"),
         ("policy", "changed", "limits"),
         ("plan", "changed", "open"),
         ("plan", "deleted", "open"),
@@ -105,6 +110,9 @@ async def test_every_change_is_in_it_once_with_its_author(app: Application) -> N
     found = await log(app, limit=200, **{"from": iso(NOW), "to": iso(NOW + 1)})
     assert sorted(brief(found)) == sorted((*one, ADMIN) for one in made)
     assert found["next"] is None
+    for kind in {entry["kind"] for entry in found["entries"]}:
+        only = (await log(app, kind=kind, **{"from": iso(NOW), "to": iso(NOW + 1)}))["entries"]
+        assert only == [entry for entry in found["entries"] if entry["kind"] == kind]
     assert {entry["at"] for entry in found["entries"]} == {iso(NOW)}
     noted = {(entry["kind"], entry["action"]): entry["note"] for entry in found["entries"]}
     assert noted["flag", "killed"] == "too many complaints"
