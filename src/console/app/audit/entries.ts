@@ -2,12 +2,13 @@
 import type { AuditEntry } from "../lib/api.ts"
 import { plural } from "../lib/format.ts"
 
-export type Kind = AuditEntry["kind"]
+export type Kind = AuditEntry["kind"] | "destination"
 
 export const KINDS: { kind: Kind; title: string }[] = [
   { kind: "revision", title: "Definitions" },
   { kind: "flag", title: "Kill switches" },
   { kind: "analytics", title: "Saved analytics" },
+  { kind: "destination", title: "Destinations" },
   { kind: "policy", title: "Policies" },
   { kind: "plan", title: "Tracking plan" },
   { kind: "key", title: "Keys" },
@@ -19,13 +20,15 @@ export const KINDS: { kind: Kind; title: string }[] = [
 /** What happened, before the name of what it happened to: “Killed the flag” and `paywall`. */
 export function deed(entry: AuditEntry): string {
   const done = entry.action[0]?.toUpperCase() + entry.action.slice(1)
-  switch (entry.kind) {
+  switch (entry.kind as Kind) {
     case "revision":
       return "Published revision"
     case "flag":
       return `${done} the flag`
     case "analytics":
       return `${done} the`
+    case "destination":
+      return `${done} the destination`
     case "policy":
       return `${done} the policy`
     case "plan":
