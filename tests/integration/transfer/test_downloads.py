@@ -7,10 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
+from litestar import Request
 
 from application import Application, running
 from serving import ManualClock
 from tinycdp.api.http.access_log import logged
+from tinycdp.api.transfer.downloads import scope_of
 from tinycdp.runtime.access.downloads import VALID_MS
 
 NOW = 1_790_000_000_000
@@ -93,6 +95,21 @@ async def test_a_key_sent_with_it_makes_no_difference(app: Application) -> None:
     stranger = app.stranger.headers["authorization"]
     answer = await opened(app, url, Authorization=stranger)
     assert answer.status_code == 200 and "u1" in answer.text
+
+
+def test_the_request_of_the_file_is_read_anew() -> None:
+    state = {"started": True}
+    headers = [(b"authorization", b"Bearer secret"), (b"host", b"cdp.example.com")]
+    outer = {
+        "type": "http", "asgi": {}, "http_version": "1.1", "scheme": "https", "client": None, "server": None,
+        "root_path": "", "path": "/v1/downloads/1.x", "query_string": b"a=1", "headers": headers, "state": state,
+    }  # fmt: skip
+    asked: Request[Any, Any, Any] = Request(outer)  # type: ignore[arg-type]
+    assert asked.headers["authorization"] and asked.query_params["a"] == "1", "the framework keeps both"
+    inner: Request[Any, Any, Any] = Request(scope_of(outer, f"{FILE}?raw=true"))
+    assert dict(inner.headers) == {"host": "cdp.example.com"}
+    assert dict(inner.query_params) == {"raw": "true"}
+    assert inner.scope["state"]["started"]
 
 
 async def test_what_a_key_may_not_read_it_may_not_open(app: Application) -> None:

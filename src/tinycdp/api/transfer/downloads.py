@@ -15,6 +15,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, PathParameter
 from litestar.routes import HTTPRoute
 from litestar.types import Receive, Scope, Send
+from litestar.utils.scope.state import CONNECTION_STATE_KEY
 
 from tinycdp.api.http import auth
 from tinycdp.api.http.parts import Injected
@@ -70,7 +71,7 @@ async def open_download(
 ) -> Response[bytes]:
     """The answer is that of the path the address was created for."""
     key, path = await downloads.take(pool, keyring, token, now())
-    application, scope = request.app, _scope_of(request.scope, path)
+    application, scope = request.app, scope_of(request.scope, path)
     scope[auth.REDEEMED] = key
 
     async def serve(_: Scope, receive: Receive, send: Send) -> None:
@@ -95,7 +96,7 @@ def _file_at(application: Litestar, path: str) -> HTTPRouteHandler | None:
     return None
 
 
-def _scope_of(outer: Any, path: str) -> Any:
+def scope_of(outer: Any, path: str) -> Any:
     """The scope of a request of the path, as the same client would send it."""
     plain, _, query = path.partition("?")
     raw = quote(plain, safe="/%:@!$&'()*+,;=~-._")
@@ -106,7 +107,8 @@ def _scope_of(outer: Any, path: str) -> Any:
         "raw_path": raw.encode(),
         "query_string": quote(query, safe="%=&+!$'()*,;:@/?~-._").encode(),
         "headers": [(name, value) for name, value in outer["headers"] if name.lower() in _PASSED_ON],
-        "state": outer.get("state", {}),
+        # Without what the framework has read of the outer request, such as its headers.
+        "state": {name: value for name, value in outer.get("state", {}).items() if name != CONNECTION_STATE_KEY},
         "extensions": outer.get("extensions") or {},
     }
 
