@@ -129,6 +129,7 @@ async def test_what_a_key_may_not_read_it_may_not_open(app: Application) -> None
         "/v1/downloads/1.x",
         "/v1/export/segment/a/../../../admin/keys",
         "/v1/export/segment/",
+        "/v1/export/segment/x%00.csv",
         "https://evil.example/v1/export/segment/openers.csv",
         "v1/export/segment/openers.csv",
         "",
@@ -139,7 +140,26 @@ async def test_only_files_can_be_opened(app: Application, path: str) -> None:
     assert (refusal.status_code, refusal.json()["code"]) == (400, "INVALID_REQUEST")
 
 
-@pytest.mark.parametrize("name", ["..%2f..%2f..%2fv1%2fadmin%2fkeys", "%2e%2e", "x%00.csv"])
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("nosuch=1", "UNKNOWN_PARAMETER"),
+        ("raw=true&raw=true", "INVALID_REQUEST"),
+        ("raw=maybe", "INVALID_REQUEST"),
+        ("raw=", "INVALID_REQUEST"),
+        ("traits=%00", "INVALID_REQUEST"),
+        ("writeKey=wk_secret", "INVALID_REQUEST"),
+        ("write%4bey=wk_secret", "INVALID_REQUEST"),
+    ],
+)
+async def test_parameters_are_checked_before_an_address_is_made(app: Application, query: str, code: str) -> None:
+    refusal = await app.admin.post("/v1/admin/downloads", json={"path": f"{FILE}?{query}"})
+    assert (refusal.status_code, refusal.json()["code"]) == (400, code)
+    assert "wk_secret" not in refusal.text
+    assert await app.service.pool.fetch("SELECT 1 FROM downloads") == []
+
+
+@pytest.mark.parametrize("name", ["..%2f..%2f..%2fv1%2fadmin%2fkeys", "%2e%2e"])
 async def test_an_odd_name_leads_past_no_route(app: Application, name: str) -> None:
     url = await address(app, f"/v1/export/segment/{name}")
     answer = await opened(app, url)

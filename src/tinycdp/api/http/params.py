@@ -133,6 +133,18 @@ def check_address(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
         seen.add(name)
 
 
+def check_types(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Reject values that are not of the declared types, as the framework does before it calls the route."""
+    for name, field, rules in parameters_of(handler):
+        if rules.param_type == ParamType.QUERY and (values := connection.query_params.getall(name, [])):
+            value = values if is_list(field.annotation) else values[0]
+            try:
+                msgspec.convert(value, field.annotation, strict=False)
+            except msgspec.ValidationError:
+                message = f"The parameter `{name}` is {values[-1][:40]!r}: give {kind_in_words(field.annotation)}."
+                raise InvalidInput("INVALID_REQUEST", message, name=name) from None
+
+
 async def check_no_body(request: Request[Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Reject a body where the route takes none: it would be ignored, and a `dryRun` in it would not be one."""
     parameters = handler.parsed_fn_signature.parameters

@@ -2,7 +2,7 @@
 
 Laws    what is opened is the ordinary route, with the key that asked for the address: its scope, its expiry and its
         origins count then. Only routes with `downloadable=True` can be opened
-Errors  400 INVALID_REQUEST · 403 MISSING_SCOPE, INVALID_DOWNLOAD_LINK
+Errors  400 INVALID_REQUEST, UNKNOWN_PARAMETER · 403 MISSING_SCOPE, INVALID_DOWNLOAD_LINK
 Source  docs/reference/export.md "Addresses that open once"
 """
 
@@ -10,7 +10,7 @@ import re
 from typing import Annotated, Any
 from urllib.parse import quote, unquote
 
-from litestar import Litestar, Response, get, post
+from litestar import Litestar, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, PathParameter
 from litestar.routes import HTTPRoute
@@ -18,6 +18,7 @@ from litestar.types import Receive, Scope, Send
 from litestar.utils.scope.state import CONNECTION_STATE_KEY
 
 from tinycdp.api.http import auth
+from tinycdp.api.http.params import KEY_PARAMETER, check_address, check_types
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest, host_of, scheme_of
 from tinycdp.api.http.sse import streaming
@@ -56,6 +57,7 @@ async def create_download(
         message = f"$.path: {path[:200]!r} is no file. Name one such as /v1/export/segment/power_users.csv."
         raise InvalidInput("INVALID_REQUEST", message, path="$.path")
     auth.allow(actor, handler.opt["scope"])
+    _check(Request(scope_of(request.scope, data.path)), handler)
     made = await downloads.create(environment, actor.key_id, path + query_mark + query)
     url = f"{scheme_of(request)}://{host_of(request)}/v1/downloads/{made.token}"
     return DownloadAddress(url, iso(made.until))
@@ -94,6 +96,15 @@ def _file_at(application: Litestar, path: str) -> HTTPRouteHandler | None:
             if handler.opt.get("downloadable") and re.fullmatch(pattern, path):
                 return handler
     return None
+
+
+def _check(opened: Request[Any, Any, Any], handler: HTTPRouteHandler) -> None:
+    """Reject parameters that the route would reject once the address is used up, and keys, which would be stored."""
+    if KEY_PARAMETER in opened.query_params:
+        message = f"$.path: leave `{KEY_PARAMETER}` out. The address has the rights of the key that creates it."
+        raise InvalidInput("INVALID_REQUEST", message, path="$.path")
+    check_address(opened, handler)
+    check_types(opened, handler)
 
 
 def scope_of(outer: Any, path: str) -> Any:
