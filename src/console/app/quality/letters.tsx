@@ -6,8 +6,8 @@ import { Confirm, Dialog } from "../ui/dialog.tsx"
 import { Older } from "../ui/older.tsx"
 import { Answered, Count, Empty, Failed, Panel, When } from "../ui/parts.tsx"
 import { Table } from "../ui/table.tsx"
+import type { Look } from "./look.ts"
 import { Narrowed } from "./narrowed.tsx"
-import type { Look } from "./page.tsx"
 import { Payload } from "./payload.tsx"
 import {
   type Chosen,

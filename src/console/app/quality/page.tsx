@@ -5,20 +5,12 @@ import { useMay, useMe } from "../lib/me.ts"
 import { Choice } from "../ui/fields.tsx"
 import { NeedsAdmin, Page } from "../ui/parts.tsx"
 import { DeadLetters } from "./letters.tsx"
+import type { Look } from "./look.ts"
 import { useLetterCounts } from "./queries.ts"
 import { RejectionsView } from "./rejections.tsx"
 
 /** All codes that a dead letter can have: docs/reference/rejections.md. */
 export const LETTER_CODES = ["UNSTORABLE", "INTERNAL"] as const
-
-export interface Look {
-  view?: string
-  code?: string
-  key?: string
-  hours?: string
-  rejection?: string
-  letter?: string
-}
 
 export function QualityPage() {
   const me = useMe()
