@@ -2,7 +2,7 @@
 import type { AuditEntry } from "../lib/api.ts"
 import { plural } from "../lib/format.ts"
 
-export type Kind = AuditEntry["kind"] | "destination"
+export type Kind = AuditEntry["kind"]
 
 export const KINDS: { kind: Kind; title: string }[] = [
   { kind: "revision", title: "Definitions" },
@@ -20,7 +20,7 @@ export const KINDS: { kind: Kind; title: string }[] = [
 /** What happened, before the name of what it happened to: “Killed the flag” and `paywall`. */
 export function deed(entry: AuditEntry): string {
   const done = entry.action[0]?.toUpperCase() + entry.action.slice(1)
-  switch (entry.kind as Kind) {
+  switch (entry.kind) {
     case "revision":
       return "Published revision"
     case "flag":
