@@ -196,7 +196,8 @@ async def test_a_retention_opens_the_people_of_a_cell(console: Open, axe: str) -
 
         await page.get_by_role("navigation", name="Kinds of insights").get_by_role("link", name="Lifecycle").click()
         await choose(page, "People with", "visit")
-        await expect(table_of(page).get_by_role("button", name="New in the week from")).to_have_text("4")
+        # Until it is answered anew, the table is of all events, with a button for more than one week.
+        await expect(table_of(page).get_by_role("button", name="New in the week from").first).to_have_text("4")
         await table_of(page).get_by_role("button", name="Returning in the week from").click()
         await expect(people.get_by_role("link", name="visitor-0")).to_be_visible()
         await page.keyboard.press("Escape")
@@ -205,7 +206,9 @@ async def test_a_retention_opens_the_people_of_a_cell(console: Open, axe: str) -
         await page.get_by_role("navigation", name="Kinds of insights").get_by_role("link", name="Stickiness").click()
         await page.get_by_label("Range").select_option("30d")
         await choose(page, "People with", "visit")
-        await table_of(page).get_by_role("button", name="Active in exactly 2 days").click()
+        twice = table_of(page).get_by_role("button", name="Active in exactly 2 days")
+        await expect(twice).to_have_text("2")
+        await twice.click()
         await expect(people).to_contain_text("2 people")
         await page.keyboard.press("Escape")
         await accessible(page, axe, "a stickiness")
