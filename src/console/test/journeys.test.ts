@@ -258,7 +258,10 @@ describe("a question in an address that lacks something", () => {
 describe("an answer that is still of the question before", () => {
   it("keeps the names of its own question", () => {
     const asked: Question<"lifecycle"> = { kind: "lifecycle", bucket: "day" }
-    const answer = { ...saved<"lifecycle">("lifecycle"), question: { bucket: "week" as const, event: "*" } }
+    const answer = {
+      ...saved<"lifecycle">("lifecycle"),
+      question: { kind: "lifecycle" as const, bucket: "week" as const, event: "*" },
+    }
     expect(questionOf<"lifecycle">(answer, asked)).toEqual({ kind: "lifecycle", bucket: "week", event: "*" })
     expect(questionOf<"lifecycle">({ ...answer, question: null }, asked)).toBe(asked)
   })

@@ -216,3 +216,10 @@ async def test_headers_come_from_variables_that_are_meant_for_it(
     assert receiver.requests[0].headers["authorization"] == "s3cret"
     for bad in ({"X": {"env": "DATABASE_URL"}}, {"Host": "x"}, {"webhook-id": "x"}, {"X": "a\r\nb: c"}, {"X Y": "a"}):
         await house.put("bad", receiver, "segment.entered", headers=bad, status=400)
+
+
+async def test_a_document_without_a_type_is_one_of_a_webhook(house: House, receiver: Receiver) -> None:
+    saved = await house.put("crm", receiver, "segment.entered")
+    again = await house.put("crm", receiver, "segment.entered", type="webhook", status=200)
+    assert (again["version"], again["document"]) == (saved["version"], saved["document"])
+    assert "type" not in saved["document"]

@@ -151,7 +151,7 @@ async def test_an_answer_that_changes_after_the_check_reaches_nothing(monkeypatc
     sender = Sender(reach)
     try:
         await reach.check(f"https://changing.example:{port}/")
-        result = await sender.send(f"https://changing.example:{port}/", {}, b"{}")
+        result = await sender.send("POST", f"https://changing.example:{port}/", {}, b"{}")
     finally:
         await sender.close()
         listening.close()
@@ -172,7 +172,7 @@ async def test_the_last_check_is_at_the_socket(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(sending, "resolve", sending.lookup)
     sender = sending.Sender(Reach(ports=frozenset({port})))
     try:
-        result = await sender.send(f"https://changing.example:{port}/", {}, b"{}")
+        result = await sender.send("POST", f"https://changing.example:{port}/", {}, b"{}")
     finally:
         await sender.close()
         listening.close()

@@ -1,6 +1,7 @@
 // Written by tools/api.ts from the server's OpenAPI document.
 
 export type ActiveAnswer = {
+  kind: "active"
   asOf?: string
   computedAt?: string
   zone?: string
@@ -13,6 +14,7 @@ export type ActiveAnswer = {
 }
 
 export type ActiveCell = {
+  kind: "active"
   days: number
   bucket?: string
 }
@@ -30,6 +32,7 @@ export type ActivePeople = {
 }
 
 export type ActiveQuestion = {
+  kind: "active"
   from?: string
   to?: string
   last?: string
@@ -43,6 +46,7 @@ export type ActiveQuestion = {
 }
 
 export type AdoptionAnswer = {
+  kind: "adoption"
   asOf?: string
   computedAt?: string
   zone?: string
@@ -55,11 +59,13 @@ export type AdoptionAnswer = {
 }
 
 export type AdoptionCell = {
+  kind: "adoption"
   bucket: string
   number?: "active" | "users" | "firstTime" | "ever"
 }
 
 export type AdoptionQuestion = {
+  kind: "adoption"
   from?: string
   to?: string
   last?: string
@@ -568,6 +574,7 @@ export type ExclusionBody = {
 }
 
 export type ExperimentAnswer = {
+  kind: "experiment"
   asOf?: string
   computedAt?: string
   zone?: string
@@ -583,6 +590,7 @@ export type ExperimentAnswer = {
 }
 
 export type ExperimentCell = {
+  kind: "experiment"
   variant: string
   metric?: number | null
   number?: "units" | "crossovers" | "open" | "conversions"
@@ -599,6 +607,7 @@ export type ExperimentMetric = {
 }
 
 export type ExperimentQuestion = {
+  kind: "experiment"
   from?: string
   to?: string
   last?: string
@@ -800,6 +809,7 @@ export type Formatted = {
 }
 
 export type FrequencyAnswer = {
+  kind: "frequency"
   asOf?: string
   computedAt?: string
   zone?: string
@@ -812,10 +822,12 @@ export type FrequencyAnswer = {
 }
 
 export type FrequencyCell = {
+  kind: "frequency"
   least?: number | null
 }
 
 export type FrequencyQuestion = {
+  kind: "frequency"
   from?: string
   to?: string
   last?: string
@@ -834,6 +846,7 @@ export type FrequencyRow = {
 }
 
 export type FunnelAnswer = {
+  kind: "funnel"
   asOf?: string
   computedAt?: string
   zone?: string
@@ -846,6 +859,7 @@ export type FunnelAnswer = {
 }
 
 export type FunnelCell = {
+  kind: "funnel"
   group?: CellGroup | null
   bucket?: string
   step?: number
@@ -866,6 +880,7 @@ export type FunnelGroup = {
 }
 
 export type FunnelQuestion = {
+  kind: "funnel"
   from?: string
   to?: string
   last?: string
@@ -1000,6 +1015,7 @@ export type Impact = {
 }
 
 export type ImpactAnswer = {
+  kind: "impact"
   asOf?: string
   computedAt?: string
   zone?: string
@@ -1015,10 +1031,12 @@ export type ImpactAnswer = {
 }
 
 export type ImpactCell = {
+  kind: "impact"
   number?: "users" | "others" | "unfinished"
 }
 
 export type ImpactQuestion = {
+  kind: "impact"
   from?: string
   to?: string
   last?: string
@@ -1167,6 +1185,7 @@ export type Letters = {
 }
 
 export type LifecycleAnswer = {
+  kind: "lifecycle"
   asOf?: string
   computedAt?: string
   zone?: string
@@ -1179,11 +1198,13 @@ export type LifecycleAnswer = {
 }
 
 export type LifecycleCell = {
+  kind: "lifecycle"
   bucket: string
   number: "new" | "returning" | "resurrecting" | "dormant"
 }
 
 export type LifecycleQuestion = {
+  kind: "lifecycle"
   from?: string
   to?: string
   last?: string
@@ -1444,6 +1465,7 @@ export type PathLink = {
 }
 
 export type PathsAnswer = {
+  kind: "paths"
   asOf?: string
   computedAt?: string
   zone?: string
@@ -1456,6 +1478,7 @@ export type PathsAnswer = {
 }
 
 export type PathsCell = {
+  kind: "paths"
   step?: number | null
   source?: string
   target?: string | null
@@ -1463,6 +1486,7 @@ export type PathsCell = {
 }
 
 export type PathsQuestion = {
+  kind: "paths"
   from?: string
   to?: string
   last?: string
@@ -1765,6 +1789,7 @@ export type RequiredRule = {
 }
 
 export type RetentionAnswer = {
+  kind: "retention"
   asOf?: string
   computedAt?: string
   zone?: string
@@ -1783,6 +1808,7 @@ export type RetentionCell = {
 }
 
 export type RetentionCellOf = {
+  kind: "retention"
   group?: CellGroup | null
   bucket?: string
   period?: number | null
@@ -1796,6 +1822,7 @@ export type RetentionGroup = {
 }
 
 export type RetentionQuestion = {
+  kind: "retention"
   from?: string
   to?: string
   last?: string
@@ -2055,6 +2082,7 @@ export type SessionFigures = {
 }
 
 export type SessionsAnswer = {
+  kind: "sessions"
   asOf?: string
   computedAt?: string
   zone?: string
@@ -2070,12 +2098,14 @@ export type SessionsAnswer = {
 }
 
 export type SessionsCell = {
+  kind: "sessions"
   bucket?: string
   number?: "people" | "bounces" | "entries" | "exits"
   label?: string | null
 }
 
 export type SessionsQuestion = {
+  kind: "sessions"
   from?: string
   to?: string
   last?: string
@@ -2163,6 +2193,7 @@ export type StepBody = {
 }
 
 export type StickinessAnswer = {
+  kind: "stickiness"
   asOf?: string
   computedAt?: string
   zone?: string
@@ -2175,11 +2206,13 @@ export type StickinessAnswer = {
 }
 
 export type StickinessCell = {
+  kind: "stickiness"
   buckets?: number | null
   number?: "exactly" | "atLeast"
 }
 
 export type StickinessQuestion = {
+  kind: "stickiness"
   from?: string
   to?: string
   last?: string
@@ -2355,6 +2388,7 @@ export type Transition = {
 }
 
 export type TrendAnswer = {
+  kind: "trend"
   asOf?: string
   computedAt?: string
   zone?: string
@@ -2367,12 +2401,14 @@ export type TrendAnswer = {
 }
 
 export type TrendCell = {
+  kind: "trend"
   group?: CellGroup | null
   bucket?: string
   series?: string
 }
 
 export type TrendQuestion = {
+  kind: "trend"
   from?: string
   to?: string
   last?: string

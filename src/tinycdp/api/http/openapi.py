@@ -143,6 +143,7 @@ class Schemas(OpenAPISchemaPlugin):
         schema = schema_creator.create_component_schema(field_definition, required=required, property_fields=fields)
         schema.properties = {name: _only_choice(shown) for name, shown in schema.properties.items()}
         _constrain(schema, information.fields)
+        _distinguish(schema, information)
         _explain(schema, struct)
         return schema
 
@@ -263,6 +264,14 @@ def _constrain(schema: Schema, fields: Any) -> None:
         for side in ("min", "max"):
             if (bound := getattr(field.type, f"{side}_length", None)) is not None:
                 setattr(shown, f"{side}_{what}", bound)
+
+
+def _distinguish(schema: Schema, information: Any) -> None:
+    """Add the field that tells the structs of a union apart: msgspec has it beside the others."""
+    if (tag := getattr(information, "tag", None)) is not None:
+        shown = Schema(type=OpenAPIType.STRING, enum=[tag])
+        schema.properties = {information.tag_field: shown, **(schema.properties or {})}
+        schema.required = [information.tag_field, *(schema.required or ())]
 
 
 def _explain(schema: Schema, struct: type) -> None:

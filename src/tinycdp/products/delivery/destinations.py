@@ -6,7 +6,6 @@ Laws    never stale: each call reads the number of the newest save, one entry of
 """
 
 import asyncio
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,14 +28,6 @@ class Destination:
     key: str
     document: DestinationDocument
     wanted: WantedHappenings
-
-    def headers(self) -> dict[str, str]:
-        """Its own headers; a variable that is not set gives none."""
-        return {
-            name: found
-            for name, value in self.document.headers.items()
-            if (found := value if isinstance(value, str) else os.environ.get(value.env, ""))
-        }
 
 
 class Destinations:

@@ -15,9 +15,9 @@ from tinycdp.products.delivery import signing
 from tinycdp.products.delivery.definitions.kinds import DESTINATIONS, KIND
 from tinycdp.products.delivery.destinations import Destination, Destinations, facts_of
 from tinycdp.products.delivery.happenings import OF_SEGMENTS, Happening
+from tinycdp.products.delivery.lanes.channels import Channels, Outgoing, PlannedDelivery
 from tinycdp.products.delivery.lanes.lane import secrets_of
-from tinycdp.products.delivery.lanes.sender import Sender, SendResult
-from tinycdp.products.delivery.messages import body_of, headers_of
+from tinycdp.products.delivery.lanes.sender import SendResult
 from tinycdp.products.delivery.reach import Reach
 from tinycdp.products.delivery.store import lanes as store
 from tinycdp.products.delivery.store import log as log_store
@@ -33,12 +33,12 @@ class Delivery:
     """What the routes of one process share."""
 
     def __init__(self, settings: Settings) -> None:
-        self.sender = Sender(Reach.of(settings))
+        self.channels = Channels(Reach.of(settings))
         self.destinations = Destinations()
 
     async def close(self) -> None:
         """Close all connections."""
-        await self.sender.close()
+        await self.channels.close()
 
     async def destination(self, environment: Environment, key: str) -> Destination:
         """The destination of this key."""
@@ -148,8 +148,7 @@ async def rotate(delivery: Delivery, environment: Environment, key: str) -> tupl
 class Tested:
     """A message that a test made, and what became of it. result: None for a preview"""
 
-    headers: dict[str, str]
-    body: bytes
+    outgoing: Outgoing
     result: SendResult | None
 
 
@@ -162,22 +161,22 @@ async def test(
     happening = await _example(environment, destination, type_, profile_id, now)
     async with acquired(environment.pool) as connection:
         facts = await facts_of(connection, environment.id, [happening])
-    body = body_of(happening, facts)
-    if body is None:
-        raise NotFound("PROFILE_NOT_FOUND", f"There is no profile {profile_id}.")
-    id_ = f"msg_test_{random_secrets.token_hex(8)}"
     secrets = await secrets_of(environment, destination.id)
-    headers = {"webhook-test": "true", **headers_of(id_, now, body, secrets)}
+    id_ = f"msg_test_{random_secrets.token_hex(8)}"
+    channel = delivery.channels.of(destination)
+    outgoing = channel.prepare(destination, PlannedDelivery(id_, happening, facts, now, secrets, is_test=True))
+    if outgoing is None:
+        raise NotFound("PROFILE_NOT_FOUND", f"There is no profile {profile_id}.")
     if dry_run:
-        return Tested(headers, body, None)
-    result = await delivery.sender.send(destination.document.url, {**destination.headers(), **headers}, body)
+        return Tested(outgoing, None)
+    result = await channel.send(destination, outgoing)
     row = (
         None, list(happening.profile_ids), 1, now, result.duration_ms, result.status, result.error,
         "" if result.is_delivered else result.answer,
     )  # fmt: skip
     async with transaction(environment.pool) as connection:
         await store.add_deliveries(connection, environment.id, destination.id, [row])
-    return Tested(headers, body, result)
+    return Tested(outgoing, result)
 
 
 async def _example(

@@ -13,7 +13,7 @@ from typing import Any
 
 from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.engine.catalog import Name
-from tinycdp.products.delivery.definitions.schemas import DestinationDocument
+from tinycdp.products.delivery.definitions.schemas import DEFAULT_TYPE, DestinationDocument, FromVariable
 from tinycdp.products.delivery.reach import NotAllowed, Reach
 from tinycdp.products.delivery.store import lanes as store
 from tinycdp.products.delivery.store.log import open_log
@@ -43,7 +43,9 @@ _MOST_HEADERS = 20
 class DestinationKinds(SavedKinds):
     """Destinations."""
 
-    documents = DocumentKinds({KIND: DestinationDocument}, of_core={"segments": "segment"})
+    documents = DocumentKinds(
+        {KIND: DestinationDocument}, of_core={"segments": "segment"}, defaults={KIND: DEFAULT_TYPE}
+    )
     route = "/v1"
 
     def problems(self, kind: str, document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -51,7 +53,8 @@ class DestinationKinds(SavedKinds):
         found = list(super().problems(kind, document))
         yield from found
         if not found:
-            yield from _of_headers(self.documents.read(kind, document))
+            read: DestinationDocument = self.documents.read(kind, document)
+            yield from _of_headers(read.headers)
 
     def findings(self, documents: Documents, names: Names, of: Collection[Name]) -> list[DocumentFinding]:
         """Segments that do not exist."""
@@ -72,11 +75,14 @@ class DestinationKinds(SavedKinds):
         """What the changes do; refuses addresses that must not be reached."""
         reach = Reach.of(load(os.environ))
         for change in changes:
-            if change.document is not None:
+            if change.document is None:
+                continue
+            read: DestinationDocument = self.documents.read(KIND, change.document)
+            for path, url in read.addresses():
                 try:
-                    await reach.check(change.document["url"])
+                    await reach.check(url)
                 except NotAllowed as error:
-                    finding = DocumentFinding(change.kind, change.key, "$.url", str(error), "ADDRESS_REFUSED")
+                    finding = DocumentFinding(change.kind, change.key, path, str(error), "ADDRESS_REFUSED")
                     raise InvalidDocuments([finding]) from None
         return await super().draft(connection, names, changes, edit, prune=prune)
 
@@ -96,10 +102,10 @@ class DestinationKinds(SavedKinds):
             await unregister_in(connection, environment_id, CONSUMER)
 
 
-def _of_headers(document: DestinationDocument) -> Iterator[tuple[str, str]]:
-    if len(document.headers) > _MOST_HEADERS:
+def _of_headers(headers: Mapping[str, str | FromVariable]) -> Iterator[tuple[str, str]]:
+    if len(headers) > _MOST_HEADERS:
         yield "$.headers", f"there are at most {_MOST_HEADERS} headers."
-    for name, value in document.headers.items():
+    for name, value in headers.items():
         path = f"$.headers.{name}"
         if not _HEADER.fullmatch(name):
             yield path, f"{name!r} is no name of a header."

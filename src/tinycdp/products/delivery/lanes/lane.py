@@ -1,6 +1,6 @@
 """One destination's deliveries: reads the log, delivers, and moves the cursor.
 
-Shape   Lane(environment, destination, sender, …).run() until it is cancelled · wake() · follow(destination)
+Shape   Lane(environment, destination, channel, …).run() until it is cancelled · wake() · follow(destination)
 Laws    nothing is skipped: the cursor passes a happening only when it was delivered, waits in a table, is undelivered,
         or is about a person who was erased. All that one commit changes is in one transaction.
         After a crash what was sent since the last commit is sent again, with the same id.
@@ -21,10 +21,11 @@ from typing import Any
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from tinycdp.products.delivery import signing
 from tinycdp.products.delivery.destinations import Destination, Destinations, facts_of
+from tinycdp.products.delivery.lanes.channels import DeliveryChannel, PlannedDelivery
 from tinycdp.products.delivery.lanes.order import LaneItem, Order
 from tinycdp.products.delivery.lanes.pace import LanePace, Start
-from tinycdp.products.delivery.lanes.sender import Sender, SendResult
-from tinycdp.products.delivery.messages import MessageFacts, body_of, headers_of, id_of
+from tinycdp.products.delivery.lanes.sender import SendResult
+from tinycdp.products.delivery.messages import MessageFacts, id_of
 from tinycdp.products.delivery.store import lanes as store
 from tinycdp.products.delivery.store import log as log_store
 from tinycdp.runtime.environment import Environment
@@ -64,13 +65,13 @@ class Lane:
         environment: Environment,
         destination: Destination,
         destinations: Destinations,
-        sender: Sender,
+        channel: DeliveryChannel,
         schedule: Sequence[int] = SCHEDULE,
     ) -> None:
         self.destination = destination
         self._destinations = destinations
         self._environment = environment
-        self._sender = sender
+        self._channel = channel
         self._schedule = schedule
         self._pace = LanePace(destination.document.rate, destination.document.concurrency)
         self._woken = asyncio.Event()
@@ -244,13 +245,13 @@ class Lane:
         facts = await self._facts_of(item)
         secrets = await self._signing()
         happening, now = item.happening, self._environment.now()
-        body = body_of(happening, facts)
-        if body is None:  # erased
+        id_ = id_of(self._environment.id, self.destination.id, happening.seq, happening.at)
+        destination = self.destination
+        outgoing = self._channel.prepare(destination, PlannedDelivery(id_, happening, facts, now, secrets))
+        if outgoing is None:  # erased
             self._finish(item)
             return
-        id_ = id_of(self._environment.id, self.destination.id, happening.seq, happening.at)
-        headers = {**self.destination.headers(), **headers_of(id_, now, body, secrets)}
-        result = await self._sender.send(self.destination.document.url, headers, body)
+        result = await self._channel.send(destination, outgoing)
         self._note(item, result, now)
         if result.is_delivered:
             self._delivered += 1

@@ -119,7 +119,7 @@ class Sender:
             await session.close()
         self._sessions.clear()
 
-    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> SendResult:
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> SendResult:
         """Send a request, and read the beginning of its answer."""
         began = time.monotonic()
 
@@ -132,8 +132,8 @@ class Sender:
             if session is None:
                 session = self._sessions[place.named] = _session(only_public=not place.named)
             async with asyncio.timeout(SECONDS):
-                async with session.post(
-                    place.url, data=body, headers={**_HEADERS, **headers}, allow_redirects=False
+                async with session.request(
+                    method, place.url, data=body, headers={**_HEADERS, **headers}, allow_redirects=False
                 ) as answer:
                     text = await _beginning(answer)
                     error = "" if 200 <= answer.status < 300 else _said(answer.status)

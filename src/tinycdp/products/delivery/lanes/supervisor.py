@@ -16,8 +16,8 @@ from typing import Any
 from tinycdp.model import DAY_MS
 from tinycdp.products.delivery.definitions.kinds import KIND
 from tinycdp.products.delivery.destinations import Destinations
+from tinycdp.products.delivery.lanes.channels import Channels
 from tinycdp.products.delivery.lanes.lane import SCHEDULE, Lane
-from tinycdp.products.delivery.lanes.sender import Sender
 from tinycdp.products.delivery.log import HappeningLog
 from tinycdp.products.delivery.reach import Reach
 from tinycdp.products.delivery.store import lanes as lane_store
@@ -76,7 +76,7 @@ class Deliveries:
         self._now = now
         self._keep_ms = days * DAY_MS
         self._schedule = schedule
-        self._sender = Sender(reach)
+        self._channels = Channels(reach)
         self._destinations = Destinations()
         self._locks = Ownership(dsn, store.try_deliver)
         self._listener = Listener(dsn, Waker(self.wake, self.wake_all))
@@ -104,7 +104,7 @@ class Deliveries:
                 await listening
             await self._listener.stop()
             await self._locks.close()
-            await self._sender.close()
+            await self._channels.close()
 
     def wake(self, environment_id: int) -> None:
         """There is news in an environment; without a lane nothing of it is sent."""
@@ -155,7 +155,8 @@ class Deliveries:
             if (known := running.lanes.get(destination.id)) is not None:
                 known[0].follow(destination)
                 continue
-            lane = Lane(environment, destination, self._destinations, self._sender, self._schedule)
+            channel = self._channels.of(destination)
+            lane = Lane(environment, destination, self._destinations, channel, self._schedule)
             loop = Loop(f"{KIND} {destination.key}", _of(lane), _IDLE_SECONDS)
             running.lanes[destination.id] = (lane, loop)
             loop.start()

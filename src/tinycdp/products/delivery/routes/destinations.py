@@ -5,16 +5,20 @@ Errors  those of api/definitions/kinds.py · 400 ADDRESS_REFUSED
 Source  docs/reference/webhooks.md
 """
 
+from typing import Any
+
 from tinycdp.api.definitions.kinds import routes_of
 from tinycdp.api.definitions.saved import SavedDefinitionKind
 from tinycdp.products.delivery.definitions.kinds import DESTINATIONS, KIND
-from tinycdp.products.delivery.definitions.schemas import DestinationDocument
 from tinycdp.products.delivery.routes.schemas import (
     Destination,
     Destinations,
     DestinationVersion,
     DestinationVersions,
+    Document,
 )
+from tinycdp.runtime.definitions.change_set import read_change
+from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.saved.product import SavedEntry
 from tinycdp.times import iso
 
@@ -32,7 +36,7 @@ class _Kind(SavedDefinitionKind):
     one = Destination
     many = Destinations
     versions = DestinationVersions
-    document = DestinationDocument
+    document = Document
     about_one = "without its secrets"
     about_renaming = "nothing else: its cursor and its secrets stay"
     about_restoring = (
@@ -43,7 +47,14 @@ class _Kind(SavedDefinitionKind):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.example = {"url": "https://hooks.example.com/tinycdp", "events": ["segment.entered", "segment.exited"]}
+        self.example = {
+            "type": "webhook",
+            "url": "https://hooks.example.com/tinycdp",
+            "events": ["segment.entered", "segment.exited"],
+        }
+
+    def read(self, key: str, body: Any) -> Change:
+        return read_change(self.name, {**body, "key": key})
 
     def answer(self, one: SavedEntry) -> Destination:
         row, document = one.row, one.document

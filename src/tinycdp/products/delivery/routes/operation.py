@@ -255,8 +255,8 @@ async def test_destination(
     found = await service.test(delivery, environment, name, data.type, profile, dry_run=data.dry_run)
     result = found.result
     return Tested(
-        body=msgspec.json.decode(found.body),
-        headers=found.headers,
+        body=msgspec.json.decode(found.outgoing.body),
+        headers=found.outgoing.headers,
         delivered=None if result is None else result.is_delivered,
         status=None if result is None else result.status,
         error="" if result is None else result.error,

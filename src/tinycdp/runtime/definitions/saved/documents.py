@@ -27,12 +27,14 @@ class DocumentKinds:
     structs   what each kind's documents are; a field of lists in `naming` names several
     naming    the fields that name a definition of the product, and the kind of what they name
     of_core   the same for definitions of the core
-    filters   the fields that have an expression. It may name segments; bare names in it are properties"""
+    filters   the fields that have an expression. It may name segments; bare names in it are properties
+    defaults  of kinds that are unions: the field that tells structs apart, as it is in a document without it"""
 
-    structs: Mapping[str, type[msgspec.Struct]]
+    structs: Mapping[str, Any]
     naming: Mapping[str, str] = field(default_factory=dict)
     of_core: Mapping[str, str] = field(default_factory=dict)
     filters: frozenset[str] = frozenset()
+    defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -40,7 +42,7 @@ class DocumentKinds:
 
     def problems(self, kind: str, document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """(path, message) of all that is wrong with the form of a document."""
-        found, _ = all_in_words(self.structs[kind], dict(document))
+        found, _ = all_in_words(self.structs[kind], self._whole(kind, document))
         yield from found
         if not found:
             if len(document.get("name", "")) > _LONGEST_NAME:
@@ -50,13 +52,17 @@ class DocumentKinds:
 
     def read(self, kind: str, document: Mapping[str, Any]) -> Any:
         """The struct of a document without mistakes."""
-        return msgspec.convert(dict(document), self.structs[kind], strict=True)
+        return msgspec.convert(self._whole(kind, document), self.structs[kind], strict=True)
+
+    def _whole(self, kind: str, document: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self.defaults.get(kind, {}), **document}
 
     def normal(self, kind: str, document: Mapping[str, Any]) -> dict[str, Any]:
         """The form in which a document is stored: without its key, and without what is the default anyway."""
         found = written(self.read(kind, document))
         found.pop("key", None)
-        return found
+        unsaid = self.defaults.get(kind, {})
+        return {name: value for name, value in found.items() if name not in unsaid or value != unsaid[name]}
 
     def references_of(self, document: Any, path: str = "$") -> Iterator[tuple[Name, str]]:
         """The definitions of the product that a stored document names, and the path of each name."""
