@@ -146,7 +146,9 @@ CREATE TABLE public.destination_secrets (
     secret bytea NOT NULL,
     is_shown boolean NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    expires_at timestamp with time zone
+    expires_at timestamp with time zone,
+    algorithm text DEFAULT 'v1'::text NOT NULL,
+    CONSTRAINT algorithm_is_known CHECK ((algorithm = ANY (ARRAY['v1'::text, 'v1a'::text])))
 );
 
 ALTER TABLE public.destination_secrets ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (

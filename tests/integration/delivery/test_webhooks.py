@@ -1,11 +1,13 @@
 """What a receiver gets: types, bodies, instants, signatures."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from standardwebhooks import Webhook
 
 from delivering import NOW, House
+from javascript import JavaScript
 from receiver import Receiver
 from serving import eventually
 from tinycdp.model import DAY_MS
@@ -145,6 +147,25 @@ async def test_signatures_verify_through_a_rotation(house: House, receiver: Rece
     assert Webhook(first["secret"]).verify(one.raw.decode(), one.headers) == json.loads(one.raw)
     assert _verifies(first["secret"], last), "the old one signs for a day"
     assert not _verifies(second["secret"], one)
+
+
+async def test_javascript_verifies_both_kinds_of_signatures(house: House, receiver: Receiver, tmp_path: Path) -> None:
+    house.clock.now = clock.now()
+    await house.put("crm", receiver, "segment.entered")
+    shared = await house.post("crm", "secrets", status=201)
+    own = await house.post("crm", "secrets", {"algorithm": "v1a"}, status=201)
+    assert (shared["algorithm"], own["algorithm"]) == ("v1", "v1a") and own["oldUntil"] is not None
+    unknown = await house.post("crm", "secrets", {"algorithm": "v2"}, status=400)
+    assert unknown["path"] == "$.algorithm"
+    async with house.delivering():
+        await house.enter("ada")
+        await arrived(receiver, 1)
+    (request,) = receiver.requests
+    sent = {"body": request.raw.decode(), "headers": {name.lower(): value for name, value in request.headers.items()}}
+    with JavaScript().script("webhooks.mjs", tmp_path) as node:
+        assert node.ask("v1", secret=shared["secret"], **sent)["type"] == "segment.entered"
+        assert node.ask("v1a", key=own["secret"], **sent) is True
+        assert node.ask("v1a", key=own["secret"], **(sent | {"body": sent["body"] + " "})) is False
 
 
 def _verifies(secret: str, request: Any) -> bool:

@@ -4,8 +4,11 @@ import base64
 import hashlib
 import hmac
 import json
+import sys
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks import Webhook
 
 from tinycdp.products.delivery import signing
@@ -61,7 +64,7 @@ def test_a_body_stays_small(n: int) -> None:
 
 
 def test_the_standards_library_verifies_each_secret_of_a_rotation() -> None:
-    old, new = signing.new_secret(), signing.new_secret()
+    old, new = signing.new_key("v1"), signing.new_key("v1")
     body = body_of(ENTERED, FACTS)
     assert body is not None
     from datetime import UTC, datetime
@@ -69,10 +72,10 @@ def test_the_standards_library_verifies_each_secret_of_a_rotation() -> None:
     now = int(datetime.now(UTC).timestamp() * 1000)
     headers = headers_of(id_of(1, 4, 7, 99), now, body, [old, new])
     assert headers["webhook-id"] == "msg_1_4_7_99"
-    for secret in (old, new):
-        assert Webhook(signing.shown(secret)).verify(body.decode(), headers) == json.loads(body)
+    for key in (old, new):
+        assert Webhook(signing.shown(key)).verify(body.decode(), headers) == json.loads(body)
     with pytest.raises(Exception, match="No matching signature"):
-        Webhook(signing.shown(signing.new_secret())).verify(body.decode(), headers)
+        Webhook(signing.shown(signing.new_key("v1"))).verify(body.decode(), headers)
     with pytest.raises(Exception, match="No matching signature"):
         Webhook(signing.shown(old)).verify(body.decode() + " ", headers)
 
@@ -80,10 +83,31 @@ def test_the_standards_library_verifies_each_secret_of_a_rotation() -> None:
 def test_the_signature_is_that_of_the_standard() -> None:
     """The example of its specification."""
     secret = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    signed = signing.signature([secret], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    signed = signing.signature(
+        [signing.SigningKey("v1", secret)], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}'
+    )
     assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
     expected = hmac.new(secret, b'msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{"test": 2432232314}', hashlib.sha256)
     assert signed == "v1," + base64.b64encode(expected.digest()).decode()
+
+
+def test_a_public_key_verifies_beside_a_secret() -> None:
+    shared, own = signing.new_key("v1"), signing.new_key("v1a")
+    public = signing.shown(own)
+    assert public.startswith("whpk_") and own.secret not in base64.b64decode(public.removeprefix("whpk_"))
+    hmac_part, own_part = signing.signature([shared, own], "msg_1", 1614265330, b"{}").split()
+    assert hmac_part.startswith("v1,")
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public.removeprefix("whpk_")))
+    signed = base64.b64decode(own_part.removeprefix("v1a,"))
+    key.verify(signed, b"msg_1.1614265330.{}")
+    with pytest.raises(InvalidSignature):
+        key.verify(signed, b"msg_1.1614265331.{}")
+
+
+def test_without_its_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.ed25519", None)
+    with pytest.raises(signing.PackageMissing, match="ed25519"):
+        signing.new_key("v1a")
 
 
 def test_the_log_has_what_some_destination_wants() -> None:

@@ -112,12 +112,12 @@ def id_of(environment_id: int, definition_id: int, seq: int, at: Instant) -> str
     return f"msg_{environment_id}_{definition_id}_{seq}_{at}"
 
 
-def headers_of(id: str, now: Instant, body: bytes, secrets: Sequence[bytes]) -> dict[str, str]:
+def headers_of(id: str, now: Instant, body: bytes, keys: Sequence[signing.SigningKey]) -> dict[str, str]:
     """The headers of the standard. now: of the attempt"""
     seconds = now // 1000
     return {
         "Content-Type": "application/json",
         "webhook-id": id,
         "webhook-timestamp": str(seconds),
-        "webhook-signature": signing.signature(secrets, id, seconds, body),
+        "webhook-signature": signing.signature(keys, id, seconds, body),
     }

@@ -16,7 +16,7 @@ from tinycdp.products.delivery.definitions.kinds import DESTINATIONS, KIND
 from tinycdp.products.delivery.destinations import Destination, Destinations, facts_of
 from tinycdp.products.delivery.happenings import OF_SEGMENTS, Happening
 from tinycdp.products.delivery.lanes.channels import Channels, Outgoing, PlannedDelivery
-from tinycdp.products.delivery.lanes.lane import secrets_of
+from tinycdp.products.delivery.lanes.lane import keys_of
 from tinycdp.products.delivery.lanes.sender import SendResult
 from tinycdp.products.delivery.reach import Reach
 from tinycdp.products.delivery.store import lanes as store
@@ -131,17 +131,19 @@ async def replay_undelivered(
         return await store.revive(connection, environment.id, destination.id, seqs, environment.now())
 
 
-async def rotate(delivery: Delivery, environment: Environment, key: str) -> tuple[str, Instant | None]:
-    """A new secret as receivers configure it, and until when the old one signs too."""
+async def rotate(
+    delivery: Delivery, environment: Environment, key: str, algorithm: signing.Algorithm
+) -> tuple[str, Instant | None]:
+    """A new key as receivers configure it, and until when the old one signs too."""
     destination = await delivery.destination(environment, key)
     now = environment.now()
-    secret = signing.new_secret()
+    made = signing.new_key(algorithm)
     async with transaction(environment.pool) as connection:
         await store.hold_lane(connection, environment.id, destination.id)
         before = await store.list_secrets(connection, environment.id, destination.id, now)
         await store.retire_secrets(connection, environment.id, destination.id, now, now + _OVERLAP_MS)
-        await store.add_secret(connection, environment.id, destination.id, secret, now, is_shown=True)
-    return signing.shown(secret), now + _OVERLAP_MS if any(one.is_shown for one in before) else None
+        await store.add_secret(connection, environment.id, destination.id, made, now, is_shown=True)
+    return signing.shown(made), now + _OVERLAP_MS if any(one.is_shown for one in before) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +163,10 @@ async def test(
     happening = await _example(environment, destination, type_, profile_id, now)
     async with acquired(environment.pool) as connection:
         facts = await facts_of(connection, environment.id, [happening])
-    secrets = await secrets_of(environment, destination.id)
+    keys = await keys_of(environment, destination.id)
     id_ = f"msg_test_{random_secrets.token_hex(8)}"
     channel = delivery.channels.of(destination)
-    outgoing = channel.prepare(destination, PlannedDelivery(id_, happening, facts, now, secrets, is_test=True))
+    outgoing = channel.prepare(destination, PlannedDelivery(id_, happening, facts, now, keys, is_test=True))
     if outgoing is None:
         raise NotFound("PROFILE_NOT_FOUND", f"There is no profile {profile_id}.")
     if dry_run:

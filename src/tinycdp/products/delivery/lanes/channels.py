@@ -18,6 +18,7 @@ from tinycdp.products.delivery.happenings import Happening
 from tinycdp.products.delivery.lanes.sender import Sender, SendResult
 from tinycdp.products.delivery.messages import MessageFacts, body_of, headers_of
 from tinycdp.products.delivery.reach import Reach
+from tinycdp.products.delivery.signing import SigningKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +27,14 @@ class PlannedDelivery:
 
     id       of the message, the same at every attempt
     now      of the attempt
-    secrets  that sign
+    keys     that sign
     is_test  the test route made it"""
 
     id: str
     happening: Happening
     facts: MessageFacts
     now: Instant
-    secrets: Sequence[bytes]
+    keys: Sequence[SigningKey]
     is_test: bool = False
 
 
@@ -74,7 +75,7 @@ class Webhooks:
         body = body_of(delivery.happening, delivery.facts)
         if body is None:
             return None
-        headers = headers_of(delivery.id, delivery.now, body, delivery.secrets)
+        headers = headers_of(delivery.id, delivery.now, body, delivery.keys)
         if delivery.is_test:
             headers = {"webhook-test": "true", **headers}
         return Outgoing("POST", document.url, headers, body)

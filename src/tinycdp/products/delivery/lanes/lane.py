@@ -54,7 +54,7 @@ _IDLE_SECONDS = 0.5
 _LOOK_SECONDS = 0.1
 #: Successful attempts that are logged, at most, in a second.
 _LOGGED_PER_SECOND = 100
-_SECRETS_SECONDS = 1.0
+_KEYS_SECONDS = 1.0
 
 
 class Lane:
@@ -78,7 +78,7 @@ class Lane:
         self._has_news = True
         self._looked_at = 0.0
         self._running: set[asyncio.Task[None]] = set()
-        self._secrets: tuple[float, list[bytes]] = (float("-inf"), [])
+        self._keys: tuple[float, list[signing.SigningKey]] = (float("-inf"), [])
         self._logged: tuple[int, int] = (0, 0)
         self._forget()
 
@@ -243,11 +243,11 @@ class Lane:
     async def _deliver(self, item: LaneItem, *, counts: bool) -> None:
         """Try one item. counts: a failure is one of the schedule's attempts"""
         facts = await self._facts_of(item)
-        secrets = await self._signing()
+        keys = await self._signing()
         happening, now = item.happening, self._environment.now()
         id_ = id_of(self._environment.id, self.destination.id, happening.seq, happening.at)
         destination = self.destination
-        outgoing = self._channel.prepare(destination, PlannedDelivery(id_, happening, facts, now, secrets))
+        outgoing = self._channel.prepare(destination, PlannedDelivery(id_, happening, facts, now, keys))
         if outgoing is None:  # erased
             self._finish(item)
             return
@@ -281,14 +281,14 @@ class Lane:
         is_fresh = facts is not None and asyncio.get_running_loop().time() - facts.read_at <= _FRESH_SECONDS
         return facts if is_fresh else None
 
-    async def _signing(self) -> list[bytes]:
-        """The secrets that sign; the first one is made when it is first needed."""
-        read_at, secrets = self._secrets
+    async def _signing(self) -> list[signing.SigningKey]:
+        """The keys that sign; the first one is made when it is first needed."""
+        read_at, keys = self._keys
         now = asyncio.get_running_loop().time()
-        if now - read_at > _SECRETS_SECONDS:
-            secrets = await secrets_of(self._environment, self.destination.id)
-            self._secrets = (now, secrets)
-        return secrets
+        if now - read_at > _KEYS_SECONDS:
+            keys = await keys_of(self._environment, self.destination.id)
+            self._keys = (now, keys)
+        return keys
 
     def _finish(self, item: LaneItem) -> None:
         self._order.done(item)
@@ -457,17 +457,17 @@ def _columns(item: LaneItem) -> tuple[int, int, Instant, str]:
     return item.seq, item.attempts, item.due, item.reason
 
 
-async def secrets_of(environment: Environment, definition_id: int) -> list[bytes]:
-    """The secrets that sign now, oldest first; the first one is made when it is needed."""
+async def keys_of(environment: Environment, definition_id: int) -> list[signing.SigningKey]:
+    """The keys that sign now, oldest first; the first one is made when it is needed."""
     now = environment.now()
     async with acquired(environment.pool) as connection:
         found = await store.list_secrets(connection, environment.id, definition_id, now)
     if found:
-        return [row.secret for row in found]
+        return [row.key for row in found]
     async with transaction(environment.pool) as connection:
         await store.hold_lane(connection, environment.id, definition_id)
         if not await store.list_secrets(connection, environment.id, definition_id, now):
-            secret = signing.new_secret()
-            await store.add_secret(connection, environment.id, definition_id, secret, now, is_shown=False)
+            key = signing.new_key("v1")
+            await store.add_secret(connection, environment.id, definition_id, key, now, is_shown=False)
         found = await store.list_secrets(connection, environment.id, definition_id, now)
-    return [row.secret for row in found]
+    return [row.key for row in found]

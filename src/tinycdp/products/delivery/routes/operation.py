@@ -1,6 +1,6 @@
 """Destinations in operation: health, deliveries, replay, pause, secrets, tests.
 
-Errors  404 NOT_FOUND · 409 DESTINATION_PAUSED · 400 INVALID_REPLAY, INVALID_REQUEST
+Errors  404 NOT_FOUND · 501 PACKAGE_MISSING · 409 DESTINATION_PAUSED · 400 INVALID_REPLAY, INVALID_REQUEST
 Source  docs/reference/webhooks.md
 """
 
@@ -26,6 +26,7 @@ from tinycdp.products.delivery.routes.schemas import (
     RedeliveryBody,
     ReplayedDeliveries,
     Secret,
+    SecretBody,
     TestBody,
     Tested,
     Undelivered,
@@ -219,16 +220,20 @@ async def resume_destination(
 @post(
     "/v1/destinations/{name:str}/secrets",
     status_code=201,
-    summary="Make a new signing secret",
+    summary="Make a new signing key",
     tags=TAGS,
     scope="admin",
+    example={"algorithm": "v1"},
 )
 async def rotate_destination_secret(
-    environment: Injected[Environment], delivery: Injected[DeliveryService], name: FromPath[str]
+    environment: Injected[Environment],
+    delivery: Injected[DeliveryService],
+    name: FromPath[str],
+    data: JSONBody[SecretBody] = SecretBody(),
 ) -> Secret:
-    """It is shown once. The one before signs beside it for 24 hours."""
-    secret, until = await service.rotate(delivery, environment, name)
-    return Secret(secret, iso_or_none(until))
+    """It is shown once. The one before signs beside it for 24 hours, whatever its algorithm is."""
+    secret, until = await service.rotate(delivery, environment, name, data.algorithm)
+    return Secret(data.algorithm, secret, iso_or_none(until))
 
 
 @post(

@@ -8,6 +8,7 @@ from tinycdp.api.http.encoding import Documented
 from tinycdp.api.http.params import LAST_ID
 from tinycdp.products.delivery.definitions.schemas import DestinationDocument
 from tinycdp.products.delivery.happenings import Type
+from tinycdp.products.delivery.signing import Algorithm
 
 #: What PUT takes, as a plain object.
 Document = Annotated[dict[str, Any], Documented(DestinationDocument)]
@@ -157,9 +158,16 @@ class ReplayedDeliveries(msgspec.Struct, frozen=True, rename="camel"):
     dry_run: bool
 
 
-class Secret(msgspec.Struct, frozen=True, rename="camel"):
-    """A new secret; it is not shown again. The old one signs too until `old_until`."""
+class SecretBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """How the new key signs: v1 is HMAC-SHA-256 with a shared secret, v1a is Ed25519 with a public key"""
 
+    algorithm: Algorithm = "v1"
+
+
+class Secret(msgspec.Struct, frozen=True, rename="camel"):
+    """A new key: the secret of v1, or the public key of v1a; not shown again. The old one signs until `old_until`."""
+
+    algorithm: Algorithm
     secret: str
     old_until: str | None
 

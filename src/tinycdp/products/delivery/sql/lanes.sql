@@ -213,12 +213,13 @@ DELETE FROM undelivered WHERE environment_id = $1 AND died_at < $2;
 -- Oldest first.
 -- args: environment_id integer, definition_id integer, now timestamptz
 -- index: secrets_of_destination
-SELECT id, secret, is_shown, created_at, expires_at FROM destination_secrets
+SELECT id, algorithm, secret, is_shown, created_at, expires_at FROM destination_secrets
 WHERE environment_id = $1 AND definition_id = $2 AND (expires_at IS NULL OR expires_at > $3) ORDER BY id;
 
 -- name: add_secret
--- args: environment_id integer, definition_id integer, secret bytea, is_shown boolean, now timestamptz
-INSERT INTO destination_secrets (environment_id, definition_id, secret, is_shown, created_at) VALUES ($1, $2, $3, $4, $5);
+-- args: environment_id integer, definition_id integer, algorithm text, secret bytea, is_shown boolean, now timestamptz
+INSERT INTO destination_secrets (environment_id, definition_id, algorithm, secret, is_shown, created_at)
+VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: retire_secrets
 -- Those that were never shown end at once.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinycdp.products.delivery.happenings import Happening
+from tinycdp.products.delivery.signing import Algorithm, SigningKey
 from tinycdp.store.database.pool import Connection
 from tinycdp.store.database.rows import Row, affected
 from tinycdp.store.database.statements import load
@@ -113,10 +114,16 @@ class SecretRow(Row):
     """A secret that signs."""
 
     id: int
+    algorithm: Algorithm
     secret: bytes
     is_shown: bool
     created_at: int
     expires_at: int | None
+
+    @property
+    def key(self) -> SigningKey:
+        """What signs."""
+        return SigningKey(self.algorithm, self.secret)
 
 
 async def open_lanes(connection: Connection, environment_id: int, definition_ids: Sequence[int]) -> None:
@@ -255,9 +262,11 @@ async def list_secrets(connection: Connection, environment_id: int, definition_i
 
 
 async def add_secret(
-    connection: Connection, environment_id: int, definition_id: int, secret: bytes, now: int, *, is_shown: bool
+    connection: Connection, environment_id: int, definition_id: int, key: SigningKey, now: int, *, is_shown: bool
 ) -> None:
-    await connection.execute(_SQL["add_secret"], environment_id, definition_id, secret, is_shown, now)
+    await connection.execute(
+        _SQL["add_secret"], environment_id, definition_id, key.algorithm, key.secret, is_shown, now
+    )
 
 
 async def retire_secrets(
