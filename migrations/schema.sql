@@ -136,6 +136,8 @@ CREATE TABLE public.destination_lanes (
     last_success_at timestamp with time zone,
     last_failure_at timestamp with time zone,
     last_failure text DEFAULT ''::text NOT NULL,
+    failed bigint DEFAULT 0 NOT NULL,
+    probe_at timestamp with time zone,
     CONSTRAINT state_is_known CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text, 'disabled'::text])))
 );
 

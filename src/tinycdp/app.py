@@ -243,8 +243,10 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         plan=screening.screen,
     )
     from tinycdp.products.analytics.service.sql import Sql  # noqa: PLC0415 - not needed by the worker and most commands
-    from tinycdp.products.delivery.service import Delivery  # noqa: PLC0415 - as above
+    from tinycdp.products.delivery.gauges import gauges  # noqa: PLC0415 - as above
+    from tinycdp.products.delivery.service import Delivery  # noqa: PLC0415
 
+    metrics.sources.append(lambda: gauges(pool, now()))
     analytics = _analytics(settings, catalogs, event_names)
     return Parts(
         settings=settings,

@@ -12,7 +12,7 @@ Source  docs/reference/operations.md lists the series
 import os
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -35,7 +35,7 @@ LATENCY = "latency"
 DECIDED = ("one", "many", "ofrep", "ofrep_bulk", "posthog_flags", "snapshot")
 ACKNOWLEDGED = ("single", "batch", "collect", "pulse", "posthog")
 
-#: name, help text, current value: one, or one for each set of labels
+#: name, help text, current value: one, or one for each set of labels. A name that ends in _total is a counter's
 Gauge = tuple[str, str, float]
 LabelledGauge = tuple[str, str, tuple[str, ...], Mapping[tuple[str, ...], float]]
 
@@ -98,6 +98,7 @@ class Metrics:
     """The counters of one process.
 
     minutes     of each environment, for the history that metrics_history.py writes
+    sources     asked at each scrape: what products measure
 
     latencies   of answers that succeeded, by the kind of their route: decided and acknowledged
 
@@ -107,6 +108,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.minutes = Minutes()
+        self.sources: list[Callable[[], Awaitable[Sequence[LabelledGauge]]]] = []
         self.requests: Counter[tuple[str, str, str]] = Counter()
         self.fast: Counter[str] = Counter()
         self.decisions: Counter[str] = Counter()
@@ -224,7 +226,8 @@ def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
 
 
 def _labelled(name: str, text: str, labels: tuple[str, ...], samples: Mapping[tuple[str, ...], float]) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=labels)
+    family_of = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+    family = family_of(name, text, labels=labels)
     for values, value in sorted(samples.items()):
         family.add_metric(values, value)
     return family

@@ -339,6 +339,7 @@ _PASSING = re.compile(
     r"|\b(?:[0-9a-f]{16}){1,2}\b|\b[0-9a-f]{8}-[0-9a-f-]{27}\b"
     r'|"(?:rate|ratePerSecond|eventsPerSecond|cachedProfiles)":[\d.]+'  # how fast; and of the process, for any key
     r'|"lastUsedAt":(?:null|"[^"]*")'  # written once a minute, which may be now
+    r'|"webhook-(?:timestamp|signature)":"[^"]*"'  # of an attempt at this instant
 )
 
 

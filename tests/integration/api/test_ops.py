@@ -24,6 +24,9 @@ from tinycdp.api.routes import GUARDED, OPEN
 from tinycdp.model import Identifier, Message
 from tinycdp.products.analytics import routes as analytics
 from tinycdp.products.delivery import routes as delivery
+from tinycdp.products.delivery.happenings import Happening
+from tinycdp.products.delivery.store.log import append_happenings
+from tinycdp.store.database.pool import transaction
 
 #: What has no body, or a file.
 BODILESS = {
@@ -183,6 +186,9 @@ async def test_answers_are_what_the_document_says(app: Application, tmp_path: Pa
         assert (await app.admin.put(f"/v1/analytics/{kind}s/x", json=document)).status_code == 201
     hook = {"url": "https://destination.invalid/", "events": ["flag.changed"]}
     assert (await app.admin.put("/v1/destinations/x", json=hook)).status_code == 201
+    async with transaction(app.service.pool) as connection:
+        happening = Happening(1, 1, 1, "flag.changed", object_id=1, revision=1, cause="created")
+        await append_happenings(connection, app.environment_id, 1, [happening])
     steps = {"kind": "funnel", "last": "7d", "steps": [{"event": "x"}, {"event": "x"}]}
     assert (await app.admin.post("/v1/funnels", json={"key": "steps", "question": steps})).status_code == 201
     app.service.imports.folder = tmp_path

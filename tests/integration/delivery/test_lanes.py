@@ -1,6 +1,7 @@
 """What happens when receivers fail: retries, order, lanes of their own, giving up, replay."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,12 @@ def user(request: Request) -> str:
 
 async def failing(request: Request, raw: web.Request) -> web.StreamResponse:
     return web.Response(status=500, text="no")
+
+
+def measured(text: str) -> dict[str, float]:
+    """The series of the destination crm."""
+    labels = r'\{destination="crm",environment="default/default/prod",process="\d+"\}'
+    return {name: float(n) for name, n in re.findall(rf"^tinycdp_destination_(\w+){labels} (\S+)$", text, re.M)}
 
 
 async def waits(house: House, key: str, **wanted: Any) -> dict[str, Any]:
@@ -110,6 +117,17 @@ async def test_the_schedule_ends_with_the_undelivered_which_can_be_sent_again(ho
         assert len(page[0]["answer"]) == 1_000
         log = (await house.app.admin.get("/v1/destinations/crm/deliveries?failed=true")).json()["deliveries"]
         assert [one["attempt"] for one in log] == [*range(10, 0, -1)]
+        again = (await house.app.admin.get(f"/v1/destinations/crm/messages/{page[0]['seq']}")).json()
+        assert (again["webhookId"], again["body"]) == (of_ada()[0].id, of_ada()[0].body)
+        assert again["headers"]["webhook-signature"].startswith("v1,")
+        missing = await house.app.admin.get("/v1/destinations/crm/messages/999999999999999999999")
+        assert (missing.status_code, missing.json()["code"]) == (404, "NOT_FOUND")
+        (figures,) = (await house.app.admin.get("/v1/delivery/health")).json()["destinations"]
+        assert (figures["key"], figures["failed"], figures["undelivered"]) == ("crm", 10, 1)
+        assert measured((await house.app.keyless.get("/metrics")).text) == {
+            "active": 1, "behind": 0, "lag_seconds": 0, "waiting": 0, "undelivered": 1,
+            "delivered_total": len(SCHEDULE), "failed_total": 10,
+        }  # fmt: skip
         counted = await house.post("crm", "replay", {"undelivered": True, "dryRun": True})
         assert counted["messages"] == 1
         receiver.answer = ok
@@ -288,11 +306,12 @@ async def test_what_waited_for_a_receiver_is_sent_when_it_is_back(house: House, 
             await house.enter(f"user{n}")
 
         async def open_() -> bool:
-            return len(receiver.requests) >= 5
+            return (await house.health("crm"))["probeAt"] is not None
 
         await eventually(open_)
+        assert len(receiver.requests) >= 5
         receiver.answer = ok
-        await waits(house, "crm", delivered=20, waiting=0, behind=0)
+        await waits(house, "crm", delivered=20, waiting=0, behind=0, probeAt=None)
 
 
 async def test_a_long_delivery_holds_up_only_its_person(

@@ -132,6 +132,8 @@ async def test_signatures_verify_through_a_rotation(house: House, receiver: Rece
         await arrived(receiver, 1)
         second = await house.post("crm", "secrets", status=201)
         assert second["oldUntil"] is not None
+        listed = (await house.app.admin.get("/v1/destinations/crm/secrets")).json()["secrets"]
+        assert [one["until"] for one in listed] == [second["oldUntil"], None]
         sent = 0
 
         async def both_sign() -> bool:

@@ -92,7 +92,8 @@ async def metrics(
         ("tinycdp_exports_running", "Exports in progress.", exports.running),
     ]
     gauges += await _lag(pool, catalogs, now())
-    return Response(metrics.text(gauges, await _outbox(pool, now())), media_type=CONTENT_TYPE)
+    labelled = [*await _outbox(pool, now()), *await _of_products(metrics)]
+    return Response(metrics.text(gauges, labelled), media_type=CONTENT_TYPE)
 
 
 async def _lag(pool: Pool, catalogs: Catalogs, now: Instant) -> list[Gauge]:
@@ -134,6 +135,15 @@ async def _outbox(pool: Pool, now: Instant) -> list[LabelledGauge]:
             {names: float(lag.lapsed) for names, lag in found.items()},
         ),
     ]
+
+
+async def _of_products(metrics: Metrics) -> list[LabelledGauge]:
+    """What products measure; empty if the database does not answer."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return [gauge for source in metrics.sources for gauge in await source()]
+    except (TimeoutError, Unavailable):
+        return []
 
 
 async def count_request(message: Message, scope: Scope) -> None:

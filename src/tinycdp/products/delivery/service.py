@@ -18,6 +18,7 @@ from tinycdp.products.delivery.happenings import OF_SEGMENTS, Happening
 from tinycdp.products.delivery.lanes.channels import Channels, Outgoing, PlannedDelivery
 from tinycdp.products.delivery.lanes.lane import keys_of
 from tinycdp.products.delivery.lanes.sender import SendResult
+from tinycdp.products.delivery.messages import id_of
 from tinycdp.products.delivery.reach import Reach
 from tinycdp.products.delivery.store import lanes as store
 from tinycdp.products.delivery.store import log as log_store
@@ -49,14 +50,23 @@ class Delivery:
         return found[key]
 
 
+async def healths(delivery: Delivery, environment: Environment) -> list[tuple[Destination, store.HealthRow]]:
+    """How all destinations are, by key."""
+    async with acquired(environment.pool) as connection:
+        destinations = await delivery.destinations.of(connection, environment.id)
+        rows = await store.healths(connection, environment.id)
+    found = [(one, rows[one.id]) for one in destinations if one.id in rows]
+    return sorted(found, key=lambda pair: pair[0].key)
+
+
 async def health(delivery: Delivery, environment: Environment, key: str) -> tuple[Destination, store.HealthRow]:
     """How a destination is."""
     destination = await delivery.destination(environment, key)
     async with acquired(environment.pool) as connection:
-        row = await store.health(connection, environment.id, destination.id)
-    if row is None:
+        rows = await store.healths(connection, environment.id, [destination.id])
+    if destination.id not in rows:
         raise NotFound("NOT_FOUND", f"The destination {key!r} was deleted.")
-    return destination, row
+    return destination, rows[destination.id]
 
 
 async def deliveries(
@@ -131,6 +141,14 @@ async def replay_undelivered(
         return await store.revive(connection, environment.id, destination.id, seqs, environment.now())
 
 
+async def shown_secrets(delivery: Delivery, environment: Environment, key: str) -> list[store.SecretRow]:
+    """The keys that receivers may have and that sign now, oldest first."""
+    destination = await delivery.destination(environment, key)
+    async with acquired(environment.pool) as connection:
+        found = await store.list_secrets(connection, environment.id, destination.id, environment.now())
+    return [row for row in found if row.is_shown]
+
+
 async def rotate(
     delivery: Delivery, environment: Environment, key: str, algorithm: signing.Algorithm
 ) -> tuple[str, Instant | None]:
@@ -144,6 +162,25 @@ async def rotate(
         await store.retire_secrets(connection, environment.id, destination.id, now, now + _OVERLAP_MS)
         await store.add_secret(connection, environment.id, destination.id, made, now, is_shown=True)
     return signing.shown(made), now + _OVERLAP_MS if any(one.is_shown for one in before) else None
+
+
+async def message(delivery: Delivery, environment: Environment, key: str, seq: int) -> tuple[Happening, str, Outgoing]:
+    """Make a message of the log again: what it says is read now, and so may differ from what was sent.
+
+    Returns what happened, the message's id, and the message."""
+    destination = await delivery.destination(environment, key)
+    async with acquired(environment.pool) as connection:
+        happening = await log_store.find_happening(connection, environment.id, seq)
+        if happening is None:
+            raise NotFound("NOT_FOUND", f"The log has no message {seq}; it may have been dropped.")
+        facts = await facts_of(connection, environment.id, [happening])
+    keys = await keys_of(environment, destination.id)
+    id_ = id_of(environment.id, destination.id, seq, happening.at)
+    planned = PlannedDelivery(id_, happening, facts, environment.now(), keys)
+    outgoing = delivery.channels.of(destination).prepare(destination, planned)
+    if outgoing is None:
+        raise NotFound("NOT_FOUND", f"Message {seq} is about a person who was erased: nothing is sent.")
+    return happening, id_, outgoing
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,17 +100,12 @@ class Lane:
         self._touched: list[LaneItem] = []
         self._dead: list[tuple[Any, ...]] = []
         self._log: list[tuple[Any, ...]] = []
-        self._delivered = 0
+        self._delivered = self._failures = 0
         self._success_at: Instant | None = None
         self._failure_at: Instant | None = None
         self._failure = ""
         self._gone = False
         self._committed_at = asyncio.get_event_loop().time()
-
-    @property
-    def breaker(self) -> str:
-        """closed, or open."""
-        return self._pace.state
 
     def wake(self) -> None:
         """There is news in the log, or in the destination."""
@@ -299,6 +294,7 @@ class Lane:
         """Plan the next attempt of an item, or give it up."""
         now = self._environment.now()
         self._failure_at, self._failure = now, result.error
+        self._failures += 1
         item.is_failed, item.reason = True, result.error
         self._facts.pop(item.seq, None)
         if result.is_gone:
@@ -388,6 +384,7 @@ class Lane:
         touched = list({item.seq: item for item in self._touched}.values())
         dead, attempts = self._dead, self._log
         moved_by = (self._delivered, self._success_at, self._failure_at, self._failure)
+        failed, probe_at = self._failures, self._probe_at()
         state = self._next_state(row)
         # What changes while this is written belongs to the next commit.
         self._clear()
@@ -397,7 +394,9 @@ class Lane:
         stored = {item.seq for item in touched if item.is_stored}
         ids = (self._environment.id, self.destination.id)
         async with transaction(self._environment.pool) as connection:
-            moved = await store.move_lane(connection, *ids, row.generation, self._cursor, *moved_by, *state)
+            moved = await store.move_lane(
+                connection, *ids, row.generation, self._cursor, *moved_by, *state, failed=failed, probe_at=probe_at
+            )
             is_ours = moved is not None and moved.generation == row.generation
             if moved is not None:
                 # Of a lane that was rewound, what was not entered as waiting is read again.
@@ -427,6 +426,11 @@ class Lane:
         if self._success_at is None and failed is not None and since is not None and failed - since >= PAUSED_AFTER_MS:
             return "paused", "Nothing was delivered for five days."
         return "active", ""
+
+    def _probe_at(self) -> Instant | None:
+        """When a receiver that does not answer is tried again."""
+        seconds = self._pace.probe_in(asyncio.get_running_loop().time())
+        return None if seconds is None else self._environment.now() + int(seconds * SECOND_MS)
 
     async def _reload(self) -> None:
         """Read the lane anew, because another changed it. What runs is finished first, and counts."""

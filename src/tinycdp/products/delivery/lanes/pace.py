@@ -47,6 +47,10 @@ class LanePace:
         """closed, or open: the receiver does not answer."""
         return "closed" if self._open_until is None else "open"
 
+    def probe_in(self, now: float) -> float | None:
+        """Seconds until a receiver that does not answer is tried again; None while it answers."""
+        return None if self._open_until is None else max(self._open_until - now, 0.0)
+
     def may_start(self, running: int, now: float) -> Start:
         """What may be started now, besides what is running. Takes its share of the rate."""
         if now < self._not_before:

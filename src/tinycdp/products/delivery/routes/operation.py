@@ -16,23 +16,30 @@ from tinycdp.api.http.parts import Injected
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant
 from tinycdp.products.delivery import service
+from tinycdp.products.delivery.destinations import Destination
+from tinycdp.products.delivery.gauges import seconds_since
 from tinycdp.products.delivery.messages import id_of
 from tinycdp.products.delivery.routes.destinations import TAGS
 from tinycdp.products.delivery.routes.schemas import (
     Deliveries,
     Delivery,
+    DeliveryHealth,
     DestinationHealth,
+    MadeMessage,
     PauseBody,
     RedeliveryBody,
     ReplayedDeliveries,
     Secret,
     SecretBody,
+    Secrets,
+    ShownSecret,
     TestBody,
     Tested,
     Undelivered,
     UndeliveredPage,
 )
 from tinycdp.products.delivery.service import Delivery as DeliveryService
+from tinycdp.products.delivery.store.lanes import HealthRow
 from tinycdp.runtime.environment import Environment
 from tinycdp.times import iso, iso_or_none
 
@@ -40,9 +47,7 @@ _AfterSeq = Annotated[int, QueryParameter(ge=0, le=LAST_ID, description="the las
 _OnlyFailed = Annotated[bool, QueryParameter(name="failed", description="only attempts that failed")]
 
 
-async def _health(delivery: DeliveryService, environment: Environment, name: str) -> DestinationHealth:
-    destination, row = await service.health(delivery, environment, name)
-    now = environment.now()
+def _health(destination: Destination, row: HealthRow, now: Instant) -> DestinationHealth:
     state, reason = row.state, row.reason
     if state == "active" and destination.document.paused:
         state, reason = "paused", "Its document says so."
@@ -51,11 +56,13 @@ async def _health(delivery: DeliveryService, environment: Environment, name: str
         state=state,
         reason=reason,
         behind=row.last_seq - row.cursor,
-        lag_seconds=max(now - row.oldest_at, 0) / 1000 if row.oldest_at is not None else 0.0,
+        lag_seconds=seconds_since(row.oldest_at, now),
         waiting=row.waiting,
         next_at=iso_or_none(row.next_at),
         undelivered=row.undelivered,
         delivered=row.delivered,
+        failed=row.failed,
+        probe_at=iso_or_none(row.probe_at) if state == "active" else None,
         failing_since=iso_or_none(row.failing_since),
         last_success_at=iso_or_none(row.last_success_at),
         last_failure_at=iso_or_none(row.last_failure_at),
@@ -65,15 +72,27 @@ async def _health(delivery: DeliveryService, environment: Environment, name: str
     )
 
 
+async def _health_of(delivery: DeliveryService, environment: Environment, name: str) -> DestinationHealth:
+    return _health(*await service.health(delivery, environment, name), environment.now())
+
+
 def _id(environment: Environment, definition_id: int, seq: int | None, at: Instant | None) -> str | None:
     return None if seq is None or at is None else id_of(environment.id, definition_id, seq, at)
+
+
+@get("/v1/delivery/health", summary="How all destinations are", tags=TAGS, scope="admin")
+async def get_delivery_health(
+    environment: Injected[Environment], delivery: Injected[DeliveryService]
+) -> DeliveryHealth:
+    now = environment.now()
+    return DeliveryHealth([_health(*one, now) for one in await service.healths(delivery, environment)])
 
 
 @get("/v1/destinations/{name:str}/health", summary="How a destination is", tags=TAGS, scope="admin")
 async def get_destination_health(
     environment: Injected[Environment], delivery: Injected[DeliveryService], name: FromPath[str]
 ) -> DestinationHealth:
-    return await _health(delivery, environment, name)
+    return await _health_of(delivery, environment, name)
 
 
 @get(
@@ -109,6 +128,30 @@ async def list_deliveries(
         for row in await service.deliveries(delivery, environment, name, before, limit, only_failed=failed)
     ]
     return Deliveries(found, found[-1].id if len(found) == limit else None)
+
+
+@get(
+    "/v1/destinations/{name:str}/messages/{seq:int}",
+    summary="A message of the log as it would be sent now",
+    tags=TAGS,
+    scope="admin",
+)
+async def get_message(
+    environment: Injected[Environment],
+    delivery: Injected[DeliveryService],
+    name: FromPath[str],
+    seq: FromPath[int],
+) -> MadeMessage:
+    """Bodies are not kept: it is made again from what is true now. `seq` is an attempt's, or an undelivered one's."""
+    happening, id_, outgoing = await service.message(delivery, environment, name, min(max(seq, 0), LAST_ID))
+    return MadeMessage(
+        webhook_id=id_,
+        type=happening.type,
+        method=outgoing.method,
+        url=outgoing.url,
+        headers=outgoing.headers,
+        body=msgspec.json.decode(outgoing.body),
+    )
 
 
 @get(
@@ -199,7 +242,7 @@ async def pause_destination(
 ) -> DestinationHealth:
     """What happens meanwhile waits, for as long as TINYCDP_DELIVERY_DAYS says."""
     await service.pause(delivery, environment, name, data.reason)
-    return await _health(delivery, environment, name)
+    return await _health_of(delivery, environment, name)
 
 
 @post(
@@ -214,7 +257,21 @@ async def resume_destination(
 ) -> DestinationHealth:
     """Also after it was disabled by an answer 410."""
     await service.resume(delivery, environment, name)
-    return await _health(delivery, environment, name)
+    return await _health_of(delivery, environment, name)
+
+
+@get(
+    "/v1/destinations/{name:str}/secrets",
+    summary="List the signing keys, without their texts",
+    tags=TAGS,
+    scope="admin",
+)
+async def list_destination_secrets(
+    environment: Injected[Environment], delivery: Injected[DeliveryService], name: FromPath[str]
+) -> Secrets:
+    """Those that were shown. Before the first one is, messages are signed with one that is never shown."""
+    found = await service.shown_secrets(delivery, environment, name)
+    return Secrets([ShownSecret(row.algorithm, iso(row.created_at), iso_or_none(row.expires_at)) for row in found])
 
 
 @post(
@@ -271,12 +328,15 @@ async def test_destination(
 
 
 ROUTES = [
+    get_delivery_health,
     get_destination_health,
     list_deliveries,
+    get_message,
     list_undelivered,
     replay_destination,
     pause_destination,
     resume_destination,
+    list_destination_secrets,
     rotate_destination_secret,
     test_destination,
 ]

@@ -61,6 +61,8 @@ class DestinationHealth(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     next_at        when the next of them is tried again
     undelivered    deliveries that were given up
     delivered      all that ever arrived
+    failed         all attempts that failed
+    probe_at       when a receiver that does not answer is tried again; null while it answers
     failing_since  the first failure since the last success
     lapsed_at      when what happened was lost, because no worker ran for longer than the outbox keeps it"""
 
@@ -73,12 +75,33 @@ class DestinationHealth(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     next_at: str | None
     undelivered: int
     delivered: int
+    failed: int
+    probe_at: str | None
     failing_since: str | None
     last_success_at: str | None
     last_failure_at: str | None
     last_failure: str
     lapsed_at: str | None
     timestamp: str
+
+
+class DeliveryHealth(msgspec.Struct, frozen=True):
+    """How all destinations are, by key."""
+
+    destinations: list[DestinationHealth]
+
+
+class MadeMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A message of the log as it would be sent now. What it says may have changed since it was sent.
+
+    headers  those of the standard; the destination's own are not shown"""
+
+    webhook_id: str
+    type: str
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: Any
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -156,6 +179,20 @@ class ReplayedDeliveries(msgspec.Struct, frozen=True, rename="camel"):
 
     messages: int
     dry_run: bool
+
+
+class ShownSecret(msgspec.Struct, frozen=True, rename="camel"):
+    """A key that was shown once, and signs. until: when a newer one replaces it; null for the newest"""
+
+    algorithm: Algorithm
+    created_at: str
+    until: str | None
+
+
+class Secrets(msgspec.Struct, frozen=True):
+    """Oldest first, without their texts."""
+
+    secrets: list[ShownSecret]
 
 
 class SecretBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

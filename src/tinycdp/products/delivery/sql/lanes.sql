@@ -50,12 +50,15 @@ RETURNING cursor, from_position, from_revision, generation, state, reason, deliv
 -- name: move_lane
 -- The cursor moves only for the owner of the newest generation, and never back.
 -- args: environment_id integer, definition_id integer, generation bigint, cursor bigint, delivered bigint,
---       success_at timestamptz or null, failure_at timestamptz or null, failure text, state text, reason text
+--       success_at timestamptz or null, failure_at timestamptz or null, failure text, state text, reason text,
+--       failed bigint, probe_at timestamptz or null
 -- index: destination_lanes_pkey
 -- locks: the row
 UPDATE destination_lanes SET
     cursor = CASE WHEN generation = $3 THEN greatest(cursor, $4::bigint) ELSE cursor END,
     delivered = delivered + $5::bigint,
+    failed = failed + $11::bigint,
+    probe_at = CASE WHEN generation = $3 THEN $12::timestamptz ELSE probe_at END,
     last_success_at = coalesce($6::timestamptz, last_success_at),
     last_failure_at = coalesce($7::timestamptz, last_failure_at),
     last_failure = CASE WHEN $7::timestamptz IS NULL THEN last_failure ELSE $8::text END,
@@ -167,19 +170,42 @@ FROM deliveries d LEFT JOIN happenings h ON h.environment_id = $1 AND h.seq = d.
 WHERE d.environment_id = $1 AND d.definition_id = $2 AND d.id < $3 AND (NOT $4::boolean OR d.error <> '')
 ORDER BY d.id DESC LIMIT $5;
 
--- name: health
--- args: environment_id integer, definition_id integer
+-- name: healths
+-- Without `definition_ids` of all lanes. What waits and what is undelivered is counted up to 100,000.
+-- args: environment_id integer, definition_ids integer[] or null
 -- index: destination_lanes_pkey, waiting_deliveries_pkey, undelivered_pkey, happenings_pkey
-SELECT l.state, l.reason, l.cursor, g.last_seq, l.delivered, l.failing_since, l.last_success_at, l.last_failure_at,
-       l.last_failure, g.lapsed_at,
-       (SELECT count(*) FROM waiting_deliveries w WHERE w.environment_id = $1 AND w.definition_id = $2) AS waiting,
+SELECT l.definition_id, l.state, l.reason, l.cursor, g.last_seq, l.delivered, l.failed, l.failing_since, l.last_success_at,
+       l.last_failure_at, l.last_failure, l.probe_at, g.lapsed_at,
+       (SELECT count(*) FROM (SELECT FROM waiting_deliveries w
+        WHERE w.environment_id = $1 AND w.definition_id = l.definition_id LIMIT 100000) AS w) AS waiting,
        (SELECT min(w.next_at) FROM waiting_deliveries w
-        WHERE w.environment_id = $1 AND w.definition_id = $2 AND w.attempts > 0) AS next_at,
-       (SELECT count(*) FROM undelivered u WHERE u.environment_id = $1 AND u.definition_id = $2) AS undelivered,
+        WHERE w.environment_id = $1 AND w.definition_id = l.definition_id AND w.attempts > 0) AS next_at,
+       (SELECT count(*) FROM (SELECT FROM undelivered u
+        WHERE u.environment_id = $1 AND u.definition_id = l.definition_id LIMIT 100000) AS u) AS undelivered,
        (SELECT h.recorded_at FROM happenings h
         WHERE h.environment_id = $1 AND h.seq > l.cursor ORDER BY h.seq LIMIT 1) AS oldest_at
 FROM destination_lanes l JOIN happening_logs g ON g.environment_id = l.environment_id
-WHERE l.environment_id = $1 AND l.definition_id = $2;
+WHERE l.environment_id = $1 AND ($2::integer[] IS NULL OR l.definition_id = ANY ($2::integer[]));
+
+-- name: lane_figures
+-- Of the first lanes of all environments, for a scrape. What waits and what is undelivered is counted up to 100,000.
+-- args: n integer
+-- index: destination_lanes_pkey, saved_definitions_pkey, waiting_deliveries_pkey, undelivered_pkey, happenings_pkey
+SELECT concat_ws('/', o.key, p.key, e.key) AS environment, s.key AS destination,
+       l.state = 'active' AND coalesce(s.document ->> 'paused', 'false') <> 'true' AS is_active,
+       g.last_seq - l.cursor AS behind, l.delivered, l.failed,
+       (SELECT count(*) FROM (SELECT FROM waiting_deliveries w
+        WHERE w.environment_id = l.environment_id AND w.definition_id = l.definition_id LIMIT 100000) AS w) AS waiting,
+       (SELECT count(*) FROM (SELECT FROM undelivered u
+        WHERE u.environment_id = l.environment_id AND u.definition_id = l.definition_id LIMIT 100000) AS u) AS undelivered,
+       (SELECT h.recorded_at FROM happenings h
+        WHERE h.environment_id = l.environment_id AND h.seq > l.cursor ORDER BY h.seq LIMIT 1) AS oldest_at
+FROM (SELECT * FROM destination_lanes ORDER BY environment_id, definition_id LIMIT $1) AS l
+JOIN happening_logs g ON g.environment_id = l.environment_id
+JOIN saved_definitions s ON s.environment_id = l.environment_id AND s.definition_id = l.definition_id AND s.is_newest
+JOIN environments e ON e.id = l.environment_id
+JOIN projects p ON p.id = e.project_id
+JOIN organisations o ON o.id = p.organisation_id;
 
 -- name: erase_profiles
 -- What deliveries know of erased profiles. A message about another one stays: it will not name them.

@@ -49,20 +49,38 @@ class MovedRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class HealthRow(Row):
-    """How a destination is."""
+    """How a destination is. probe_at: when a receiver that does not answer is tried again"""
 
+    definition_id: int
     state: str
     reason: str
     cursor: int
     last_seq: int
     delivered: int
+    failed: int
     failing_since: int | None
     last_success_at: int | None
     last_failure_at: int | None
     last_failure: str
+    probe_at: int | None
     lapsed_at: int | None
     waiting: int
     next_at: int | None
+    undelivered: int
+    oldest_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFiguresRow(Row):
+    """What is measured of a lane."""
+
+    environment: str
+    destination: str
+    is_active: bool
+    behind: int
+    delivered: int
+    failed: int
+    waiting: int
     undelivered: int
     oldest_at: int | None
 
@@ -150,9 +168,18 @@ async def take_lane(connection: Connection, environment_id: int, definition_id: 
     return LaneRow.maybe(await connection.fetchrow(_SQL["take_lane"], environment_id, definition_id))
 
 
-async def move_lane(connection: Connection, environment_id: int, definition_id: int, *moved: Any) -> MovedRow | None:
+async def move_lane(
+    connection: Connection,
+    environment_id: int,
+    definition_id: int,
+    *moved: Any,
+    failed: int = 0,
+    probe_at: int | None = None,
+) -> MovedRow | None:
     """moved: generation, cursor, delivered, success_at, failure_at, failure, state, reason"""
-    return MovedRow.maybe(await connection.fetchrow(_SQL["move_lane"], environment_id, definition_id, *moved))
+    return MovedRow.maybe(
+        await connection.fetchrow(_SQL["move_lane"], environment_id, definition_id, *moved, failed, probe_at)
+    )
 
 
 async def hold_lane(connection: Connection, environment_id: int, definition_id: int) -> str | None:
@@ -241,8 +268,16 @@ async def list_deliveries(
     )
 
 
-async def health(connection: Connection, environment_id: int, definition_id: int) -> HealthRow | None:
-    return HealthRow.maybe(await connection.fetchrow(_SQL["health"], environment_id, definition_id))
+async def healths(
+    connection: Connection, environment_id: int, definition_ids: Sequence[int] | None = None
+) -> dict[int, HealthRow]:
+    """By definition; without ids of all."""
+    rows = HealthRow.every(await connection.fetch(_SQL["healths"], environment_id, definition_ids))
+    return {row.definition_id: row for row in rows}
+
+
+async def lane_figures(connection: Connection, n: int) -> list[LaneFiguresRow]:
+    return LaneFiguresRow.every(await connection.fetch(_SQL["lane_figures"], n))
 
 
 async def erase_profiles(connection: Connection, environment_id: int, profile_ids: Sequence[int]) -> None:
