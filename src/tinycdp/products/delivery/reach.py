@@ -9,6 +9,7 @@ Errors  NotAllowed, with what to do
 
 import asyncio
 import ipaddress
+import re
 import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,8 @@ from yarl import URL
 
 from tinycdp.settings import Settings
 
+#: What is no part of a URL, as clients write it: also what some resolvers read as a slash.
+_UNFIT = re.compile(r"[^!-~]|\\")
 _LONGEST = 2_000
 _PATIENCE_SECONDS = 2.0
 #: Names are looked up in threads of their own: one that takes long does not hold up others.
@@ -99,7 +102,7 @@ class Reach:
         """Where a URL leads, unless its form says already that it must not."""
         if len(text) > _LONGEST:
             raise NotAllowed(f"a URL has at most {_LONGEST:,} characters.")
-        if not text.isascii() or any(character <= " " or character in "\\\x7f" for character in text):
+        if _UNFIT.search(text):
             raise NotAllowed("a URL has no spaces, backslashes or letters beyond ASCII; write names in Punycode.")
         try:
             url = URL(text)
