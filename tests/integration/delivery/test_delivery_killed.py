@@ -1,4 +1,4 @@
-"""kill -9 of what delivers and of what receives: nothing is skipped, and each person's messages come in order."""
+"""kill -9 of what delivers, what receives and the database: nothing is skipped, and each person's order is kept."""
 
 import asyncio
 import os
@@ -9,11 +9,17 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from delivering import House
-from serving import eventually, free_port
+import pytest
+
+from delivering import House, house_on
+from serving import BINARIES, eventually, free_port
+from tinycdp.runtime import clock
+from tinycdp.server.bootstrap import prepare
+from tinycdp.server.embedded_postgres import EmbeddedPostgres
+from tinycdp.settings import Settings
 
 TESTS = Path(__file__).parents[2]
-PEOPLE, CROSSINGS, KILLS = 10, 6, 14
+PEOPLE = 10
 
 
 class Process:
@@ -31,51 +37,73 @@ class Process:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
+    def blow(self) -> None:
+        self.kill()
+        self.start()
 
-async def test_nothing_is_skipped_and_order_is_kept(house: House, tmp_path: Path) -> None:
+
+@pytest.mark.parametrize(("seed", "kills"), [(5, 12), pytest.param(6, 100, marks=pytest.mark.slow)])
+async def test_nothing_is_skipped_and_order_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, kills: int
+) -> None:
     port, path = free_port(), tmp_path / "arrived"
-    for n in range(2, CROSSINGS + 1):
-        await house.app.define("segment", key=f"went{n}", rule=f"events.go.count(30d) >= {n}")
-    await house.put("crm", f"http://127.0.0.1:{port}/", "segment.entered", concurrency=3)
-    receiver = Process(str(TESTS / "receiver.py"), str(port), str(path))
-    worker = Process(str(TESTS / "delivery_worker.py"), house.dsn)
-    choose = random.Random(5)
-    try:
+    crossings = kills // 2
+    with EmbeddedPostgres(tmp_path / "data", binaries=BINARIES or None) as postgres:
+        await prepare(Settings(database_url=postgres.dsn), clock.now())
+        async with house_on(postgres.dsn, monkeypatch.setenv) as house:
+            for n in range(2, crossings + 1):
+                await house.app.define("segment", key=f"went{n}", rule=f"events.go.count(30d) >= {n}")
+            await house.put("crm", f"http://127.0.0.1:{port}/", "segment.entered", concurrency=3)
+            receiver = Process(str(TESTS / "receiver.py"), str(port), str(path))
+            worker = Process(str(TESTS / "delivery_worker.py"), house.dsn)
+            choose = random.Random(seed)
 
-        async def people_go() -> None:
-            for n in range(CROSSINGS):
-                for person in range(PEOPLE):
-                    await house.enter(f"user{person}", n)
-                    await asyncio.sleep(0.02)
+            def kill_the_database() -> None:
+                assert postgres.process is not None
+                postgres.process.kill()
+                postgres.process.wait()
+                postgres.tend()
 
-        going = asyncio.create_task(people_go())
-        for kill in range(KILLS):
-            lines = len(_lines(path))
+            blows = (worker.blow, receiver.blow, worker.blow, kill_the_database)
+            going = asyncio.create_task(_people_go(house, crossings))
+            try:
+                for kill in range(kills):
+                    lines = len(_lines(path))
 
-            async def moved(lines: int = lines) -> bool:
-                return len(_lines(path)) > lines or len(set(_lines(path))) == PEOPLE * CROSSINGS
+                    async def moved(lines: int = lines) -> bool:
+                        return len(_lines(path)) > lines or len(set(_lines(path))) == PEOPLE * crossings
 
-            await eventually(moved)
-            await asyncio.sleep(choose.uniform(0, 0.1))
-            process = worker if kill % 3 else receiver
-            process.kill()
-            process.start()
-        await going
+                    await eventually(moved)
+                    await asyncio.sleep(choose.uniform(0, 0.1))
+                    await asyncio.to_thread(blows[kill % len(blows)])
+                await going
 
-        async def all_there() -> bool:
-            return len(set(_lines(path))) == PEOPLE * CROSSINGS
+                async def all_there() -> bool:
+                    return len(set(_lines(path))) == PEOPLE * crossings
 
-        await eventually(all_there)
-    finally:
-        worker.kill()
-        receiver.kill()
+                await eventually(all_there)
+            finally:
+                going.cancel()
+                worker.kill()
+                receiver.kill()
     first: dict[str, list[int]] = defaultdict(list)
     for id_, person in dict.fromkeys(map(tuple, _lines(path))):
         first[person].append(int(id_.split("_")[3]))
     assert len(first) == PEOPLE
     for numbers in first.values():
-        assert len(numbers) == CROSSINGS
+        assert len(numbers) == crossings
         assert numbers == sorted(numbers), "in order, at the first arrival of each"
+
+
+async def _people_go(house: House, crossings: int) -> None:
+    """Each person crosses one border after the other. What is not acknowledged is sent again."""
+    for n in range(crossings):
+        for person in range(PEOPLE):
+            event = {"type": "track", "event": "go", "userId": f"user{person}", "messageId": f"user{person}-go-{n}"}
+            while (answer := await house.app.write.post("/v1/batch", json={"batch": [event]})).status_code != 200:
+                assert answer.status_code in (429, 503), answer.text
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
 
 
 def _lines(path: Path) -> list[tuple[str, ...]]:
