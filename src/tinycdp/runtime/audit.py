@@ -72,11 +72,14 @@ async def audit(
     return AuditPage(entries, following)
 
 
+_LONGEST_INSTANT = len(str(views.END_OF_TIME))
+
+
 def _position(cursor: str | None) -> tuple[Instant, str]:
     """The (at, place) that a page begins before."""
     if not cursor:
         return views.END_OF_TIME, _LAST_PLACE
     at, place = views.texts_of(cursor)
-    if not at.isdecimal() or int(at) > views.END_OF_TIME or "\0" in place:
+    if not at.isdecimal() or len(at) > _LONGEST_INSTANT or int(at) > views.END_OF_TIME:
         raise InvalidInput("INVALID_CURSOR", "The cursor is invalid. Use `next` of a page, or start without one.")
     return int(at), place

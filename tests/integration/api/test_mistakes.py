@@ -6,6 +6,7 @@ Laws    an answer says what is wrong, where, and what to do, in the names of the
         framework or of the decoder is in it, and nothing of an address that may be a key
 """
 
+import base64
 import json
 import logging
 import re
@@ -13,12 +14,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 from litestar.enums import ParamType
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
+from litestar.typing import FieldDefinition
 from msgspec import inspect
 
 from application import Application, running
@@ -28,6 +31,7 @@ from tinycdp.api.http.openapi import reads_body, scope_of
 from tinycdp.api.http.params import parameters_of
 from tinycdp.api.pages.console import console
 from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED
+from tinycdp.dsl.fields import kind_in_words
 from tinycdp.runtime.access.keys import ANY_SCOPE
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "errors.md"
@@ -48,6 +52,9 @@ NO_JSON = {"/v1/admin/imports", "/v1/admin/segments/{name}/list/upload"}
 UNREAD = {"/v1/m", "/ofrep/v1/evaluate/flags/{flag}/{rest}"}
 #: What streams for ever once it is let in.
 STREAMS = {"/v1/events/live"}
+
+#: Parameters whose texts we made: the codes of pages, of streams and of links.
+OPAQUE = {"cursor", "after", "token", "Last-Event-ID"}
 
 SECRET = "tcdp_secret-key-in-the-address"
 
@@ -241,6 +248,63 @@ async def test_parameter_of_the_wrong_type(app: Application) -> None:
             )
             assert f"`{name}` occurs twice" in held(twice, {400}, {"INVALID_REQUEST"})
     assert checked > 150
+
+
+def opaque(text: str) -> str:
+    """As cursors and tokens are written."""
+    return base64.urlsafe_b64encode(text.encode("utf-8", "surrogatepass")).rstrip(b"=").decode()
+
+
+#: What decoders of cursors, tokens and numbers have stumbled over, and their siblings.
+HOSTILE = {
+    "deep": "[" * 3_000 + "]" * 3_000,
+    "deep text": '["' + "[" * 3_000 + '", "b"]',
+    "an exponent without end": "[1e99999999999999999999, 1]",
+    "in a token": '[1, "x", {"a": 1e99999999999999999999}, "m", 1, [], 1]',
+    "deep in a token": '[1, "x", ' + '{"a":' * 3_000 + "1" + "}" * 3_000 + ', "m", 1, [], 1]',
+    "an integer without end": f"[{'9' * 4_500}, 1]",
+    "beyond a bigint": "[9223372036854775808, -9223372036854775809]",
+    "no number": "[NaN, Infinity]",
+    "U+0000": '["a\\u0000", "b\\u0000"]',
+    "U+0000 in a place": '["1", "b\\u0000"]',
+    "half a pair": '["\\ud800", "\\udfff"]',
+    "raw half a pair": '["\ud800", "b"]',
+    "digits of another script": '["\u00b2", "\u0661"]',
+    "digits without end": f'["{"9" * 4_500}", "place"]',
+    "a day that is none": '["0000-00-00", 1, 1, 1, "", "", ""]',
+    "numbers out of range": '["2026-01-01", 1e400, 99999999999, -1, "", "", ""]',
+    "U+0000 in a unit": '["2026-01-01", 1, 1, 1, "a\\u0000", "", "\\u0000"]',
+    "other things": '[null, {"a": []}]',
+    "nothing": "",
+}
+
+
+async def test_hostile_texts(app: Application) -> None:
+    """In each parameter, header and signed address that takes a text, as it is and coded as ours are: never a 500."""
+    for route in routes(app):
+        client = app.keyless if scope_of(route.handler) is None else app.admin
+        texts = [(name, rules.param_type) for name, field, rules in parameters_of(route.handler) if _is_text(field)]
+        texts += [("token", ParamType.PATH)] if "{token}" in route.path else []
+        for name, place in texts:
+            # What no part of ours has made is read by few; one look at the others finds those that are new.
+            for text in HOSTILE.values() if name in OPAQUE else ("", HOSTILE["deep"], HOSTILE["U+0000"]):
+                coded = opaque(text)
+                for value in (f"{coded}.{coded}", coded, quote(text.encode("utf-8", "surrogatepass")[:3_000])):
+                    query = {other: given for other, given in route.required().items() if other != name}
+                    if route.path in STREAMS and client is app.admin:
+                        query["surprise"] = "1"  # else it may let us in, and stream for ever
+                    address = route.address(**{name: value or "-"} if place == ParamType.PATH else {})
+                    parts = [f"{other}={given}" for other, given in query.items()]
+                    parts += [f"{name}={value}"] if place == ParamType.QUERY else []
+                    headers = {name: value} if place == ParamType.HEADER else {}
+                    answer = await client.request(route.method, f"{address}?{'&'.join(parts)}", headers=headers)
+                    what = (route.method, route.path, name, text[:60], value[:60], answer.text[:300])
+                    assert answer.status_code != 500, what
+                    assert name != "token" or answer.status_code in {400, 401, 403, 404}, what
+
+
+def _is_text(field: FieldDefinition) -> bool:
+    return kind_in_words(field.annotation) == kind_in_words(str)
 
 
 async def test_missing_parameter(app: Application) -> None:

@@ -8,15 +8,14 @@ Errors  Forbidden INVALID_DOWNLOAD_LINK
 Source  docs/reference/export.md
 """
 
-import binascii
 import hmac
 
 import msgspec
 
 from tinycdp.errors import Forbidden
 from tinycdp.model import HOUR_MS, Instant
+from tinycdp.opaque import Unreadable, bytes_of, decoded, text_of
 from tinycdp.runtime.access.keys import Key, Keyring
-from tinycdp.runtime.access.stream_tokens import bytes_of, text_of
 
 VALID_MS = HOUR_MS
 _PURPOSE = b"tinycdp download 1\0"
@@ -36,7 +35,7 @@ def link_to(key_id: int, file: str, now: Instant) -> DownloadLink:
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(DownloadLink).decode
+_DECODER = msgspec.json.Decoder(DownloadLink)
 
 
 def issue(keyring: Keyring, link: DownloadLink) -> str:
@@ -51,8 +50,8 @@ def redeem(keyring: Keyring, text: str, now: Instant) -> tuple[DownloadLink, Key
     encoded, _, signature = text.partition(".")
     try:
         payload, signed = bytes_of(encoded), bytes_of(signature)
-        link = _decode(payload)
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        link = decoded(payload, _DECODER)
+    except Unreadable:
         raise _invalid() from None
     found = keyring.usable(link.key_id, now)
     if found is None or not hmac.compare_digest(_signature(found[1], payload), signed) or link.until <= now:

@@ -9,16 +9,14 @@ Errors  Forbidden INVALID_STREAM_TOKEN
 Source  docs/decisions/0019-change-streams.md
 """
 
-import base64
-import binascii
 import hmac
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from tinycdp.errors import Forbidden
 from tinycdp.model import Instant
+from tinycdp.opaque import Unreadable, bytes_of, decoded, exact, text_of
 from tinycdp.runtime.access.keys import Key, Keyring
 
 WINDOW_MS = 6 * 60 * 60 * 1000
@@ -48,7 +46,7 @@ class StreamToken(msgspec.Struct, frozen=True, array_like=True):
 
 
 _encode = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
-_decode = msgspec.json.Decoder(StreamToken, float_hook=Decimal).decode
+_DECODER = msgspec.json.Decoder(StreamToken, float_hook=exact)
 
 
 def window_of(now: Instant) -> int:
@@ -74,8 +72,8 @@ def redeem(keyring: Keyring, text: str, now: Instant) -> tuple[StreamToken, Key]
     encoded, _, signature = text.partition(".")
     try:
         payload, signed = bytes_of(encoded), bytes_of(signature)
-        token = _decode(payload)
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        token = decoded(payload, _DECODER)
+    except Unreadable:
         raise _invalid() from None
     found = keyring.usable(token.key_id, now)
     if found is None or not hmac.compare_digest(_signature(found[1], payload), signed):
@@ -87,16 +85,6 @@ def redeem(keyring: Keyring, text: str, now: Instant) -> tuple[StreamToken, Key]
 
 def _signature(secret: bytes, payload: bytes) -> bytes:
     return hmac.digest(secret, _PURPOSE + payload, "sha256")[:_SIGNATURE_LENGTH]
-
-
-def text_of(raw: bytes) -> str:
-    """Bytes as text for a URL."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def bytes_of(text: str) -> bytes:
-    """The bytes of such a text; raises ValueError."""
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 
 def _invalid() -> Forbidden:

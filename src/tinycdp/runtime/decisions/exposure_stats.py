@@ -10,8 +10,6 @@ Errors  NotFound for a flag that does not exist · InvalidInput INVALID_CURSOR
 Source  docs/reference/exposures.md; docs/decisions/0015-exposures.md
 """
 
-import base64
-import binascii
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from tinycdp import opaque
 from tinycdp.engine.catalog import Definition
 from tinycdp.engine.flags.bucketing import BUCKETS
 from tinycdp.engine.flags.document import Flag, read_flag, stages
@@ -422,19 +421,18 @@ def _cursor(row: store.ExposureRow) -> str:
     place: store.Place = (
         row.day, row.definition_id, row.version, row.stage, row.rule, row.variant, row.unit
     )  # fmt: skip
-    text = msgspec.json.encode(place)
-    return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
+    return opaque.text_of(msgspec.json.encode(place))
+
+
+_PLACE = msgspec.json.Decoder(store.Place)
 
 
 def _place(cursor: str) -> store.Place:
     foreign = InvalidInput("INVALID_CURSOR", "This cursor is invalid. Start without one.")
     try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        day, definition_id, version, stage, *texts = msgspec.json.decode(text, type=store.Place)
-    except (ValueError, binascii.Error, msgspec.MsgspecError):
+        day, definition_id, version, stage, *texts = opaque.decoded(opaque.bytes_of(cursor), _PLACE)
+    except opaque.Unreadable:
         raise foreign from None
     if min(definition_id, version, stage) < 0 or max(definition_id, version, stage << 16) >= 2**31:
-        raise foreign
-    if any("\0" in text for text in texts):
         raise foreign
     return day, definition_id, version, stage, texts[0], texts[1], texts[2]

@@ -9,14 +9,13 @@ Errors  NotFound PROFILE_NOT_FOUND · InvalidInput INVALID_CURSOR
 Source  docs/reference/profiles.md
 """
 
-import base64
-import binascii
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from tinycdp import opaque
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.dsl.values.numbers import SCALE, number
@@ -403,15 +402,17 @@ def cursor_of(*numbers: int) -> str:
 
 
 def encode_cursor(parts: list[Any]) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(parts)).rstrip(b"=").decode()
+    return opaque.text_of(msgspec.json.encode(parts))
+
+
+_PARTS = msgspec.json.Decoder(list[Any])
 
 
 def _decode(cursor: str) -> list[Any]:
     try:
-        parts = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=list[Any])
-    except (ValueError, binascii.Error, msgspec.MsgspecError):
+        return opaque.decoded(opaque.bytes_of(cursor), _PARTS)
+    except opaque.Unreadable:
         return []
-    return parts
 
 
 def numbers_of(cursor: str, n: int) -> tuple[int, ...]:
