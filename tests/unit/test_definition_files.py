@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 from tinycdp.engine.catalog import Definition
 from tinycdp.engine.flags.document import read_flag, to_document
 from tinycdp.errors import InvalidInput
+from tinycdp.products import register_products
+from tinycdp.runtime.access.environments import rename_environment
+from tinycdp.runtime.definitions.change_set import KINDS, read_key
 from tinycdp.runtime.definitions.change_set import read_documents as changes_of
 from tinycdp.runtime.definitions.changes import Step
 from tinycdp.runtime.definitions.files import difference, find_files, plan_text, to_files, to_yaml
+from tinycdp.runtime.definitions.product_kinds import names_of_kinds
 from tinycdp.runtime.definitions.sources import documents_of
 
 LONG = "events.purchase.where(amount > 10).count_30d > 3 && " * 4 + "profile.plan == 'pro'"
@@ -106,3 +110,18 @@ def test_numbers_with_a_point_are_exact(tmp_path: Path) -> None:
     assert read(tmp_path, "a: 0.1\nb: 12345678901234567890.123456789\nc: 1_0.5") == [
         {"a": Decimal("0.1"), "b": Decimal("12345678901234567890.123456789"), "c": Decimal("10.5")}
     ]
+
+
+@pytest.mark.parametrize("key", [".", ".."])
+async def test_a_step_of_a_path_is_no_key(key: str) -> None:
+    """Clients resolve them in an address, encoded or not: a definition called so could never be named there."""
+    register_products()
+    kinds = (*KINDS, *names_of_kinds())
+    assert len(kinds) > 4
+    for kind in kinds:
+        with pytest.raises(InvalidInput) as refused:
+            read_key(kind, key, "$.key")
+        assert refused.value.code == "INVALID_KEY"
+        assert read_key(kind, "a", "$.key") == "a"
+    with pytest.raises(InvalidInput):
+        await rename_environment(None, key)  # type: ignore[arg-type]

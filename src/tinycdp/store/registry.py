@@ -250,6 +250,20 @@ async def prune_registry(connection: Connection, environment_id: int, day: date,
     await connection.execute(_SQL["prune_registry"], environment_id, day, hour)
 
 
+async def planned_events(connection: Connection, environment_id: int) -> list[str]:
+    """The events that the tracking plan has, or had."""
+    return [row["event"] for row in await connection.fetch(_SQL["planned_events"], environment_id)]
+
+
+async def make_room(
+    connection: Connection, environment_id: int, stay: tuple[int, int, int], rare: int, unseen_since: int
+) -> None:
+    """Count rare names as `$other` until so many events, properties of each and SDKs stay."""
+    await lock_registry(connection, environment_id)
+    for names, n in zip(("events", "properties", "sdks"), stay, strict=True):
+        await connection.execute(_SQL[f"make_room_for_{names}"], environment_id, n, rare, unseen_since)
+
+
 async def registry_events(
     connection: Connection, environment_id: int, first: date, today: date
 ) -> list[EventNumbersRow]:

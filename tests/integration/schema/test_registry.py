@@ -9,10 +9,12 @@ import pytest
 
 from application import Application, running
 from serving import ManualClock, eventually, new_environment, services
-from tinycdp.model import DAY_MS, Identifier, Message
+from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Identifier, Message
+from tinycdp.runtime import clock
 from tinycdp.runtime.environment import Environment
-from tinycdp.runtime.schema.registry import rebuild
+from tinycdp.runtime.schema.registry import prune, rebuild
 from tinycdp.runtime.schema.registry_reads import PropertySummary, property_of
+from tinycdp.store.database.pool import transaction
 
 EVENTS, PLAN = "/v1/registry/events", "/v1/registry/plan"
 
@@ -40,6 +42,47 @@ async def stored(app: Application, user_id: str) -> list[dict[str, Any]]:
 
 
 # Observing
+
+
+async def test_junk_names_do_not_keep_real_ones_out(dsn: str) -> None:
+    """What a public key sends once takes no place for ever, and none of what is planned."""
+    now = ManualClock(clock.now())
+    library = [{"library": {"name": f"sdk{n}"}} for n in range(300)]
+    junk = [
+        {"userId": "eve", "event": f"junk-{n}", "context": library[n % 300], "properties": {f"p{n % 200}": n}}
+        for n in range(1_000)
+    ]
+    wide = [{"userId": "eve", "event": "junk-0", "properties": {f"q{n}": n for n in range(300)}}]
+    real = {"userId": "ada", "event": "bought", "properties": {"amount": 1}}
+    async with running(dsn, now) as app:
+
+        async def arrives(*events: dict[str, Any]) -> set[str]:
+            for start in range(0, len(events), 500):
+                await app.track(*events[start : start + 500])
+            await app.service.registry.flush()
+            listed = (await app.read.get(EVENTS)).json()
+            assert sum(row["total"] for row in listed["events"]) + listed["overflow"] == counted[0], "none is lost"
+            return {row["name"] for row in listed["events"]}
+
+        counted = [len(junk)]
+        assert len(await arrives(*junk)) == 1_000
+        counted[0] += 11
+        assert "bought" not in await arrives(*[real] * 11), "it is full"
+        await plan(app, "planned", properties={})
+        now.now += 10 * MINUTE_MS
+        counted[0] += 2
+        assert "planned" in await arrives({**real, "event": "planned"}, *wide)
+        now.now += 2 * HOUR_MS
+        async with transaction(app.service.pool) as connection:
+            await prune(connection, app.environment_id, now())
+        counted[0] += 3
+        # of new names, the most frequent comes first
+        known = await arrives(real, real, *[{**real, "event": "twice"}])
+        assert {"bought", "planned", "twice"} <= known and len(known) == 752
+        async with transaction(app.service.pool) as connection:
+            await prune(connection, app.environment_id, now() + 2 * HOUR_MS)
+        sdks = (await app.read.get("/v1/registry/sdks")).json()
+        assert len(sdks["sdks"]) <= 150 and sdks["overflow"] > 100
 
 
 async def test_what_passes_is_known(app: Application) -> None:

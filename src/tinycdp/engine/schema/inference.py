@@ -20,6 +20,8 @@ from tinycdp.model import DAY_MS, HOUR_MS, Instant, Message
 SHAPES = 5_000
 DEPTH = 3
 LONGEST_NAME = 200
+#: The places of an environment's registry; properties are those of one event.
+MOST_EVENTS, MOST_PROPERTIES, MOST_SDKS = 1_000, 200, 200
 _LONGEST_LABEL = 60
 #: The name under which counts without room are kept.
 OTHER = "$other"
@@ -126,9 +128,17 @@ class MessageShapes:
         else:
             known.add(1, at, at)
 
+    def _volumes(self) -> dict[str, int]:
+        """How often each event came."""
+        found: dict[str, int] = {}
+        for shape, span in self._shapes.items():
+            found[shape[0]] = found.get(shape[0], 0) + span.n
+        return found
+
     def rows(self, known: "KnownNames") -> Rows:
-        """The counts so far, under the names that there is room for."""
+        """The counts so far, under the names that there is room for: of new ones, those that came most often."""
         found = Rows()
+        known.admit(self._volumes())
         for (seen_event, hour, library, version, platform, names, kinds), span in self._shapes.items():
             event, day = known.event(seen_event), hour // 24
             from_ = known.sdk(*(text if type(text) is str else "" for text in (library, version, platform)))
@@ -150,26 +160,35 @@ class MessageShapes:
 class KnownNames:
     """The names in an environment's registry, and whether there is room for more.
 
-    A full registry takes no new names: they come from clients, and some clients put an id into each name."""
+    A full registry takes no new names: they come from clients, and some clients put an id into each name. Events of the
+    tracking plan always have a place; and names that came rarely lose theirs, see store/sql/registry.sql."""
 
     def __init__(
         self,
         names: Iterable[tuple[str, str]] = (),
         sdks: Iterable[tuple[str, str, str]] = (),
+        planned: Iterable[str] = (),
         *,
-        events: int = 1_000,
-        properties: int = 200,
-        most_sdks: int = 200,
+        events: int = MOST_EVENTS,
+        properties: int = MOST_PROPERTIES,
+        most_sdks: int = MOST_SDKS,
     ) -> None:
         self._most_events, self._most_properties, self._most_sdks = events, properties, most_sdks
         self._events: dict[str, set[str]] = {}
         self._sdks = set(sdks)
+        self._planned = frozenset(planned)
         for event, property in names:
             self._events.setdefault(event, set()).add(property)
 
+    def admit(self, volumes: Mapping[str, int]) -> None:
+        """Give new events the places that are left, the most frequent first."""
+        for name in sorted(volumes.keys() - self._events.keys(), key=lambda name: (-volumes[name], name)):
+            self.event(name)
+
     def event(self, name: str) -> str:
         if name not in self._events:
-            if len(self._events) >= self._most_events or len(name) > LONGEST_NAME:
+            is_full = len(self._events) >= self._most_events and name not in self._planned
+            if is_full or len(name) > LONGEST_NAME:
                 return OTHER
             self._events[name] = set()
         return name

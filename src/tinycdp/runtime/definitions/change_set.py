@@ -38,6 +38,8 @@ from tinycdp.store.database.pool import Connection
 KINDS = ("trait", "segment", "flag")
 _KEY = {"trait": re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}"), "segment": re.compile(r"[A-Za-z0-9._~:-]{1,64}")}
 _KEY["flag"] = _KEY["segment"]
+#: In an address, `.` and `..` are steps of the path: clients resolve them before they send it, encoded or not.
+_STEPS = (".", "..")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _FIELDS = {
     "trait": {"key", "expression", "rule", "description"},
@@ -127,6 +129,9 @@ def read_key(kind: str, key: Any, path: str) -> str:
         message = f"{path}: {a_kind(kind)}'s key is 1 to 64 {allowed}."
         if kind == "trait" and isinstance(key, str) and "." in key:
             message += " A dot leads to a member in an expression; write _ instead."
+        raise InvalidInput("INVALID_KEY", message, path=path)
+    if key in _STEPS:
+        message = f"{path}: {key!r} is no key: in an address it is a step of the path. Choose a name."
         raise InvalidInput("INVALID_KEY", message, path=path)
     return key
 

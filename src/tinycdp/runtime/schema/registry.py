@@ -18,7 +18,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tinycdp.engine.schema.inference import KnownNames, MessageShapes, SeenCount
+from tinycdp.engine.schema.inference import (
+    MOST_EVENTS,
+    MOST_PROPERTIES,
+    MOST_SDKS,
+    KnownNames,
+    MessageShapes,
+    SeenCount,
+)
 from tinycdp.model import HOUR_MS, MINUTE_MS, Instant, Message, Warned
 from tinycdp.runtime.background import PASSING, BufferedWriter
 from tinycdp.runtime.clock import Clock
@@ -32,6 +39,9 @@ log = logging.getLogger(__name__)
 WAITING = 50_000
 UNWRITTEN = 12
 PAUSE_SECONDS = 5.0
+#: Names that came at most so often, and not in the last hour, make room where more than three quarters are taken.
+RARE = 10
+_STAY = (MOST_EVENTS * 3 // 4, MOST_PROPERTIES * 3 // 4, MOST_SDKS * 3 // 4)
 KEEP_DAYS, KEEP_HOURS = 400, 30 * 24
 _COUNT_SECONDS = 0.25
 #: Messages counted before the event loop runs other tasks: half a millisecond.
@@ -138,7 +148,8 @@ class Registry(BufferedWriter):
 async def _known(connection: Connection, environment_id: int) -> KnownNames:
     names = await store.known_names(connection, environment_id)
     sdks = await store.known_sdks(connection, environment_id)
-    return KnownNames(names, [(row.library, row.version, row.platform) for row in sdks])
+    planned = await store.planned_events(connection, environment_id)
+    return KnownNames(names, [(row.library, row.version, row.platform) for row in sdks], planned)
 
 
 class _Rows(NamedTuple):
@@ -182,7 +193,7 @@ async def rebuild(environment: Environment, on_progress: Callable[[int], None] =
     async with transaction(environment.pool) as connection:
         await store.lock_registry(connection, environment.id)
         await store.clear_registry(connection, environment.id)
-        known = KnownNames()
+        known = KnownNames(planned=await store.planned_events(connection, environment.id))
         while rows := await store.events_to_count(connection, environment.id, last, _READ_AT_ONCE):
             for row in rows:
                 observed.count_message(_message(row))
@@ -194,9 +205,10 @@ async def rebuild(environment: Environment, on_progress: Callable[[int], None] =
 
 
 async def prune(connection: Connection, environment_id: int, now: Instant) -> None:
-    """Delete old days and hours, and the batches of live streams that were not read."""
+    """Delete old days and hours, and the batches of live streams that were not read; make room for new names."""
     oldest = day_of(now) - timedelta(KEEP_DAYS)
     await store.prune_registry(connection, environment_id, oldest, now - KEEP_HOURS * HOUR_MS)
+    await store.make_room(connection, environment_id, _STAY, RARE, now - HOUR_MS)
     await store.prune_live_batches(connection, environment_id, now - MINUTE_MS)
 
 

@@ -86,6 +86,97 @@ WITH days AS (DELETE FROM registry_days WHERE environment_id = $1 AND day < $2),
      hours AS (DELETE FROM registry_hours WHERE environment_id = $1 AND hour < $3)
 DELETE FROM plan_violations WHERE environment_id = $1 AND day < $2;
 
+-- name: planned_events
+-- args: environment_id
+-- index: plan_entries_pkey
+SELECT DISTINCT event FROM plan_entries WHERE environment_id = $1;
+
+-- name: make_room_for_events
+-- Counts the rarest unplanned events as `$other`, so that names that came once cannot keep new events out for ever.
+-- args: environment_id, how many may stay, rare up to this number, not seen since timestamptz
+-- index: registry_types_pkey, registry_days_pkey, registry_hours_pkey, plan_entries_pkey
+-- locks: the rows it moves, behind lock_registry
+WITH known AS (
+    SELECT event, n, last_at FROM registry_types
+    WHERE environment_id = $1 AND property = '' AND event <> '$other'
+), rare AS (
+    SELECT event FROM known
+    WHERE n <= $3 AND last_at < $4
+        AND NOT EXISTS (SELECT 1 FROM plan_entries p WHERE p.environment_id = $1 AND p.event = known.event)
+    ORDER BY n, last_at, event LIMIT greatest((SELECT count(*) FROM known) - $2::integer, 0)
+), types AS (
+    DELETE FROM registry_types WHERE environment_id = $1 AND event IN (SELECT event FROM rare)
+    RETURNING property, n, first_at, last_at
+), days AS (
+    DELETE FROM registry_days WHERE environment_id = $1 AND event IN (SELECT event FROM rare)
+    RETURNING day, property, sdk, n
+), hours AS (
+    DELETE FROM registry_hours WHERE environment_id = $1 AND event IN (SELECT event FROM rare) RETURNING hour, n
+), moved_days AS (
+    INSERT INTO registry_days AS known (environment_id, event, day, property, type, sdk, n)
+    SELECT $1, '$other', day, CASE property WHEN '' THEN '' ELSE '$other' END AS called, '', sdk, sum(n)
+    FROM days GROUP BY day, called, sdk
+    ON CONFLICT (environment_id, event, day, property, type, sdk) DO UPDATE SET n = known.n + excluded.n
+), moved_hours AS (
+    INSERT INTO registry_hours AS known (environment_id, event, hour, n)
+    SELECT $1, '$other', hour, sum(n) FROM hours GROUP BY hour
+    ON CONFLICT (environment_id, event, hour) DO UPDATE SET n = known.n + excluded.n
+)
+INSERT INTO registry_types AS known (environment_id, event, property, type, n, first_at, last_at)
+SELECT $1, '$other', CASE property WHEN '' THEN '' ELSE '$other' END AS called, '', sum(n), min(first_at), max(last_at)
+FROM types GROUP BY called
+ON CONFLICT (environment_id, event, property, type) DO UPDATE SET n = known.n + excluded.n,
+    first_at = least(known.first_at, excluded.first_at), last_at = greatest(known.last_at, excluded.last_at);
+
+-- name: make_room_for_properties
+-- The same of the properties of each event.
+-- args: environment_id, how many of an event may stay, rare up to this number, not seen since timestamptz
+-- index: registry_types_pkey, registry_days_pkey
+-- locks: the rows it moves, behind lock_registry
+WITH known AS (
+    SELECT event, property, sum(n) AS n, max(last_at) AS last_at, count(*) OVER (PARTITION BY event) AS of_event
+    FROM registry_types WHERE environment_id = $1 AND property NOT IN ('', '$other') GROUP BY event, property
+), ranked AS (
+    SELECT event, property, of_event, row_number() OVER (PARTITION BY event ORDER BY n, last_at, property) AS place
+    FROM known WHERE n <= $3 AND last_at < $4
+), rare AS (
+    SELECT event, property FROM ranked WHERE place <= of_event - $2::integer
+), types AS (
+    DELETE FROM registry_types WHERE environment_id = $1 AND (event, property) IN (SELECT event, property FROM rare)
+    RETURNING event, n, first_at, last_at
+), days AS (
+    DELETE FROM registry_days WHERE environment_id = $1 AND (event, property) IN (SELECT event, property FROM rare)
+    RETURNING event, day, sdk, n
+), moved_days AS (
+    INSERT INTO registry_days AS known (environment_id, event, day, property, type, sdk, n)
+    SELECT $1, event, day, '$other', '', sdk, sum(n) FROM days GROUP BY event, day, sdk
+    ON CONFLICT (environment_id, event, day, property, type, sdk) DO UPDATE SET n = known.n + excluded.n
+)
+INSERT INTO registry_types AS known (environment_id, event, property, type, n, first_at, last_at)
+SELECT $1, event, '$other', '', sum(n), min(first_at), max(last_at) FROM types GROUP BY event
+ON CONFLICT (environment_id, event, property, type) DO UPDATE SET n = known.n + excluded.n,
+    first_at = least(known.first_at, excluded.first_at), last_at = greatest(known.last_at, excluded.last_at);
+
+-- name: make_room_for_sdks
+-- The same of SDKs.
+-- args: environment_id, how many may stay, rare up to this number, not seen since timestamptz
+-- index: registry_sdks_pkey
+-- locks: the rows it moves, behind lock_registry
+WITH known AS (
+    SELECT library, version, platform, n, last_at FROM registry_sdks WHERE environment_id = $1 AND library <> '$other'
+), rare AS (
+    SELECT library, version, platform FROM known WHERE n <= $3 AND last_at < $4
+    ORDER BY n, last_at, library, version, platform LIMIT greatest((SELECT count(*) FROM known) - $2::integer, 0)
+), gone AS (
+    DELETE FROM registry_sdks
+    WHERE environment_id = $1 AND (library, version, platform) IN (SELECT library, version, platform FROM rare)
+    RETURNING n, first_at, last_at
+)
+INSERT INTO registry_sdks AS known (environment_id, library, version, platform, n, first_at, last_at)
+SELECT $1, '$other', '', '', sum(n), min(first_at), max(last_at) FROM gone HAVING count(*) > 0
+ON CONFLICT (environment_id, library, version, platform) DO UPDATE SET n = known.n + excluded.n,
+    first_at = least(known.first_at, excluded.first_at), last_at = greatest(known.last_at, excluded.last_at);
+
 -- name: registry_events
 -- Every event with its volume of today and of the last days.
 -- args: environment_id, first of the last days date, today date
