@@ -2,6 +2,7 @@
 
 import socket
 from copy import deepcopy
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -195,6 +196,69 @@ def test_what_is_no_flag_is_refused_in_words(document: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput) as refused:
         read_flag(document, "salt")
     assert refused.value.code == "INVALID_FLAG"
+
+
+def twice(keyword: str, depth: int) -> dict[str, Any]:
+    """A schema whose every level asks the next one twice."""
+    levels = {f"d{n}": {keyword: [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(depth)}
+    return {"$ref": "#/$defs/d0", "$defs": levels | {f"d{depth}": {"type": "number"}}}
+
+
+def twice_below(depth: int) -> dict[str, Any]:
+    """The same in what only `unevaluatedProperties` looks at."""
+    levels = {f"d{n}": {"dependentSchemas": {key: {"$ref": f"#/$defs/d{n + 1}"} for key in "ab"}} for n in range(depth)}
+    defs = levels | {f"d{depth}": {"type": "object"}}
+    return {"$ref": "#/$defs/d0", "$defs": defs, "unevaluatedProperties": False}
+
+
+EVIL, LONG = "^(a+)+$", "a" * 60 + "b"
+#: A schema and a value whose check would take from minutes to ages, or gigabytes.
+ENDLESS: dict[str, tuple[Any, Any]] = {
+    **{keyword: (twice(keyword, 40), {}) for keyword in ("anyOf", "oneOf", "allOf")},
+    "dependentSchemas": (twice_below(40), {"a": 1, "b": 2}),
+    "pattern": ({"properties": {"x": {"pattern": EVIL}}}, {"x": LONG}),
+    "patternProperties": ({"patternProperties": {EVIL: False}, "required": ["x"]}, {LONG: 1}),
+    "additionalProperties": ({"patternProperties": {EVIL: True}, "additionalProperties": False}, {LONG: 1}),
+    "unevaluatedProperties": ({"patternProperties": {EVIL: True}, "unevaluatedProperties": False}, {LONG: 1}),
+    "propertyNames": ({"propertyNames": {"pattern": EVIL}}, {LONG: 1}),
+    "a part of another draft": (
+        {"properties": {"x": {"$schema": "http://json-schema.org/draft-07/schema#", "pattern": EVIL}}},
+        {"x": LONG},
+    ),
+    "uniqueItems": ({"uniqueItems": True}, [[{"n": n}] for n in range(60_000)]),
+    "unevaluatedItems": ({"prefixItems": [True], "unevaluatedItems": False}, [[n] for n in range(200_000)]),
+    "enum": ({"items": {"enum": [{"n": n} for n in range(2_000)]}}, [{"n": -1}] * 200_000),
+    "messages": ({"anyOf": [{"type": "string"}] * 2_000}, {str(n): [n] for n in range(200_000)}),
+    "many parts": ({"properties": {str(n): {} for n in range(200_000)}}, {}),
+    "a division": ({"items": {"multipleOf": Decimal("1e-9")}}, [Decimal("1e28")]),
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_a_schema_is_checked_by_bounded_work(what: str) -> None:
+    schema, value = ENDLESS[what]
+    with pytest.raises(InvalidInput) as refused:
+        read_flag({"key": "f", "type": "object", "variants": {"v": value}, "schema": schema}, "salt")
+    assert refused.value.code == "INVALID_FLAG"
+    assert len(refused.value.message) < 700
+
+
+def test_a_schema_of_a_large_configuration_is_checked() -> None:
+    field = {"type": "string", "pattern": r"^\w+$", "maxLength": 9, "enum": ["xy", "z"]}
+    names = [f"f{n}" for n in range(500)]
+    schema = {"properties": dict.fromkeys(names, field), "required": names, "additionalProperties": False}
+    variants = {variant: dict.fromkeys(names, "xy") for variant in "ab"}
+    document = {"key": "f", "type": "object", "schema": schema, "variants": variants}
+    read_flag(document, "salt")
+    variants["b"]["f9"] = "z-"
+    with pytest.raises(InvalidInput, match=r"variants\.b\.f9: .* does not match"):
+        read_flag(document, "salt")
+
+
+@pytest.mark.parametrize("pattern", ["^(?!x)y", r"^(a)\1$", "(", "((a{0,100}){0,100}){0,100}"])
+def test_a_pattern_without_a_linear_match_is_refused(pattern: str) -> None:
+    with pytest.raises(InvalidInput, match=r"schema: the pattern .* linear"):
+        read_flag({**TEXT, "schema": {"pattern": pattern}}, "salt")
 
 
 def test_a_schema_is_never_fetched() -> None:

@@ -19,7 +19,9 @@ import msgspec
 
 from tinycdp.dsl.fields import all_in_words
 from tinycdp.dsl.values.scalars import parse_duration, parse_instant
+from tinycdp.engine.flags import value_schema
 from tinycdp.engine.flags.bucketing import BUCKETS
+from tinycdp.engine.flags.value_schema import Work
 from tinycdp.errors import InvalidInput
 from tinycdp.model import DAY_MS, MINUTE_MS, Instant
 
@@ -170,8 +172,9 @@ def read_flag(document: dict[str, Any], salt: str) -> Flag:
     """The flag that a document describes. `salt` is used if the document has none.
 
     The error has the first mistake; if there are several, `problems` in its details has each path and message."""
-    flag = _read(document, salt)
-    if found := [fault for _, _, wrong in _steps_of(flag) for fault in wrong]:
+    work = Work()
+    flag = _read(document, salt, work)
+    if found := [fault for _, _, wrong in _steps_of(flag, work) for fault in wrong]:
         raise _invalid(found)
     return flag
 
@@ -179,13 +182,13 @@ def read_flag(document: dict[str, Any], salt: str) -> Flag:
 def stages(flag: Flag) -> Iterator[tuple[Instant | None, Flag]]:
     """The flag as it is before its schedule begins, with None, and then from each of the schedule's instants on."""
     yield None, flag
-    for at, stage, wrong in _steps_of(flag):
+    for at, stage, wrong in _steps_of(flag, None):
         if stage is None:
             raise _invalid(wrong)
         yield at, stage
 
 
-def _steps_of(flag: Flag) -> Iterator[tuple[Instant, Flag | None, list[_Fault]]]:
+def _steps_of(flag: Flag, work: Work | None) -> Iterator[tuple[Instant, Flag | None, list[_Fault]]]:
     """The instant of each step, and the flag from then on; None with what is wrong with it."""
     if not flag.schedule:
         return
@@ -200,7 +203,7 @@ def _steps_of(flag: Flag) -> Iterator[tuple[Instant, Flag | None, list[_Fault]]]
         ]  # fmt: skip
         if not wrong:
             try:
-                stage = _read(document, flag.salt)
+                stage = _read(document, flag.salt, work)
             except InvalidInput as error:
                 # A mistake stays until a later step corrects it: it is reported once.
                 new = [one["message"] for one in problems_of(error) if one["message"] not in said]
@@ -230,7 +233,8 @@ def to_document(flag: Flag) -> dict[str, Any]:
     return {**document, "enabled": flag.enabled, "rules": document.get("rules", [])}
 
 
-def _read(document: dict[str, Any], salt: str) -> Flag:
+def _read(document: dict[str, Any], salt: str, work: Work | None) -> Flag:
+    """work: what checking values by the schema may cost; without it they have been checked."""
     _check_depth(document)
     found: list[_Fault] = []
     whole = dict(document)
@@ -260,7 +264,7 @@ def _read(document: dict[str, Any], salt: str) -> Flag:
             flag = None
         found += wrong
     if flag is not None:
-        found += _unrelated(found, _faults(flag)) if found else _faults(flag)
+        found += _unrelated(found, _faults(flag, work)) if found else _faults(flag, work)
     found = [fault for fault in found if not _follows(fault[0], whole, document, found)]
     if flag is not None and not found:
         return _typed(flag)
@@ -311,7 +315,7 @@ def _check_depth(document: dict[str, Any]) -> None:
     raise _invalid([("$", f"the flag nests more than {MAX_DEPTH} levels deep.")])
 
 
-def _faults(flag: Flag) -> Iterator[_Fault]:
+def _faults(flag: Flag, work: Work | None) -> Iterator[_Fault]:
     """What contradicts itself in a flag whose form is right."""
 
     def known(path: str, variant: str) -> Iterator[_Fault]:
@@ -325,8 +329,8 @@ def _faults(flag: Flag) -> Iterator[_Fault]:
         fits = fits and (flag.type != "float" or isfinite(value))
         if not fits:
             yield f"$.variants.{name}", f"the flag is of type {flag.type}, which this value is not."
-    if flag.schema is not None:
-        yield from _values(flag.variants, flag.schema)
+    if flag.schema is not None and work is not None:
+        yield from value_schema.faults(flag.variants, flag.schema, work)
     yield from known("$.offVariant", flag.off_variant)
     yield from known("$.default.serve", flag.default.serve)
     for n, prerequisite in enumerate(flag.prerequisites):
@@ -383,41 +387,6 @@ def _percentage(path: str, what: str, percent: Decimal | None) -> Iterator[_Faul
         return
     if not (percent.is_finite() and 0 <= percent <= 100 and percent * 1000 == int(percent * 1000)):
         yield path, f"{what} is a percentage from 0 to 100 with at most three decimals."
-
-
-def _values(variants: dict[str, Any], schema: dict[str, Any] | bool) -> Iterator[_Fault]:
-    # Imported where it is needed: most flags have no schema, and it takes longer to load than all of ours.
-    from jsonschema import Draft202012Validator, SchemaError, validators  # noqa: PLC0415
-    from referencing import Registry  # noqa: PLC0415
-    from referencing.exceptions import Unresolvable  # noqa: PLC0415
-
-    def is_number(_: Any, value: Any) -> bool:
-        return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-
-    def is_integer(_: Any, value: Any) -> bool:
-        return is_number(_, value) and value == int(value)
-
-    def said(wrong: Any) -> str:
-        """Numbers as they are written, not as Python keeps them."""
-        return re.sub(r"Decimal\('([^']*)'\)", r"\1", wrong.message)
-
-    numbers = Draft202012Validator.TYPE_CHECKER.redefine_many({"number": is_number, "integer": is_integer})
-    exact: Any = validators.extend(Draft202012Validator, type_checker=numbers)  # type: ignore[no-untyped-call]
-    try:
-        Draft202012Validator.check_schema(schema)
-        # An empty registry: left to itself, the validator fetches a $ref to another address over the network.
-        validator = exact(schema, registry=Registry())
-        for name, value in variants.items():
-            for wrong in validator.iter_errors(value):
-                where = wrong.json_path.removeprefix("$")
-                yield f"$.variants.{name}{where}", f"the value does not meet the flag's schema: {said(wrong)}."
-    except SchemaError as wrong:
-        where = wrong.json_path.removeprefix("$")
-        yield f"$.schema{where}", f"this is no JSON Schema: {said(wrong)}."
-    except Unresolvable as wrong:
-        yield "$.schema", f"a $ref leads nowhere: {wrong}. Schemas stand on their own; nothing is fetched."
-    except RecursionError:
-        yield "$.schema", "a $ref leads round in a circle, or the values nest too deeply."
 
 
 def _at(n: int, step: ScheduleStep) -> Instant:
