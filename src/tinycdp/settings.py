@@ -121,6 +121,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     geoip_file: Annotated[
         Path | None, Meta(description="MaxMind database of countries or cities; without it, a table of IPv4 addresses")
     ] = None
+    idle_seconds: Annotated[
+        int, Meta(ge=1, le=3_600, description="a connection that sends no request for so long is closed")
+    ] = 30
     drain_seconds: Annotated[int, Meta(ge=1, description="longest wait for requests in flight when stopping")] = 15
 
     @property

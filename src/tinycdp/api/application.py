@@ -27,7 +27,7 @@ from tinycdp.api.definitions.editing import provide_editing
 from tinycdp.api.definitions.workspaces import provide_workspace
 from tinycdp.api.http import auth
 from tinycdp.api.http.access_log import logged
-from tinycdp.api.http.bodies import BODY_LIMIT
+from tinycdp.api.http.bodies import BODY_LIMIT, punctual
 from tinycdp.api.http.compression import gzipped
 from tinycdp.api.http.errors import HANDLERS
 from tinycdp.api.http.openapi import Schemas
@@ -116,7 +116,8 @@ async def _admit_and_check(connection: Connection, handler: BaseRouteHandler) ->
 
 class _Application(Litestar):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await super().__call__(with_encoded_slashes(scope), receive, send)
+        timely = punctual(receive) if scope["type"] == ScopeType.HTTP else receive
+        await super().__call__(with_encoded_slashes(scope), timely, send)
 
 
 def litestar(

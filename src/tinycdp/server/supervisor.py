@@ -37,7 +37,8 @@ import msgspec
 from granian import Granian
 from granian import _signals as granian_signals
 from granian._granian import WorkerSignal
-from granian.constants import Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from tinycdp import __version__
@@ -341,6 +342,9 @@ def _serve_http(settings: Settings, signals: StopSignals) -> int:
     server = Granian(
         "tinycdp.app:create_app",
         interface=Interfaces.ASGI,
+        # To also detect HTTP/2, it would wait for the first bytes without a limit; browsers use that over TLS only.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=settings.idle_seconds * 1000),
         loop=Loops.uvloop,
         address=settings.host,
         port=settings.port,

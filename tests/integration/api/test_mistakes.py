@@ -6,32 +6,23 @@ Laws    an answer says what is wrong, where, and what to do, in the names of the
         framework or of the decoder is in it, and nothing of an address that may be a key
 """
 
-import base64
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import pytest
 from litestar.enums import ParamType
-from litestar.handlers import HTTPRouteHandler
-from litestar.routes import HTTPRoute
-from litestar.typing import FieldDefinition
 from msgspec import inspect
 
 from application import Application, running
+from route_table import STREAMS, Route, routes, with_json
 from tinycdp.api.http.bodies import BODY_LIMIT
-from tinycdp.api.http.encoding import Documented
 from tinycdp.api.http.openapi import reads_body, scope_of
 from tinycdp.api.http.params import parameters_of
-from tinycdp.api.pages.console import console
-from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED
-from tinycdp.dsl.fields import kind_in_words
 from tinycdp.runtime.access.keys import ANY_SCOPE
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "errors.md"
@@ -46,61 +37,7 @@ FORBIDDEN = re.compile(
 #: Names of ours that look like Python's.
 SNAKE = re.compile(r"\b[a-z]+(?:_[a-z0-9]+)+\b")
 
-#: Their bodies are files, or may be empty.
-NO_JSON = {"/v1/admin/imports", "/v1/admin/segments/{name}/list/upload"}
-#: Their bodies are not read.
-UNREAD = {"/v1/m", "/ofrep/v1/evaluate/flags/{flag}/{rest}"}
-#: What streams for ever once it is let in.
-STREAMS = {"/v1/events/live"}
-
-#: Parameters whose texts we made: the codes of pages, of streams and of links.
-OPAQUE = {"cursor", "after", "token", "Last-Event-ID"}
-
 SECRET = "tcdp_secret-key-in-the-address"
-
-
-@dataclass(frozen=True)
-class Route:
-    """A method and a path of the route table."""
-
-    method: str
-    path: str
-    handler: HTTPRouteHandler
-
-    @property
-    def own(self) -> bool:
-        """Whether it is the API's, and no other product's or a page: then nothing unknown is accepted."""
-        return self.handler.fn not in _FOREIGN and not self.path.startswith("/assets/")
-
-    @property
-    def example(self) -> dict[str, Any]:
-        example = self.handler.opt.get("example")
-        return dict(example) if isinstance(example, dict) else {}
-
-    @property
-    def body(self) -> Any:
-        """The type of its body, None without one."""
-        field = self.handler.parsed_fn_signature.parameters.get("data")
-        if field is None:
-            return None
-        shown = next((one for one in field.metadata if isinstance(one, Documented)), None)
-        return shown.kind if shown is not None else field.annotation
-
-    def address(self, **parts: str) -> str:
-        def part(found: re.Match[str]) -> str:
-            return parts.get(found[1], {"file": "no.csv", "name": "limits"}.get(found[1], "1"))
-
-        return re.sub(r"\{(\w+)\}", part, self.path)
-
-    def required(self) -> dict[str, str]:
-        """Its required parameters, with values that it accepts."""
-        values = {"from": "0", "to": "1", "name": "x.csv", "flag": "x", "token": "x"}
-        needed = [n for n, field, _ in parameters_of(self.handler) if not (field.has_default or field.is_optional)]
-        return {name: values[name] for name in needed if not name.startswith("X-")}  # those are headers
-
-
-# The query of a page's address is read by the page.
-_FOREIGN = {handler.fn for handler in (*FOREIGN, *FOREIGN_GUARDED, console)}
 
 
 @pytest.fixture
@@ -111,15 +48,6 @@ async def app(dsn: str) -> AsyncIterator[Application]:
         await application.define("segment", key="openers", rule="opens > 0")
         await application.define("flag", key="premium", rule="segments.openers")
         yield application
-
-
-def routes(app: Application) -> Iterator[Route]:
-    """Every route of the route table."""
-    for route in app.litestar.routes:
-        assert isinstance(route, HTTPRoute)
-        for method, (handler, _) in sorted(route.route_handler_map.items()):
-            if method not in {"HEAD", "OPTIONS"}:
-                yield Route(str(method), route.path_format, handler)
 
 
 def held(answer: httpx.Response, statuses: set[int], codes: set[str], sent: Any = "") -> str:
@@ -250,63 +178,6 @@ async def test_parameter_of_the_wrong_type(app: Application) -> None:
     assert checked > 150
 
 
-def opaque(text: str) -> str:
-    """As cursors and tokens are written."""
-    return base64.urlsafe_b64encode(text.encode("utf-8", "surrogatepass")).rstrip(b"=").decode()
-
-
-#: What decoders of cursors, tokens and numbers have stumbled over, and their siblings.
-HOSTILE = {
-    "deep": "[" * 3_000 + "]" * 3_000,
-    "deep text": '["' + "[" * 3_000 + '", "b"]',
-    "an exponent without end": "[1e99999999999999999999, 1]",
-    "in a token": '[1, "x", {"a": 1e99999999999999999999}, "m", 1, [], 1]',
-    "deep in a token": '[1, "x", ' + '{"a":' * 3_000 + "1" + "}" * 3_000 + ', "m", 1, [], 1]',
-    "an integer without end": f"[{'9' * 4_500}, 1]",
-    "beyond a bigint": "[9223372036854775808, -9223372036854775809]",
-    "no number": "[NaN, Infinity]",
-    "U+0000": '["a\\u0000", "b\\u0000"]',
-    "U+0000 in a place": '["1", "b\\u0000"]',
-    "half a pair": '["\\ud800", "\\udfff"]',
-    "raw half a pair": '["\ud800", "b"]',
-    "digits of another script": '["\u00b2", "\u0661"]',
-    "digits without end": f'["{"9" * 4_500}", "place"]',
-    "a day that is none": '["0000-00-00", 1, 1, 1, "", "", ""]',
-    "numbers out of range": '["2026-01-01", 1e400, 99999999999, -1, "", "", ""]',
-    "U+0000 in a unit": '["2026-01-01", 1, 1, 1, "a\\u0000", "", "\\u0000"]',
-    "other things": '[null, {"a": []}]',
-    "nothing": "",
-}
-
-
-async def test_hostile_texts(app: Application) -> None:
-    """In each parameter, header and signed address that takes a text, as it is and coded as ours are: never a 500."""
-    for route in routes(app):
-        client = app.keyless if scope_of(route.handler) is None else app.admin
-        texts = [(name, rules.param_type) for name, field, rules in parameters_of(route.handler) if _is_text(field)]
-        texts += [("token", ParamType.PATH)] if "{token}" in route.path else []
-        for name, place in texts:
-            # What no part of ours has made is read by few; one look at the others finds those that are new.
-            for text in HOSTILE.values() if name in OPAQUE else ("", HOSTILE["deep"], HOSTILE["U+0000"]):
-                coded = opaque(text)
-                for value in (f"{coded}.{coded}", coded, quote(text.encode("utf-8", "surrogatepass")[:3_000])):
-                    query = {other: given for other, given in route.required().items() if other != name}
-                    if route.path in STREAMS and client is app.admin:
-                        query["surprise"] = "1"  # else it may let us in, and stream for ever
-                    address = route.address(**{name: value or "-"} if place == ParamType.PATH else {})
-                    parts = [f"{other}={given}" for other, given in query.items()]
-                    parts += [f"{name}={value}"] if place == ParamType.QUERY else []
-                    headers = {name: value} if place == ParamType.HEADER else {}
-                    answer = await client.request(route.method, f"{address}?{'&'.join(parts)}", headers=headers)
-                    what = (route.method, route.path, name, text[:60], value[:60], answer.text[:300])
-                    assert answer.status_code != 500, what
-                    assert name != "token" or answer.status_code in {400, 401, 403, 404}, what
-
-
-def _is_text(field: FieldDefinition) -> bool:
-    return kind_in_words(field.annotation) == kind_in_words(str)
-
-
 async def test_missing_parameter(app: Application) -> None:
     checked = 0
     for route in routes(app):
@@ -318,14 +189,6 @@ async def test_missing_parameter(app: Application) -> None:
             assert f"The parameter `{name}` is missing: give " in held(answer, {400}, {"INVALID_REQUEST"})
             checked += 1
     assert checked >= 4
-
-
-def with_json(app: Application) -> Iterator[Route]:
-    """The routes that read JSON."""
-    for route in routes(app):
-        reads = reads_body(route.handler) or (not route.own and route.method == "POST")
-        if reads and route.path not in NO_JSON | UNREAD:
-            yield route
 
 
 BAD_UTF8 = b'{"a": "\xff"}'

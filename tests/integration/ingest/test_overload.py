@@ -12,7 +12,7 @@ import pytest
 
 from application import Application, running
 from serving import eventually
-from tinycdp.api.ingest import intake
+from tinycdp.api.http import bodies
 from tinycdp.errors import Overloaded
 from tinycdp.runtime.memory_budget import MemoryBudget
 
@@ -88,7 +88,7 @@ async def test_slow_clients_hold_what_they_sent_and_the_room_is_for_everybody(ap
 
 
 async def test_a_body_that_does_not_come_is_given_up(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "SECONDS", 0.05)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
     late = await app.write.post("/v1/batch", content=Slow(batch(10), 100))
     assert (late.status_code, late.json()["code"]) == (408, "BODY_TOO_SLOW")
     assert app.service.memory_budget.used == 0

@@ -1,32 +1,40 @@
 """From the bytes of a request to JSON: decompressed, bounded and storable.
 
-Shape   read_body (decompress) -> clean (make storable) -> decode_json, or `decode` with an adapter's decoder.
+Shape   punctual(receive) bounds the time in which a body arrives, for every route
+        read_body (decompress) -> clean (make storable) -> decode_json, or `decode` with an adapter's decoder.
         unwrap, between the first two, is for a protocol that wraps JSON in forms and base64
-Units   limits in bytes
+Units   limits in bytes; BODY_SECONDS in seconds
 Laws    memory is bounded by `limit`, whatever the compressed body claims to hold.
         Numbers are exact: integers stay int, everything else is a Decimal.
         What decodes can be stored in Postgres: no U+0000, no half surrogate pair, no number it cannot hold
-Errors  InvalidInput with a code of `BodyFault`; TooLarge for BODY_TOO_LARGE
+Errors  InvalidInput with a code of `BodyFault`; TooLarge for BODY_TOO_LARGE; TooSlow for BODY_TOO_SLOW
 Source  docs/reference/tracking.md "Bodies"
 """
 
+import asyncio
 import base64
 import binascii
 import re
 import zlib
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 from tinycdp.dsl.fields import in_words
-from tinycdp.errors import InvalidInput, TooLarge
+from tinycdp.errors import InvalidInput, TooLarge, TooSlow
+
+if TYPE_CHECKING:  # commands read bodies, too, without the framework
+    from litestar.types import Receive
 
 T = TypeVar("T")
 
 BODY_LIMIT = 4 * 1024 * 1024
+#: In which a body arrives, and a second more for so many bytes of it.
+BODY_SECONDS = 30.0
+BYTES_A_SECOND = 16 * 1024
 
 #: The expression language has 38 digits, 9 of them fractional: it cannot hold numbers from here on.
 NUMBER_LIMIT_EXPONENT = 29
@@ -53,6 +61,41 @@ class BodyFault(StrEnum):
     NUMBER_OUT_OF_RANGE = "NUMBER_OUT_OF_RANGE"
     TOO_DEEP = "TOO_DEEP"
     TOO_MANY_EVENTS = "TOO_MANY_EVENTS"
+
+
+def punctual(receive: "Receive") -> "Receive":
+    """`receive`, which raises TooSlow if the body does not arrive in time.
+
+    What has arrived lengthens the time: a large file is read for as long as it takes, and silence is not."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + BODY_SECONDS
+    complete = expired = False
+
+    async def bounded() -> Any:
+        nonlocal deadline, complete, expired
+        if complete:  # what comes now says that the client has gone: streams wait for it
+            return await receive()
+        reader = asyncio.current_task()
+        assert reader is not None
+
+        def expire() -> None:
+            nonlocal expired
+            expired = reader.cancel()
+
+        timer = loop.call_at(deadline, expire)  # asyncio.timeout takes twice as long
+        try:
+            message: Any = await receive()
+        except asyncio.CancelledError:
+            if expired and reader.uncancel() == 0:
+                raise TooSlow("BODY_TOO_SLOW", f"The body did not arrive within {BODY_SECONDS:.0f} seconds.") from None
+            raise
+        finally:
+            timer.cancel()
+        complete = not message.get("more_body", False)
+        deadline += len(message.get("body", b"")) / BYTES_A_SECOND
+        return message
+
+    return bounded
 
 
 def read_body(raw: bytes, content_encoding: str | None, limit: int = BODY_LIMIT) -> bytes:

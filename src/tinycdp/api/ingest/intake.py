@@ -1,23 +1,19 @@
 """Reads the body of a tracking request, within the memory budget.
 
 Laws    If the queue or the memory is full, the body is not read. A slow client reserves only the bytes it has sent.
-Units   SECONDS is how long a body may take to arrive.
 Errors  413 BODY_TOO_LARGE · 429 INGEST_QUEUE_FULL · 408 BODY_TOO_SLOW, which clients retry · 400 BODY_CUT_OFF
 Source  docs/reference/tracking.md
 """
 
-import asyncio
 from typing import Any, Protocol
 
 from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from tinycdp.api.http.bodies import read_body
-from tinycdp.errors import InvalidInput, TooSlow
+from tinycdp.errors import InvalidInput
 from tinycdp.runtime.ingest.group_commit import Ingest
 from tinycdp.runtime.memory_budget import MemoryBudget, Reservation
-
-SECONDS = 30.0
 
 
 class AdmissionParts(Protocol):
@@ -42,12 +38,9 @@ async def inflated(request: Request[Any, Any, Any], parts: AdmissionParts, reser
 async def _read(request: Request[Any, Any, Any], reservation: Reservation) -> bytes:
     parts = []
     try:
-        async with asyncio.timeout(SECONDS):
-            async for part in request.stream():
-                reservation.add(len(part))
-                parts.append(part)
-    except TimeoutError:
-        raise TooSlow("BODY_TOO_SLOW", f"The body did not arrive within {SECONDS:.0f} seconds.") from None
+        async for part in request.stream():
+            reservation.add(len(part))
+            parts.append(part)
     except InternalServerException:
         raise InvalidInput("BODY_CUT_OFF", "The connection ended before the body did.") from None
     return b"".join(parts)

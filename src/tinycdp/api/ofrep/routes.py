@@ -24,7 +24,7 @@ from tinycdp.api.decisions.routes import Exposed, MinVersion
 from tinycdp.api.decisions.streams import STREAM, etag_of, matches
 from tinycdp.api.http import errors as problems
 from tinycdp.api.http.auth import admit_from, allow
-from tinycdp.api.http.bodies import BodyFault, clean, decode, number, read_body
+from tinycdp.api.http.bodies import BodyFault, clean, decode, number, punctual, read_body
 from tinycdp.api.http.encoding import encode
 from tinycdp.api.http.mistakes import explained
 from tinycdp.api.http.openapi import takes
@@ -39,7 +39,7 @@ from tinycdp.dsl.fields import shown
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
 from tinycdp.engine.flags.trail import DecisionReason, texts_of
-from tinycdp.errors import InvalidInput, NotFound, Retryable, TinyCDPError
+from tinycdp.errors import InvalidInput, NotFound, Retryable, TinyCDPError, TooSlow
 from tinycdp.model import NEVER, Instant
 from tinycdp.runtime.access import stream_tokens
 from tinycdp.runtime.access.actor import Actor
@@ -207,7 +207,10 @@ async def fast_lane(memory: Memory, scope: Scope, receive: Receive) -> tuple[byt
     key = admitted(memory, scope["headers"])
     if key is None or memory.snapshots.away or scope.get("query_string"):
         return None, receive
-    message = await receive()
+    try:
+        message = await punctual(receive)()
+    except TooSlow as late:
+        return None, _failing(late)
     start = perf_counter()
     if (body := _at_once(memory, key, scope, message)) is not None:
         memory.metrics.decided["ofrep"].observe(perf_counter() - start)
@@ -242,6 +245,13 @@ def _at_once(memory: Memory, key: Key, scope: Scope, message: Any) -> bytes | No
     memory.metrics.minutes[key.environment_id].decisions += 1
     memory.exposures.record(catalog, decision, snapshot, now)
     return encode(_evaluated(catalog, decision, snapshot, False))
+
+
+def _failing(error: Exception) -> Receive:
+    async def fail() -> Any:
+        raise error
+
+    return fail
 
 
 def _again(message: Any, receive: Receive) -> Receive:
