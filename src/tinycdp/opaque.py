@@ -1,4 +1,4 @@
-"""Texts that clients keep for us and send back: cursors of pages, tokens of streams, links to files.
+"""Texts that clients keep for us: cursors of pages, tokens of streams, links to files.
 
 Shape   text_of(bytes) ↔ bytes_of(text), base64 for URLs · decoded(bytes, decoder) → what JSON of ours says
 Laws    whatever a client sends, the answer is a value or Unreadable: no nesting, number or character raises another

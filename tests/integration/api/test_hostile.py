@@ -54,7 +54,7 @@ HOSTILE = {
     "raw half a pair": '["\ud800", "b"]',
     "digits of another script": '["\u00b2", "\u0661"]',
     "digits without end": f'["{"9" * 4_500}", "place"]',
-    "a day that is none": '["0000-00-00", 1, 1, 1, "", "", ""]',
+    "no day of a calendar": '["0000-00-00", 1, 1, 1, "", "", ""]',
     "numbers out of range": '["2026-01-01", 1e400, 99999999999, -1, "", "", ""]',
     "U+0000 in a unit": '["2026-01-01", 1, 1, 1, "a\\u0000", "", "\\u0000"]',
     "other things": '[null, {"a": []}]',

@@ -43,5 +43,4 @@ def test_silent_connections_are_closed(dsn: str, tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
         assert found == dict.fromkeys(SILENT, True)
-        with server.http as client:
-            assert client.get("/healthz").status_code == 200
+        assert server.http.get("/healthz").status_code == 200

@@ -1,4 +1,4 @@
-"""Whether the values of a flag's variants meet its JSON Schema, within a bounded amount of work.
+"""Whether the values of a flag's variants meet its JSON Schema, by bounded work.
 
 Shape   faults(variants, schema, work) → (path, message) of what is wrong · Work, what one document may cost
 Units   a step is one part of a schema met with one part of a value: some 20 µs
@@ -136,7 +136,7 @@ def _is_integer(checker: Any, value: Any) -> bool:
 
 #: What they compare grows with the square of the value.
 _SQUARE = {"uniqueItems", "unevaluatedItems", "unevaluatedProperties"}
-#: They compare each part of a value with each of theirs.
+#: They compare each part of a value with each part of what they are given.
 _PAIRS = {"enum", "patternProperties", "additionalProperties", "required", "dependentRequired"}
 
 _Check = Callable[[Any, Any, Any, Any], Any]
