@@ -56,7 +56,7 @@ async def _measure(seconds: float, profiles: int, folder: Path, dsn: str) -> Non
             loop = closed_loop(port, itertools.repeat(_BARE_REQUEST), connections, seconds)
             await bare.measure(f"bare ASGI answer, {connections} connections", loop)
     with servers.ours(folder, dsn) as server:
-        await _define(server)
+        await define(server)
         for body in workload.identifies(server.write, profiles):
             await closed_loop(server.port, iter([body]), 1, 0.001, backfill=0.0)
         meter = _Meter(server.pid)
@@ -69,7 +69,7 @@ async def _measure(seconds: float, profiles: int, folder: Path, dsn: str) -> Non
             part = itertools.islice(ready, 50_000) if connections > 1 else iter(ready[50_000:])
             loop = closed_loop(server.port, part, connections, seconds)
             await meter.measure(f"ingest, single events, {connections} connections", loop)
-        await closed_loop(server.port, (_ask(server.read, n) for n in range(profiles)), 16, 60.0, backfill=0.0)
+        await closed_loop(server.port, (workload.ask(server.read, n) for n in range(profiles)), 16, 60.0, backfill=0.0)
         for connections in (1, 16, 64):
             loop = closed_loop(server.port, workload.decisions(server.read, profiles, 3), connections, seconds)
             name = f"decide, warm, {connections} connections"
@@ -88,7 +88,7 @@ async def _measure(seconds: float, profiles: int, folder: Path, dsn: str) -> Non
         for name, outcome in zip(_MIXED, await asyncio.gather(mixed, beside), strict=True):
             _report(name, outcome)
     with servers.ours(folder, dsn) as server:
-        asked = iter([_ask(server.read, n) for n in range(profiles)])
+        asked = iter([workload.ask(server.read, n) for n in range(profiles)])
         loop = closed_loop(server.port, asked, 16, 60.0, backfill=0.0)
         await _Meter(server.pid).measure("decide, cold (each profile once), 16 connections", loop)
 
@@ -117,17 +117,14 @@ class _Meter:
         return outcome
 
 
-def _ask(key: str, n: int) -> bytes:
-    return workload.request("GET", f"/v1/decide?userId=user-{n}&flag=flag_7", key)
-
-
 def _evaluate(key: str, n: int) -> bytes:
     return workload.request(
         "POST", "/ofrep/v1/evaluate/flags/flag_7", key, b'{"context":{"targetingKey":"user-%d"}}' % n
     )
 
 
-async def _define(server: servers.Ours) -> None:
+async def define(server: servers.Ours) -> None:
+    """Publish what the workload is about."""
     async with await open_pool(server.dsn, 2) as pool:
         await apply_documents(Environment(1, pool, clock.now), [workload.DEFINITIONS], Edit("benchmark", clock.now()))
     await asyncio.sleep(0.3)
@@ -164,4 +161,5 @@ def _line(name: str, text: str) -> None:
     print(f"{name:52}{text}", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

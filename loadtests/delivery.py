@@ -3,9 +3,11 @@
     python -m loadtests.delivery [--happenings 20000] [--probes 300] [--concurrency 32]
 
 Shape   `tinycdp serve` on an embedded Postgres, without analytics, and a receiver in a process of its own. First the
-        backlog of a paused destination is delivered, then single events are sent one after another
+        backlog of a paused destination is delivered, then single events are sent one after another: to it alone, to
+        ten destinations, and to ten of which one is dead and one does not answer for half a minute
 Units   deliveries a second; microseconds of processor time of all processes but the receiver's, for one delivery;
-        milliseconds from sending an event to the arrival of its webhook, answered event included"""
+        milliseconds from sending an event to the arrival of its webhook, answered event included, at the receiver that
+        is watched"""
 
 import argparse
 import asyncio
@@ -59,8 +61,18 @@ def _receive(pipe: Connection) -> None:
             count, last = count + 1, time.monotonic()
             return web.Response()
 
+        async def beside(request: web.Request) -> web.Response:
+            await request.read()
+            return web.Response()
+
+        async def hang(_: web.Request) -> web.Response:
+            await asyncio.sleep(30)
+            return web.Response()
+
         app = web.Application()
         app.router.add_post("/", handle)
+        app.router.add_post("/beside", beside)
+        app.router.add_post("/hang", hang)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -106,16 +118,28 @@ async def _measure(server: servers.Ours, url: str, pipe: Connection, arguments: 
         used = servers.cpu_seconds(os.getpid()) - servers.cpu_seconds(_receiver_of()) - used
         print(f"backlog: {count / seconds:,.0f} deliveries/s, {used / count * 1e6:,.0f} µs of processor time for one")
 
-        took = []
-        for n in range(arguments.probes):
-            before = _arrived(pipe)[0]
-            sent = time.monotonic()
-            (await write.post("/v1/track", json={"event": "go", "userId": f"probe-{n}"})).raise_for_status()
-            found = await _until(lambda: _asked(pipe), lambda found, before=before: found[0] > before, 0.001)
-            took.append((found[1] - sent) * 1000)
-            await asyncio.sleep(0.02)
-        took.sort()
-        print(f"event to receiver: p50 {took[len(took) // 2]:.1f} ms, p99 {took[int(len(took) * 0.99)]:.1f} ms")
+        async def probe(about: str) -> None:
+            took = []
+            for n in range(arguments.probes):
+                before = _arrived(pipe)[0]
+                sent = time.monotonic()
+                event = {"event": "go", "userId": f"{about}-{n}"}
+                (await write.post("/v1/track", json=event)).raise_for_status()
+                found = await _until(lambda: _asked(pipe), lambda found, before=before: found[0] > before, 0.001)
+                took.append((found[1] - sent) * 1000)
+                await asyncio.sleep(0.02)
+            took.sort()
+            p50, p99 = took[len(took) // 2], took[int(len(took) * 0.99)]
+            print(f"event to receiver, {about}: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+
+        await probe("one destination")
+        for n in range(9):
+            await put(f"/v1/destinations/beside{n}", destination | {"url": f"{url}beside"})
+        await probe("ten destinations")
+        # Nothing listens on port 9, where messages once were thrown away.
+        await put("/v1/destinations/beside0", destination | {"url": "http://127.0.0.1:9/"})
+        await put("/v1/destinations/beside1", destination | {"url": f"{url}hang"})
+        await probe("ten, of them one dead and one slow")
 
 
 async def _asked(pipe: Connection) -> tuple[int, float]:

@@ -89,9 +89,14 @@ def identifies(key: str, profiles: int, size: int = 500) -> Iterator[bytes]:
         yield request("POST", "/v1/batch", key, msgspec.json.encode({"batch": batch}))
 
 
+def ask(key: str, n: int) -> bytes:
+    """A GET /v1/decide request for one flag and one profile."""
+    return request("GET", f"/v1/decide?userId=user-{n}&flag=flag_7", key)
+
+
 def decisions(key: str, profiles: int, seed: int, first: int = 0) -> Iterator[bytes]:
     """GET /v1/decide requests for one flag and random profiles."""
     draw = random.Random(seed)
-    ready = [request("GET", f"/v1/decide?userId=user-{first + n}&flag=flag_7", key) for n in range(profiles)]
+    ready = [ask(key, first + n) for n in range(profiles)]
     while True:
         yield draw.choice(ready)
