@@ -3,7 +3,7 @@
     python -m loadtests.mixed [--profiles 100000] [--events 3000] [--decisions 1000] [--seconds 20] [--workers 1]
 
 Shape   `tinycdp serve` on an embedded Postgres, without analytics; what sends events and what asks for decisions are
-        processes of their own. Three times: with nobody in memory, with everybody, and with as many events as it takes
+        processes of their own. Three times: with an empty memory, with everybody, and with as many events as it takes
 Units   milliseconds from when a request was due; cores of processor time that the HTTP processes used, and all of it"""
 
 import argparse
@@ -48,10 +48,10 @@ def main() -> None:
             ProcessPoolExecutor(2) as pool,
         ):
             load = _Load(server, pool, arguments)
-            load.measure("nobody in memory", _paced)
+            load.measure("an empty memory", _paced)
             everybody = (workload.ask(server.read, n) for n in range(arguments.profiles))
             uvloop.run(closed_loop(server.port, everybody, 16, 120.0, backfill=0.0))
-            load.measure("everybody in memory", _paced)
+            load.measure("a full memory", _paced)
             load.measure("as many events as it takes", _saturated)
 
 

@@ -194,7 +194,7 @@ def fast_lanes(application: Litestar) -> ASGIApp:
             return await _live(application, scope, receive, send)
         if scope["type"] == ScopeType.HTTP:
             if scope["method"] == "GET" and scope["path"] == "/v1/decide":
-                body = fast_lane(state.parts, scope)
+                body = await fast_lane(state.parts, scope)
             elif scope["method"] == "POST" and scope["path"].startswith(ofrep.PREFIX):
                 body, receive = await ofrep.fast_lane(state.parts, scope, receive)
         if body is not None:

@@ -1,6 +1,6 @@
 """Statements about profiles: locks, saves, wake-ups, backfills, reads and searches."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,6 +110,14 @@ class LoadedProfileRow(ProfileRow):
     live_revision: int
 
 
+@dataclass(slots=True)
+class NamedProfileRow(LoadedProfileRow):
+    """The same, with the identifier by which it was asked for."""
+
+    kind: str
+    value: str
+
+
 @dataclass(frozen=True, slots=True)
 class SummaryRow(Row):
     """A profile in a list, with its identifiers as "kind value"."""
@@ -141,6 +149,14 @@ async def load_by_identifier(
     connection: Connection, environment_id: int, kind: str, value: str
 ) -> LoadedProfileRow | None:
     return LoadedProfileRow.maybe(await connection.fetchrow(_SQL["load_by_identifier"], environment_id, kind, value))
+
+
+async def load_by_identifiers(
+    connection: Connection, environment_id: int, names: Collection[tuple[str, str]]
+) -> list[NamedProfileRow]:
+    """The same of many (kind, value) at once; those that do not exist are left out."""
+    kinds, values = map(list, zip(*names, strict=True))
+    return NamedProfileRow.every(await connection.fetch(_SQL["load_by_identifiers"], environment_id, kinds, values))
 
 
 async def load_by_value(

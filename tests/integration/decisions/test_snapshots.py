@@ -50,16 +50,16 @@ async def test_an_old_notification_does_not_bring_an_old_row_back(
     service = services[0]
     first = await service.ingest.accept(shop, [opened("m1", ADA, name="other")])
     [id] = await service.pool.fetchrow("SELECT id FROM profiles")
-    read = profile_store.load_by_identifier
+    read = profile_store.load_by_identifiers
 
     async def overtaken(*arguments: Any) -> Any:
-        row = await read(*arguments)
-        monkeypatch.setattr(profile_store, "load_by_identifier", read)
+        rows = await read(*arguments)
+        monkeypatch.setattr(profile_store, "load_by_identifiers", read)
         await service.ingest.accept(shop, [opened("m2", ADA)])
         service.mirror.profiles_changed(shop, first.version, [id])
-        return row
+        return rows
 
-    monkeypatch.setattr(profile_store, "load_by_identifier", overtaken)
+    monkeypatch.setattr(profile_store, "load_by_identifiers", overtaken)
     assert await holds_for(service, shop, "opened", ADA)
 
 
@@ -163,6 +163,6 @@ async def test_a_profile_that_is_kept_is_kept_through_events_without_a_query(
     async def unread(*_: Any) -> Any:
         raise AssertionError("the profile was read again")
 
-    monkeypatch.setattr(profile_store, "load_by_identifier", unread)
+    monkeypatch.setattr(profile_store, "load_by_identifiers", unread)
     receipt = await service.ingest.accept(shop, [opened("m2", ADA)])
     assert await holds_for(service, shop, "opened", ADA, receipt.version)

@@ -81,8 +81,8 @@ async def test_the_fast_lane_leaves_explanations_to_the_ordinary_route(app: Appl
     await app.track({"userId": "ada", "event": "visit"})
     await app.read.get("/v1/decide?flag=new&userId=ada")  # now she is in memory
     scope: Any = {"headers": [(b"authorization", f"Bearer {KEYS['read']}".encode())]}
-    assert fast_lane(app.service, {**scope, "query_string": b"flag=new&userId=ada"}) is not None
-    assert fast_lane(app.service, {**scope, "query_string": b"flag=new&userId=ada&explain=true"}) is None
+    assert await fast_lane(app.service, {**scope, "query_string": b"flag=new&userId=ada"}) is not None
+    assert await fast_lane(app.service, {**scope, "query_string": b"flag=new&userId=ada&explain=true"}) is None
 
 
 async def test_someone_never_seen_is_explained_too(app: Application) -> None:

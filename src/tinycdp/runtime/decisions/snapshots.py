@@ -22,6 +22,7 @@ from tinycdp.engine.flags.decide import FlagActivation
 from tinycdp.engine.profile import Profile, StoredProfile
 from tinycdp.errors import Unavailable
 from tinycdp.model import ANY_KIND, STRENGTH, Identifier, IdentifierKind, Instant
+from tinycdp.runtime.decisions.misses import Misses
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.notifications import digest_of
 from tinycdp.store import outbox as outbox_store
@@ -161,6 +162,7 @@ class Snapshots:
         kinds: Callable[[int], Sequence[str]] = lambda environment_id: tuple(STRENGTH),
     ) -> None:
         self._pool = pool
+        self._misses = Misses(pool)
         self._catalogs = catalogs
         self._kinds = kinds
         # Values of any kind that are being read from Postgres, by the digest that notifications have.
@@ -321,14 +323,12 @@ class Snapshots:
             return newest, await outbox_store.writers(connection, environment_id)
 
     async def _read(self, environment_id: int, identifier: Identifier) -> profile_store.LoadedProfileRow | None:
+        if identifier.kind not in (ANY_KIND, "profileId"):
+            return await self._misses.read(environment_id, identifier.kind, identifier.value)
         async with acquired(self._pool) as connection:
             if identifier.kind == ANY_KIND:
                 kinds = self._kinds(environment_id)
                 return await profile_store.load_by_value(connection, environment_id, identifier.value, kinds)
-            if identifier.kind != "profileId":
-                return await profile_store.load_by_identifier(
-                    connection, environment_id, identifier.kind, identifier.value
-                )
             if not (identifier.value.isascii() and identifier.value.isdecimal()) or len(identifier.value) > _LONGEST_ID:
                 return None
             return await profile_store.load_by_id(connection, environment_id, int(identifier.value))

@@ -122,6 +122,20 @@ SELECT p.id, p.bucketing_key, p.created_at, p.first_seen_at, p.last_seen_at, p.p
 FROM identifiers f JOIN profiles p ON p.environment_id = $1 AND p.id = f.profile_id
 WHERE f.environment_id = $1 AND f.kind = $2 AND f.value = $3;
 
+-- name: load_by_identifiers
+-- Profiles with their identifiers, each by one of them, which is given back: what load_by_identifier reads, of many.
+-- args: environment_id integer, kinds text[], values text[] of as many
+-- index: identifiers_pkey, profiles_pkey, identifiers_of_profile
+SELECT p.id, p.bucketing_key, p.created_at, p.first_seen_at, p.last_seen_at, p.properties, p.state, p.version,
+       p.recompute_at, p.merged_into,
+       ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 1000) AS identifiers,
+       (SELECT live_revision FROM environments WHERE id = $1) AS live_revision,
+       f.kind, f.value
+FROM unnest($2::text[], $3::text[]) AS wanted (kind, value)
+JOIN identifiers f ON f.environment_id = $1 AND f.kind = wanted.kind AND f.value = wanted.value
+JOIN profiles p ON p.environment_id = $1 AND p.id = f.profile_id;
+
 -- name: load_by_value
 -- A profile with its identifiers, by one of any kind: of several the first of `kinds`, then by name.
 -- args: environment_id integer, value text, kinds text[]
