@@ -1,6 +1,7 @@
 """Which addresses deliveries may reach: public ones, and hosts that the operator names.
 
 Shape   Reach(private_hosts, ports) · place_of(url) → UrlPlace · check(url), also resolves the name · is_public(address)
+        HostToReach: the same of what is not HTTP · address_for(reach, host) → the address to connect to
 Laws    every address that a name resolves to has to be public, else none is used. Each connection checks the address it
         connects to, so an answer that changes after a check changes nothing.
         What reads the URL here is what the client reads it with
@@ -13,7 +14,7 @@ import re
 import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from yarl import URL
@@ -51,6 +52,21 @@ class UrlPlace:
     host: str
     port: int
     named: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HostToReach:
+    """Where a connection that is not HTTP is to lead.
+
+    path           of the field of a document that says so
+    usual          a port that is allowed as well
+    named_because  why only a host is used that the operator names; "" if any public one is"""
+
+    path: str
+    host: str
+    port: int
+    usual: int | None = None
+    named_because: str = ""
 
 
 def is_public(address: str) -> bool:
@@ -113,7 +129,7 @@ class Reach:
             raise NotAllowed("it has no host; write https://host/path.")
         if url.user is not None or url.password is not None:
             raise NotAllowed("a URL has no user and no password; use a header.")
-        if host in self.private_hosts or f"{host}:{port}" in self.private_hosts:
+        if self._names(host, port):
             if url.scheme not in ("https", "http"):
                 raise NotAllowed(f"the scheme is {url.scheme!r}; use https or http.")
             return UrlPlace(url, host, port, named=True)
@@ -126,15 +142,36 @@ class Reach:
             raise _not_public(host, address)
         return UrlPlace(url, host, port, named=False)
 
+    def place_for(self, to: HostToReach) -> UrlPlace:
+        """Where a connection leads that is not HTTP."""
+        if to.named_because and not self._names(to.host.rstrip(".").lower(), to.port):
+            raise NotAllowed(
+                f"{to.host}:{to.port} is not among the hosts that the operator names in "
+                f"TINYCDP_DELIVERY_PRIVATE_HOSTS: {to.named_because}."
+            )
+        ports = self.ports if to.usual is None else self.ports | {to.usual}
+        host = f"[{to.host}]" if ":" in to.host else to.host
+        return replace(self, ports=ports).place_of(f"https://{host}:{to.port}/")
+
+    def _names(self, host: str, port: int) -> bool:
+        return host in self.private_hosts or f"{host}:{port}" in self.private_hosts
+
     async def check(self, text: str) -> None:
         """Refuse a URL that leads to an address that is not public. A name that is unknown now is not refused."""
-        place = self.place_of(text)
-        if not place.named:
-            try:
-                async with asyncio.timeout(_PATIENCE_SECONDS):
-                    await resolve(place.host, place.port)
-            except (OSError, TimeoutError):
-                return
+        await _check(self.place_of(text))
+
+    async def check_host(self, to: HostToReach) -> None:
+        """The same of a connection that is not HTTP."""
+        await _check(self.place_for(to))
+
+
+async def _check(place: UrlPlace) -> None:
+    if not place.named:
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await resolve(place.host, place.port)
+        except (OSError, TimeoutError):
+            return
 
 
 async def lookup(host: str, port: int, family: int = socket.AF_UNSPEC) -> Sequence[Any]:
@@ -152,6 +189,13 @@ async def resolve(host: str, port: int, family: int = socket.AF_UNSPEC) -> Seque
         if not is_public(address[0]) or (len(address) > 3 and address[3] != 0):
             raise _not_public(host, address[0])
     return found
+
+
+async def address_for(reach: Reach, to: HostToReach) -> str:
+    """The address to connect to, checked now."""
+    place = reach.place_for(to)
+    found = await (lookup if place.named else resolve)(place.host, place.port)
+    return str(found[0][4][0])
 
 
 def _not_public(host: str, address: str) -> NotAllowed:
