@@ -110,7 +110,8 @@ CREATE TABLE public.deliveries (
     duration_ms integer NOT NULL,
     status smallint,
     error text NOT NULL,
-    answer text NOT NULL
+    answer text NOT NULL,
+    records integer
 );
 
 ALTER TABLE public.deliveries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -120,6 +121,18 @@ ALTER TABLE public.deliveries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.delivery_batches (
+    environment_id integer NOT NULL,
+    definition_id integer NOT NULL,
+    number bigint NOT NULL,
+    first_seq bigint NOT NULL,
+    last_seq bigint NOT NULL,
+    records integer NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_at timestamp with time zone NOT NULL,
+    reason text DEFAULT ''::text NOT NULL
 );
 
 CREATE TABLE public.destination_lanes (
@@ -138,6 +151,8 @@ CREATE TABLE public.destination_lanes (
     last_failure text DEFAULT ''::text NOT NULL,
     failed bigint DEFAULT 0 NOT NULL,
     probe_at timestamp with time zone,
+    stream uuid DEFAULT gen_random_uuid() NOT NULL,
+    batch bigint DEFAULT 0 NOT NULL,
     CONSTRAINT state_is_known CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text, 'disabled'::text])))
 );
 
@@ -968,6 +983,9 @@ ALTER TABLE ONLY public.definitions
 
 ALTER TABLE ONLY public.deliveries
     ADD CONSTRAINT deliveries_pkey PRIMARY KEY (environment_id, id);
+
+ALTER TABLE ONLY public.delivery_batches
+    ADD CONSTRAINT delivery_batches_pkey PRIMARY KEY (environment_id, definition_id);
 
 ALTER TABLE ONLY public.destination_lanes
     ADD CONSTRAINT destination_lanes_pkey PRIMARY KEY (environment_id, definition_id);

@@ -22,6 +22,7 @@ from hypothesis import settings
 
 from clickhouse_engine import _tables, clickhouse, engine  # noqa: F401 - fixtures
 from laws import DEEP, PROFILE
+from object_storage import storage  # noqa: F401 - a fixture for all tests
 from redis_server import redis  # noqa: F401 - a fixture for all tests
 from tinycdp.runtime import clock
 from tinycdp.server.embedded_postgres import EmbeddedPostgres

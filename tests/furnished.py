@@ -99,6 +99,8 @@ async def furnish(app: Application) -> dict[str, str]:
         " SELECT DISTINCT environment_id, 1, 1, now(), now(), 'flag.changed', $1 FROM destination_lanes",
         "waiting_deliveries (environment_id, definition_id, seq, profile_ids, attempts, next_at, reason)"
         " SELECT environment_id, definition_id, 1, '{}', 1, now(), $1 FROM destination_lanes",
+        "delivery_batches (environment_id, definition_id, number, first_seq, last_seq, records, next_at, reason)"
+        " SELECT environment_id, definition_id, 1, 1, 1, 1, now(), $1 FROM destination_lanes",
         "deliveries (environment_id, definition_id, profile_ids, attempt, at, duration_ms, error, answer)"
         " SELECT environment_id, definition_id, '{}', 1, now(), 5, $1, '' FROM destination_lanes",
         "undelivered (environment_id, definition_id, seq, profile_ids, attempts, reason, answer, died_at)"

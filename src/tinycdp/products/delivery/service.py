@@ -20,6 +20,7 @@ from tinycdp.products.delivery.lanes.lane import keys_of
 from tinycdp.products.delivery.lanes.sender import SendResult
 from tinycdp.products.delivery.messages import id_of
 from tinycdp.products.delivery.reach import Reach
+from tinycdp.products.delivery.store import batches as batch_store
 from tinycdp.products.delivery.store import lanes as store
 from tinycdp.products.delivery.store import log as log_store
 from tinycdp.runtime.environment import Environment
@@ -105,6 +106,7 @@ async def resume(delivery: Delivery, environment: Environment, key: str) -> None
         )
     async with transaction(environment.pool) as connection:
         await store.set_state(connection, environment.id, destination.id, "active", "")
+        await batch_store.hurry_batch(connection, environment.id, destination.id, environment.now())
 
 
 async def replay_from(

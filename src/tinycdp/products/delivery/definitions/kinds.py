@@ -13,7 +13,12 @@ from typing import Any
 
 from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.engine.catalog import Name
-from tinycdp.products.delivery.definitions.schemas import DEFAULT_TYPE, DestinationDocument, FromVariable
+from tinycdp.products.delivery.definitions.schemas import (
+    DEFAULT_TYPE,
+    DestinationDocument,
+    FromVariable,
+    WebhookDocument,
+)
 from tinycdp.products.delivery.reach import NotAllowed, Reach
 from tinycdp.products.delivery.store import lanes as store
 from tinycdp.products.delivery.store.log import open_log
@@ -54,7 +59,8 @@ class DestinationKinds(SavedKinds):
         yield from found
         if not found:
             read: DestinationDocument = self.documents.read(kind, document)
-            yield from _of_headers(read.headers)
+            if isinstance(read, WebhookDocument):
+                yield from _of_headers(read.headers)
 
     def findings(self, documents: Documents, names: Names, of: Collection[Name]) -> list[DocumentFinding]:
         """Segments that do not exist."""
@@ -78,12 +84,16 @@ class DestinationKinds(SavedKinds):
             if change.document is None:
                 continue
             read: DestinationDocument = self.documents.read(KIND, change.document)
-            for path, url in read.addresses():
-                try:
+            path = "$"
+            try:
+                for path, url in read.addresses():  # noqa: B007 - the path of the one that is refused
                     await reach.check(url)
-                except NotAllowed as error:
-                    finding = DocumentFinding(change.kind, change.key, path, str(error), "ADDRESS_REFUSED")
-                    raise InvalidDocuments([finding]) from None
+                for host in read.hosts():
+                    path = host.path
+                    await reach.check_host(host)
+            except NotAllowed as error:
+                finding = DocumentFinding(change.kind, change.key, path, str(error), "ADDRESS_REFUSED")
+                raise InvalidDocuments([finding]) from None
         return await super().draft(connection, names, changes, edit, prune=prune)
 
     async def saving(self, connection: Connection, names: Names, rows: Sequence[SavedRow], edit: Edit) -> None:

@@ -1,15 +1,17 @@
 """Documents of destinations.
 
-Shape   DestinationDocument: one struct for each type, told apart by `type`; without it, it is a webhook
+Shape   DestinationDocument: one struct for each type, told apart by `type`; without it, it is a webhook.
+        Those of BatchDestination get records in batches, the others messages one by one
 Laws    unknown fields are errors. A document without its key is what is stored. No secret is in it
 Source  docs/reference/webhooks.md
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
 from tinycdp.products.delivery.happenings import Type
+from tinycdp.products.delivery.reach import HostToReach
 
 
 class FromVariable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,6 +38,10 @@ class AnyDestination(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
 
     def addresses(self) -> tuple[tuple[str, str], ...]:
         """(path, URL) of all that it leads to."""
+        return ()
+
+    def hosts(self) -> tuple[HostToReach, ...]:
+        """Where it connects to, other than by a URL."""
         return ()
 
 
@@ -71,7 +77,175 @@ class WebhookDocument(
         return (("$.url", self.url),)
 
 
+class BatchLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a batch is full. Left out: as the type of the destination has it.
+
+    rows     records at most
+    seconds  how old the oldest one may be"""
+
+    rows: Annotated[int, msgspec.Meta(ge=1, le=20_000)] | None = None
+    seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] | None = None
+
+
+_Host = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9.:_-]{1,253}$")]
+_Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+_SqlName = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern="^[^\\x00-\\x1f]+$")]
+_Plain = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern="^[^\\x00-\\x1f]+$")]
+
+
+class BatchDestination(AnyDestination, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A destination that gets records in batches.
+
+    batch  when one is full"""
+
+    #: Rows and seconds of a batch, if the document says nothing.
+    usual: ClassVar[tuple[int, int]] = (5_000, 60)
+
+    batch: BatchLimits = BatchLimits()
+
+    @property
+    def rows(self) -> int:
+        return self.batch.rows or self.usual[0]
+
+    @property
+    def seconds(self) -> int:
+        return self.batch.seconds or self.usual[1]
+
+
+class PostgresDocument(
+    BatchDestination, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag_field="type",
+    tag="postgres",
+):  # fmt: skip
+    """A table of Postgres.
+
+    host      on a public address, or one that the operator names
+    password  the variable that has it
+    schema    made if it is not there, like the table
+    tls       off: only for a host that the operator names
+    ca        the variable with the certificates to trust, in PEM; left out: those of the system"""
+
+    usual: ClassVar[tuple[int, int]] = (5_000, 5)
+
+    host: _Host
+    port: _Port = 5432
+    database: _SqlName
+    user: _SqlName
+    password: FromVariable | None = None
+    schema: _SqlName = "public"
+    table: _SqlName = "tinycdp_happenings"
+    tls: Literal["verify", "off"] = "verify"
+    ca: FromVariable | None = None
+
+    def hosts(self) -> tuple[HostToReach, ...]:
+        """Where it connects to, other than by a URL."""
+        why = "without TLS only such a host is used" if self.tls == "off" else ""
+        return (HostToReach("$.host", self.host, self.port, usual=5432, named_because=why),)
+
+
+class ClickHouseDocument(
+    BatchDestination, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag_field="type",
+    tag="clickhouse",
+):  # fmt: skip
+    """A table of ClickHouse.
+
+    url    of its HTTP interface
+    table  made if it is not there"""
+
+    usual: ClassVar[tuple[int, int]] = (5_000, 10)
+
+    url: str
+    database: _SqlName = "default"
+    table: _SqlName = "tinycdp_happenings"
+    user: _SqlName = "default"
+    password: FromVariable | None = None
+
+    def addresses(self) -> tuple[tuple[str, str], ...]:
+        """(path, URL) of all that it leads to."""
+        return (("$.url", self.url),)
+
+
+class BucketDestination(BatchDestination, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A destination in a bucket of an S3-compatible storage.
+
+    endpoint   the storage's URL; left out: that of AWS in this region
+    accessKey  the variable that has it; likewise `secretKey`"""
+
+    usual: ClassVar[tuple[int, int]] = (5_000, 300)
+
+    bucket: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    region: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,40}$")] = "us-east-1"
+    endpoint: str = ""
+    access_key: FromVariable
+    secret_key: FromVariable
+
+    @property
+    def address(self) -> str:
+        return self.endpoint.rstrip("/") or f"https://s3.{self.region}.amazonaws.com"
+
+    def addresses(self) -> tuple[tuple[str, str], ...]:
+        """(path, URL) of all that it leads to."""
+        return (("$.endpoint", self.address),)
+
+
+class S3Document(
+    BucketDestination, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag_field="type", tag="s3"
+):
+    """Objects of a bucket.
+
+    prefix  what their names begin with, such as `tinycdp/vip/`"""
+
+    prefix: Annotated[str, msgspec.Meta(pattern="^([A-Za-z0-9=_.-]+/)*$", max_length=500)] = ""
+    format: Literal["parquet", "jsonl"] = "parquet"
+
+
+class DeltaDocument(
+    BucketDestination, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag_field="type",
+    tag="delta",
+):  # fmt: skip
+    """A table of Delta Lake.
+
+    path  of the table in the bucket, such as `lake/happenings`; made if it is not there"""
+
+    path: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9=_.-]+(/[A-Za-z0-9=_.-]+)*$", max_length=500)]
+
+
+class KafkaDocument(
+    BatchDestination, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag_field="type",
+    tag="kafka",
+):  # fmt: skip
+    """A topic of Kafka's protocol.
+
+    brokers    host:port of some; the operator names each
+    mechanism  how the user logs in
+    tls        false: nothing is encrypted
+    ca         the variable with the certificates to trust, in PEM; left out: those of the system"""
+
+    usual: ClassVar[tuple[int, int]] = (1_000, 1)
+
+    brokers: Annotated[
+        tuple[Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{1,253}:[0-9]{1,5}$")], ...],
+        msgspec.Meta(min_length=1, max_length=20),
+    ]
+    topic: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{1,249}$")]
+    tls: bool = True
+    user: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    password: FromVariable | None = None
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    ca: FromVariable | None = None
+
+    def hosts(self) -> tuple[HostToReach, ...]:
+        """Where it connects to, other than by a URL."""
+        why = "a broker sends its clients on to others, so only such ones are used"
+        split = [broker.rpartition(":") for broker in self.brokers]
+        return tuple(
+            HostToReach(f"$.brokers[{n}]", host, int(port), named_because=why)
+            for n, (host, _, port) in enumerate(split)
+        )
+
+
 #: A union of all types.
-DestinationDocument = WebhookDocument
+DestinationDocument = (
+    WebhookDocument | PostgresDocument | ClickHouseDocument | S3Document | DeltaDocument | KafkaDocument
+)
 #: The type of a document that names none.
 DEFAULT_TYPE = {"type": "webhook"}

@@ -6,19 +6,29 @@ Laws    prepare is pure, and what it makes may be shown: variables are read in `
         send never raises for what a receiver does; it says what became of it
 """
 
+import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from tinycdp.model import Instant
-from tinycdp.products.delivery.definitions.schemas import FromVariable, OneByOneDestination, WebhookDocument
+from tinycdp.products.delivery.definitions.schemas import (
+    BatchDestination,
+    FromVariable,
+    OneByOneDestination,
+    WebhookDocument,
+)
 from tinycdp.products.delivery.destinations import Destination
 from tinycdp.products.delivery.happenings import Happening
-from tinycdp.products.delivery.lanes.sender import Sender, SendResult
+from tinycdp.products.delivery.lanes.sender import SECONDS, Sender, SendResult
 from tinycdp.products.delivery.messages import MessageFacts, body_of, headers_of
 from tinycdp.products.delivery.reach import Reach
 from tinycdp.products.delivery.signing import SigningKey
+from tinycdp.products.delivery.sinks.make import Sinks
+from tinycdp.products.delivery.sinks.records import record_of
+from tinycdp.products.delivery.sinks.sink import SinkError, line_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +100,54 @@ class Webhooks:
         await self._sender.close()
 
 
+class TestedSinks:
+    """Tests of destinations that take batches: a record is shown, and the sink is looked at. Nothing is written."""
+
+    def __init__(self, sinks: Sinks) -> None:
+        self._sinks = sinks
+
+    def prepare(self, destination: Destination, delivery: PlannedDelivery) -> Outgoing | None:
+        record = record_of(delivery.id, delivery.happening, delivery.facts)
+        return None if record is None else Outgoing("", "", {}, line_of(record))
+
+    async def send(self, destination: Destination, outgoing: Outgoing) -> SendResult:
+        document = destination.document
+        assert isinstance(document, BatchDestination)
+        loop = asyncio.get_running_loop()
+        began, error, sink = loop.time(), "", self._sinks.of(document)
+        try:
+            async with asyncio.timeout(SECONDS):
+                await sink.check()
+        except SinkError as failure:
+            error = failure.reason
+        except TimeoutError:
+            error = f"There was no answer within {SECONDS:.0f} seconds."
+        finally:
+            await sink.close()
+        return SendResult(None, error, "", int((loop.time() - began) * 1000))
+
+    async def close(self) -> None:
+        """It holds nothing."""
+
+
 class Channels:
     """The channels of a process."""
 
     def __init__(self, reach: Reach) -> None:
-        self._of_type: dict[type[OneByOneDestination], DeliveryChannel] = {WebhookDocument: Webhooks(Sender(reach))}
+        sender = Sender(reach)
+        self._of_type: dict[type[OneByOneDestination], DeliveryChannel] = {WebhookDocument: Webhooks(sender)}
+        #: What takes batches.
+        self.sinks = Sinks(reach, partial(sender.send, "POST"))
+        self._tested = TestedSinks(self.sinks)
 
     def of(self, destination: Destination) -> DeliveryChannel:
-        """The channel of a destination that gets each message on its own."""
-        return self._of_type[type(destination.document)]
+        """The channel of a destination; of one that takes batches, what tests it."""
+        document = destination.document
+        return self._tested if isinstance(document, BatchDestination) else self._of_type[type(document)]
 
     async def close(self) -> None:
         """Close all connections."""
+        await self.sinks.close()
         for channel in self._of_type.values():
             await channel.close()
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from tinycdp.products.delivery import signing
+from tinycdp.products.delivery.definitions.schemas import OneByOneDestination
 from tinycdp.products.delivery.destinations import Destination, Destinations, facts_of
 from tinycdp.products.delivery.lanes.channels import DeliveryChannel, PlannedDelivery
 from tinycdp.products.delivery.lanes.order import LaneItem, Order
@@ -73,7 +74,7 @@ class Lane:
         self._environment = environment
         self._channel = channel
         self._schedule = schedule
-        self._pace = LanePace(destination.document.rate, destination.document.concurrency)
+        self._pace = LanePace(*_limits(destination))
         self._woken = asyncio.Event()
         self._has_news = True
         self._looked_at = 0.0
@@ -116,7 +117,7 @@ class Lane:
         """Go on by a changed document."""
         if destination != self.destination:
             self.destination = destination
-            self._pace.set(destination.document.rate, destination.document.concurrency)
+            self._pace.set(*_limits(destination))
             self.wake()
 
     async def run(self) -> None:
@@ -454,6 +455,13 @@ class Lane:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
+
+
+def _limits(destination: Destination) -> tuple[int, int]:
+    """Deliveries a second, and at once."""
+    document = destination.document
+    assert isinstance(document, OneByOneDestination)
+    return document.rate, document.concurrency
 
 
 def _columns(item: LaneItem) -> tuple[int, int, Instant, str]:

@@ -15,7 +15,9 @@ from typing import Any
 
 from tinycdp.model import DAY_MS
 from tinycdp.products.delivery.definitions.kinds import KIND
-from tinycdp.products.delivery.destinations import Destinations
+from tinycdp.products.delivery.definitions.schemas import BatchDestination
+from tinycdp.products.delivery.destinations import Destination, Destinations
+from tinycdp.products.delivery.lanes.batches import BatchLane
 from tinycdp.products.delivery.lanes.channels import Channels
 from tinycdp.products.delivery.lanes.lane import SCHEDULE, Lane
 from tinycdp.products.delivery.log import HappeningLog
@@ -49,7 +51,7 @@ class _Running:
     def __init__(self, environment: Environment, destinations: Destinations) -> None:
         self.environment = environment
         self.log = HappeningLog(environment, destinations)
-        self.lanes: dict[int, tuple[Lane, Loop]] = {}
+        self.lanes: dict[int, tuple[Lane | BatchLane, Loop]] = {}
         self.last_seq = 0
 
     async def stop(self) -> None:
@@ -153,10 +155,11 @@ class Deliveries:
             return _ELSEWHERE_SECONDS
         for destination in destinations:
             if (known := running.lanes.get(destination.id)) is not None:
-                known[0].follow(destination)
-                continue
-            channel = self._channels.of(destination)
-            lane = Lane(environment, destination, self._destinations, channel, self._schedule)
+                if type(known[0].destination.document) is type(destination.document):
+                    known[0].follow(destination)
+                    continue
+                await known[1].stop()  # a destination of another type is delivered to in another way
+            lane = self._lane_of(environment, destination)
             loop = Loop(f"{KIND} {destination.key}", _of(lane), _IDLE_SECONDS)
             running.lanes[destination.id] = (lane, loop)
             loop.start()
@@ -177,6 +180,12 @@ class Deliveries:
                 lane.wake()
         return 0.0 if step.is_behind else _IDLE_SECONDS
 
+    def _lane_of(self, environment: Environment, destination: Destination) -> Lane | BatchLane:
+        if isinstance(destination.document, BatchDestination):
+            return BatchLane(environment, destination, self._destinations, self._channels.sinks)
+        channel = self._channels.of(destination)
+        return Lane(environment, destination, self._destinations, channel, self._schedule)
+
     async def _tidy(self) -> float | None:
         """Drop what is too old, in batches."""
         now, full = self._now(), False
@@ -189,7 +198,7 @@ class Deliveries:
         return 0.0 if full else None
 
 
-def _of(lane: Lane) -> Any:
+def _of(lane: Lane | BatchLane) -> Any:
     """What a loop repeats: the lane, until it fails or is closed."""
 
     async def work() -> None:

@@ -114,16 +114,17 @@ async def list_deliveries(
     found = [
         Delivery(
             id=row.id,
-            webhook_id=_id(environment, destination.id, row.seq, row.happened_at),
+            webhook_id=_id(environment, destination.id, row.seq, row.happened_at) if row.records is None else None,
             seq=row.seq,
-            type=row.type,
-            profile_id=str(row.profile_id) if row.profile_id is not None else None,
+            type=row.type if row.records is None else None,
+            profile_id=str(row.profile_id) if row.profile_id is not None and row.records is None else None,
             attempt=row.attempt,
             at=iso(row.at),
             duration_ms=row.duration_ms,
             status=row.status,
             error=row.error,
             answer=row.answer,
+            records=row.records,
         )
         for row in await service.deliveries(delivery, environment, name, before, limit, only_failed=failed)
     ]

@@ -57,7 +57,7 @@ class DestinationHealth(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     reason         why it is not active
     behind         happenings of the log after its cursor, at most: those that it does not want count too
     lag_seconds    since the oldest of them
-    waiting        deliveries that failed or wait behind one of the same person
+    waiting        deliveries that failed or wait behind one of the same person, and records of a batch that failed
     next_at        when the next of them is tried again
     undelivered    deliveries that were given up
     delivered      all that ever arrived
@@ -107,11 +107,13 @@ class MadeMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One attempt.
 
-    webhook_id  of the message; null for a test
-    type        of what happened; null if that was dropped, and for a test
+    webhook_id  of the message; null for a test and for a batch
+    seq         its number in the log; of a batch that of the last one; null for a test
+    type        of what happened; null if that was dropped, for a test and for a batch
     status      of the answer; null without one
     error       why it failed; empty if it did not
-    answer      the beginning of what a failed attempt was answered"""
+    answer      the beginning of what a failed attempt was answered
+    records     how many records a batch had; null for a message on its own"""
 
     id: int
     webhook_id: str | None
@@ -124,6 +126,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     status: int | None
     error: str
     answer: str
+    records: int | None
 
 
 class Deliveries(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ SELECT count(*) FROM destination_lanes WHERE environment_id = $1;
 WITH waiting AS (DELETE FROM waiting_deliveries WHERE environment_id = $1 AND definition_id = ANY ($2::integer[])),
      dead AS (DELETE FROM undelivered WHERE environment_id = $1 AND definition_id = ANY ($2::integer[])),
      log AS (DELETE FROM deliveries WHERE environment_id = $1 AND definition_id = ANY ($2::integer[])),
+     batch AS (DELETE FROM delivery_batches WHERE environment_id = $1 AND definition_id = ANY ($2::integer[])),
      secret AS (DELETE FROM destination_secrets WHERE environment_id = $1 AND definition_id = ANY ($2::integer[]))
 DELETE FROM destination_lanes WHERE environment_id = $1 AND definition_id = ANY ($2::integer[]);
 
@@ -80,7 +81,8 @@ WHERE environment_id = $1 AND definition_id = $2;
 -- index: destination_lanes_pkey
 -- locks: the row
 WITH dropped AS (DELETE FROM waiting_deliveries WHERE environment_id = $1 AND definition_id = $2 AND seq > $3),
-     dead AS (DELETE FROM undelivered WHERE environment_id = $1 AND definition_id = $2 AND seq > $3)
+     dead AS (DELETE FROM undelivered WHERE environment_id = $1 AND definition_id = $2 AND seq > $3),
+     batch AS (DELETE FROM delivery_batches WHERE environment_id = $1 AND definition_id = $2)
 UPDATE destination_lanes SET cursor = $3, from_position = 0, from_revision = 0, generation = generation + 1
 WHERE environment_id = $1 AND definition_id = $2;
 
@@ -165,7 +167,8 @@ SELECT $1, $2, $3, $4::bigint[], $5, $6, $7, $8, $9, $10 WHERE NOT EXISTS (
 -- Newest first.
 -- args: environment_id integer, definition_id integer, before bigint, only_failed boolean, n integer
 -- index: deliveries_of_destination
-SELECT d.id, d.seq, d.attempt, d.at, d.duration_ms, d.status, d.error, d.answer, h.type, h.at AS happened_at, h.profile_id
+SELECT d.id, d.seq, d.attempt, d.at, d.duration_ms, d.status, d.error, d.answer, d.records, h.type, h.at AS happened_at,
+       h.profile_id
 FROM deliveries d LEFT JOIN happenings h ON h.environment_id = $1 AND h.seq = d.seq
 WHERE d.environment_id = $1 AND d.definition_id = $2 AND d.id < $3 AND (NOT $4::boolean OR d.error <> '')
 ORDER BY d.id DESC LIMIT $5;
@@ -173,29 +176,33 @@ ORDER BY d.id DESC LIMIT $5;
 -- name: healths
 -- Without `definition_ids` of all lanes. What waits and what is undelivered is counted up to 100,000.
 -- args: environment_id integer, definition_ids integer[] or null
--- index: destination_lanes_pkey, waiting_deliveries_pkey, undelivered_pkey, happenings_pkey
+-- index: destination_lanes_pkey, waiting_deliveries_pkey, undelivered_pkey, happenings_pkey, delivery_batches_pkey
 SELECT l.definition_id, l.state, l.reason, l.cursor, g.last_seq, l.delivered, l.failed, l.failing_since, l.last_success_at,
        l.last_failure_at, l.last_failure, l.probe_at, g.lapsed_at,
        (SELECT count(*) FROM (SELECT FROM waiting_deliveries w
-        WHERE w.environment_id = $1 AND w.definition_id = l.definition_id LIMIT 100000) AS w) AS waiting,
-       (SELECT min(w.next_at) FROM waiting_deliveries w
-        WHERE w.environment_id = $1 AND w.definition_id = l.definition_id AND w.attempts > 0) AS next_at,
+        WHERE w.environment_id = $1 AND w.definition_id = l.definition_id LIMIT 100000) AS w)
+       + coalesce(b.records, 0) AS waiting,
+       least((SELECT min(w.next_at) FROM waiting_deliveries w
+              WHERE w.environment_id = $1 AND w.definition_id = l.definition_id AND w.attempts > 0), b.next_at) AS next_at,
        (SELECT count(*) FROM (SELECT FROM undelivered u
         WHERE u.environment_id = $1 AND u.definition_id = l.definition_id LIMIT 100000) AS u) AS undelivered,
        (SELECT h.recorded_at FROM happenings h
         WHERE h.environment_id = $1 AND h.seq > l.cursor ORDER BY h.seq LIMIT 1) AS oldest_at
 FROM destination_lanes l JOIN happening_logs g ON g.environment_id = l.environment_id
+LEFT JOIN delivery_batches b ON b.environment_id = $1 AND b.definition_id = l.definition_id AND b.attempts > 0
 WHERE l.environment_id = $1 AND ($2::integer[] IS NULL OR l.definition_id = ANY ($2::integer[]));
 
 -- name: lane_figures
 -- Of the first lanes of all environments, for a scrape. What waits and what is undelivered is counted up to 100,000.
 -- args: n integer
--- index: destination_lanes_pkey, saved_definitions_pkey, waiting_deliveries_pkey, undelivered_pkey, happenings_pkey
+-- index: destination_lanes_pkey, saved_definitions_pkey, waiting_deliveries_pkey, undelivered_pkey, happenings_pkey,
+--        delivery_batches_pkey
 SELECT concat_ws('/', o.key, p.key, e.key) AS environment, s.key AS destination,
        l.state = 'active' AND coalesce(s.document ->> 'paused', 'false') <> 'true' AS is_active,
        g.last_seq - l.cursor AS behind, l.delivered, l.failed,
        (SELECT count(*) FROM (SELECT FROM waiting_deliveries w
-        WHERE w.environment_id = l.environment_id AND w.definition_id = l.definition_id LIMIT 100000) AS w) AS waiting,
+        WHERE w.environment_id = l.environment_id AND w.definition_id = l.definition_id LIMIT 100000) AS w)
+       + coalesce(b.records, 0) AS waiting,
        (SELECT count(*) FROM (SELECT FROM undelivered u
         WHERE u.environment_id = l.environment_id AND u.definition_id = l.definition_id LIMIT 100000) AS u) AS undelivered,
        (SELECT h.recorded_at FROM happenings h
@@ -203,6 +210,8 @@ SELECT concat_ws('/', o.key, p.key, e.key) AS environment, s.key AS destination,
 FROM (SELECT * FROM destination_lanes ORDER BY environment_id, definition_id LIMIT $1) AS l
 JOIN happening_logs g ON g.environment_id = l.environment_id
 JOIN saved_definitions s ON s.environment_id = l.environment_id AND s.definition_id = l.definition_id AND s.is_newest
+LEFT JOIN delivery_batches b
+ON b.environment_id = l.environment_id AND b.definition_id = l.definition_id AND b.attempts > 0
 JOIN environments e ON e.id = l.environment_id
 JOIN projects p ON p.id = e.project_id
 JOIN organisations o ON o.id = p.organisation_id;

@@ -112,7 +112,7 @@ class UndeliveredRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRow(Row):
-    """One attempt. seq: None for a test"""
+    """One attempt. seq: None for a test, the last one for a batch. records: of a batch"""
 
     id: int
     seq: int | None
@@ -122,6 +122,7 @@ class DeliveryRow(Row):
     status: int | None
     error: str
     answer: str
+    records: int | None
     type: str | None
     happened_at: int | None
     profile_id: int | None

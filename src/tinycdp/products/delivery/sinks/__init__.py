@@ -1,0 +1,1 @@
+"""What takes batches: a database, an object storage, a broker. One module for each."""
