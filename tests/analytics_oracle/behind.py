@@ -138,8 +138,13 @@ def _funnel(question: Question, answer: answers.FunnelAnswer) -> Iterator[Number
     for bucket, groups in [("", answer.groups), *((one.bucket.start, one.groups) for one in answer.trend)]:
         for group in groups:
             which: dict[str, Any] = {"group": _group(group.group), "bucket": bucket}
-            yield Number(FunnelCell(status="converted", **which), group.converted)
+            for status in ("reached", "converted", "in_progress", "excluded", "dropped"):
+                yield Number(FunnelCell(status=status, **which), getattr(group, status))  # type: ignore[arg-type]
+            for one in group.times:
+                yield Number(FunnelCell(status="converted", least_ms=one.least_ms, **which), one.people)
             for n, step in enumerate(group.steps, 1):
+                for one in step.times:
+                    yield Number(FunnelCell(step=n, least_ms=one.least_ms, **which), one.people)
                 for status in ("reached", "in_progress", "excluded", "dropped"):
                     yield Number(FunnelCell(step=n, status=status, **which), getattr(step, status))  # type: ignore[arg-type]
 

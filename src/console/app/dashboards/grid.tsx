@@ -1,5 +1,7 @@
 /** The tiles beside each other; while they are edited, each with what changes it. */
 import { type DragEvent, useLayoutEffect, useRef, useState } from "react"
+import type { Texts } from "../insights/query/flat.ts"
+import type { OfKind } from "../insights/query/question.ts"
 import type { Tile } from "../lib/api.ts"
 import { TileView } from "./tile.tsx"
 import { kindOf, TileForm } from "./tile_form.tsx"
@@ -9,6 +11,9 @@ import { TileTools } from "./tools.tsx"
 export function Grid(props: {
   tiles: Tile[]
   last?: string
+  /** The tile of whose numbers one is looked at, with that number; and what looks at one. */
+  cell?: { tile: number; texts: Texts }
+  show?: (tile: number, cell: OfKind | undefined) => void
   /** What the server has against each tile. */
   problemOf?: (at: number) => string
   /** Takes the changed tiles, if they are edited. */
@@ -77,6 +82,8 @@ export function Grid(props: {
           key={ids[at]}
           tile={tile}
           last={props.last}
+          cell={props.cell?.tile === at ? props.cell.texts : undefined}
+          show={props.show && ((cell) => props.show?.(at, cell))}
           problem={props.problemOf?.(at) || undefined}
           drop={over?.at === at && dragged !== at ? (over.after ? "after" : "before") : undefined}
           onDragOver={onChange && ((event) => hover(event, at))}

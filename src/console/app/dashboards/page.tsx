@@ -9,6 +9,9 @@ import { isConflict } from "../editor/changes.ts"
 import { COMMAND, useCommand } from "../editor/commands.ts"
 import { useDraft, useDraftsOf } from "../editor/drafts.ts"
 import { LASTS } from "../insights/builder/range.ts"
+import { cellTexts, withCell } from "../insights/query/cells.ts"
+import type { Texts } from "../insights/query/flat.ts"
+import type { OfKind } from "../insights/query/question.ts"
 import { type Dashboard, useSave, useSaved } from "../insights/saved/queries.ts"
 import { RemoveDialog, RenameDialog } from "../insights/saved/rename.tsx"
 import type { Tile } from "../lib/api.ts"
@@ -51,7 +54,9 @@ export function DashboardPage() {
 /** A dashboard as it is saved. A range in the address is for looking only: the document has none. */
 function Shown(props: { of: Dashboard; answer: Parameters<typeof Answered<Dashboard>>[0]["answer"]; may: boolean }) {
   const { of, may } = props
-  const { last } = useSearch({ strict: false }) as { last?: string }
+  const search = useSearch({ strict: false }) as Texts
+  const { last } = search
+  const looked = search.tile ? { tile: Number(search.tile) - 1, texts: cellTexts(search) } : undefined
   const navigate = useNavigate()
   const draft = useDraftsOf("dashboard").includes(of.key)
   const [open, setOpen] = useState<"" | "rename" | "remove" | "versions">("")
@@ -61,6 +66,15 @@ function Shown(props: { of: Dashboard; answer: Parameters<typeof Answered<Dashbo
 
   function toDashboard(search: { edit?: string; last?: string }, replace = false): void {
     navigate({ to: "/dashboards/$name", params: { name: of.key }, search, replace, resetScroll: false })
+  }
+
+  /** A tile is named by its place, as readers count. */
+  function look(tile: number, cell: OfKind | undefined): void {
+    const change = ({ tile: _, ...before }: Texts) => ({
+      ...withCell(before, cell),
+      ...(cell && { tile: `${tile + 1}` }),
+    })
+    navigate({ to: ".", search: change as never, resetScroll: false })
   }
 
   return (
@@ -124,7 +138,7 @@ function Shown(props: { of: Dashboard; answer: Parameters<typeof Answered<Dashbo
               )}
             </NoTiles>
           ) : (
-            <Grid tiles={tiles} last={last} />
+            <Grid tiles={tiles} last={last} cell={looked} show={look} />
           )
         }
       </Answered>

@@ -1,4 +1,6 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router"
+import { cellTexts } from "../insights/query/cells.ts"
+import { texts } from "../insights/routes.ts"
 import { only, root } from "../root.tsx"
 
 const list = createRoute({
@@ -11,7 +13,7 @@ const list = createRoute({
 const one = createRoute({
   getParentRoute: () => root,
   path: "/dashboards/$name",
-  validateSearch: only("edit", "last"),
+  validateSearch: (search) => ({ ...only("edit", "last", "tile")(search), ...cellTexts(texts(search)) }),
   component: lazyRouteComponent(() => import("./page.tsx"), "DashboardPage"),
 })
 

@@ -1,10 +1,12 @@
 /** The answer to a question of a kind without a view of its own: the table that its file has. */
 import { keepPreviousData, useQuery } from "@tanstack/react-query"
-import { type OfKind, shortest } from "../insights/query/question.ts"
+import { PeopleNumber } from "../insights/people/behind.tsx"
+import { type Kind, type OfKind, shortest } from "../insights/query/question.ts"
 import { address, answered } from "../lib/client.ts"
 import { exactCount, words } from "../lib/format.ts"
 import { useZone } from "../lib/me.ts"
 import { useSession } from "../lib/session.ts"
+import { cellOf, type Row, titleOfCell } from "./cells.ts"
 import { isNumeric, numberIn, rowsOf } from "./rows.ts"
 
 /** More rows are for a file. */
@@ -36,7 +38,14 @@ export function useTable(question: OfKind, ready: boolean) {
   })
 }
 
-export function TableView({ of, label }: { of: AnswerTable; label: string }) {
+export function TableView(props: {
+  of: AnswerTable
+  label: string
+  kind: Kind
+  /** Shows the people behind a number. */
+  show?: (cell: OfKind) => void
+}) {
+  const { of, label, kind, show } = props
   const zone = useZone()
   const complete = of.head.indexOf("complete")
   const columns = of.head.flatMap((name, at) => (isShown(name, at, of) ? [{ name, at }] : []))
@@ -61,7 +70,11 @@ export function TableView({ of, label }: { of: AnswerTable; label: string }) {
             <tr key={index}>
               {columns.map(({ name, at }) => (
                 <td key={name} className={numeric.has(at) ? "end number" : undefined}>
-                  {cellOf(row[at] ?? "", numeric.has(at), zone)}
+                  <Figure
+                    text={textOf(row[at] ?? "", numeric.has(at), zone)}
+                    cell={Number(row[at]) > 0 ? cellOf(kind, byName(of.head, row), name) : undefined}
+                    show={show}
+                  />
                   {name === "start" && row[complete] === "false" && <small className="mute"> so far</small>}
                 </td>
               ))}
@@ -89,7 +102,20 @@ function titleOf(name: string): string {
   return title.charAt(0).toUpperCase() + title.slice(1)
 }
 
-function cellOf(text: string, numeric: boolean, zone: string): string {
+function byName(head: string[], row: string[]): Row {
+  return Object.fromEntries(head.map((name, at) => [name, row[at] ?? ""]))
+}
+
+function Figure({ text, cell, show }: { text: string; cell?: OfKind; show?: (cell: OfKind) => void }) {
+  if (!cell || !show) return text
+  return (
+    <PeopleNumber label={`${text}, ${titleOfCell(cell)}`} onOpen={() => show(cell)}>
+      {text}
+    </PeopleNumber>
+  )
+}
+
+function textOf(text: string, numeric: boolean, zone: string): string {
   if (text === "") return "—"
   if (INSTANT.test(text)) return moment(text, zone)
   return numeric ? numberIn(text) : text

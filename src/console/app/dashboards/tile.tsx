@@ -2,13 +2,17 @@
 import { Link } from "@tanstack/react-router"
 import { type CSSProperties, type ReactNode, type RefObject, Suspense, useEffect, useRef, useState } from "react"
 import { AsOf } from "../insights/as_of.tsx"
+import { PeopleDialog } from "../insights/people/behind.tsx"
 import { useAnswer } from "../insights/query/answer.ts"
+import { cellIn } from "../insights/query/cells.ts"
+import type { Texts } from "../insights/query/flat.ts"
 import { messageAt } from "../insights/query/paths.ts"
 import { type OfKind, type Question, textsOf } from "../insights/query/question.ts"
 import { useReport } from "../insights/saved/queries.ts"
 import { pathOf } from "../insights/tabs.ts"
 import type { Notice, Tile } from "../lib/api.ts"
 import { Failed, Waiting } from "../ui/parts.tsx"
+import { titleOfCell } from "./cells.ts"
 import { TableView, useTable } from "./table.tsx"
 import { Text } from "./text.tsx"
 import { heightOf, nameOf, pixelsOf, widthOf } from "./tiles.ts"
@@ -29,6 +33,9 @@ export interface TileProps {
   problem?: string
   /** What changes it, while the dashboard is edited. */
   tools?: ReactNode
+  /** The number whose people are shown, and what shows them; not while the dashboard is edited. */
+  cell?: Texts
+  show?: (cell: OfKind | undefined) => void
   /** Something is dragged over it, and would come before or after it. */
   drop?: "before" | "after"
   onDragOver?: (event: React.DragEvent<HTMLElement>) => void
@@ -131,6 +138,8 @@ function WithView(props: OfQuestionProps) {
                 answer={data}
                 title={title}
                 height={heightFor(props, data.warnings?.length ?? 0)}
+                cell={props.cell && cellIn(question.kind, props.cell)}
+                show={props.show}
               />
             </Suspense>
           </div>
@@ -149,6 +158,7 @@ function heightFor({ tile, tools }: TileProps, warnings: number): number {
 function WithTable(props: OfQuestionProps) {
   const answer = useTable(props.question, props.seen)
   const data = answer.data
+  const cell = props.cell && cellIn(props.question.kind, props.cell)
   return (
     <>
       <Head title={<Open {...props} />}>
@@ -158,12 +168,20 @@ function WithTable(props: OfQuestionProps) {
         {answer.error && <Failed problem={answer.error} retry={() => answer.refetch()} />}
         {data ? (
           <div className="answer" data-stale={answer.error || answer.isPlaceholderData ? "" : undefined}>
-            <TableView of={data} label={props.title} />
+            <TableView of={data} label={props.title} kind={props.question.kind} show={props.show} />
           </div>
         ) : (
           !answer.error && <Waiting lines={5} />
         )}
       </div>
+      {cell && props.show && (
+        <PeopleDialog
+          question={props.question}
+          cell={cell}
+          title={titleOfCell(cell)}
+          onClose={() => props.show?.(undefined)}
+        />
+      )}
     </>
   )
 }

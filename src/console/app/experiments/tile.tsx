@@ -1,10 +1,8 @@
 /** The answer on a tile of a dashboard: as high as it is, and scrolled. */
 import "../insights/journeys.css"
-import type { Answer } from "../insights/query/question.ts"
-import type { ViewProps } from "../insights/tile.ts"
+import { tileOf } from "../insights/tile.tsx"
 import "./experiments.css"
+import { titleOf } from "./shape.ts"
 import { ExperimentView } from "./view.tsx"
 
-export default function ExperimentTile({ answer }: ViewProps) {
-  return <ExperimentView answer={answer as Answer<"experiment">} />
-}
+export default tileOf<"experiment">(({ answer, open }) => <ExperimentView answer={answer} open={open} />, titleOf)

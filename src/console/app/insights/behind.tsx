@@ -11,7 +11,7 @@ export function Behind<K extends Kind>(props: {
   cell: Cell<K>
   /** Who these people are. */
   title: string
-  /** Not on a dashboard, where a number is only shown. */
+  /** Not while a dashboard is edited: there a number is only shown. */
   open?: OpenPeople<K>
   /** In the place of the number, such as its share. */
   text?: string

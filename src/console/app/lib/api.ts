@@ -862,8 +862,9 @@ export type FunnelCell = {
   kind: "funnel"
   group?: CellGroup | null
   bucket?: string
-  step?: number
+  step?: number | null
   status?: "reached" | "converted" | "in_progress" | "excluded" | "dropped"
+  leastMs?: number | null
 }
 
 export type FunnelGroup = {

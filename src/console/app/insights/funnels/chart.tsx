@@ -134,16 +134,17 @@ function Column(props: {
   if (!bar || !step) return null
   const tops = { reached: bar.reached, open: bar.reached + bar.open, lost: bar.reached + bar.open + bar.lost }
   const foots = { reached: 0, open: tops.reached, lost: tops.open }
+  const before = of.steps[at - 1]
+  const lost = before?.dropped ? "dropped" : "excluded"
   const cells: Record<Part, Cell<"funnel">> = {
     reached: { kind: "funnel", group: of.group ?? undefined, step: at + 1, status: "reached" },
     open: { kind: "funnel", group: of.group ?? undefined, step: at, status: "in_progress" },
-    lost: { kind: "funnel", group: of.group ?? undefined, step: at, status: "dropped" },
+    lost: { kind: "funnel", group: of.group ?? undefined, step: at, status: lost },
   }
-  const before = of.steps[at - 1]
   const people: Record<Part, number> = {
     reached: step.reached,
     open: before?.inProgress ?? 0,
-    lost: before?.dropped ?? 0,
+    lost: before?.[lost] ?? 0,
   }
   return (
     <g data-series={series}>

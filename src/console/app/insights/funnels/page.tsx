@@ -53,7 +53,7 @@ function FunnelOf({ answer, asked }: { answer: Answer<"funnel">; asked: Asked<"f
       <FunnelView answer={answer} before={before} open={asked.show} />
       {answer.groups.length > 0 && <StepTable answer={answer} before={before} open={asked.show} />}
       {answer.trend?.length ? <Trend answer={answer} asked={asked} /> : null}
-      <TimeToConvert answer={answer} />
+      <TimeToConvert answer={answer} open={asked.show} />
     </>
   )
 }
@@ -70,7 +70,6 @@ function useBefore(asked: Asked<"funnel">, answer: Answer<"funnel">): FunnelAnsw
 function Trend({ answer, asked }: { answer: Answer<"funnel">; asked: Asked<"funnel"> }) {
   const trend = answer.trend ?? []
   const found = answer.groups.map((group) => ({ group, points: conversionsOf(trend, group) }))
-  const steps = answer.groups[0]?.steps.length ?? 1
   return (
     <Panel title="Conversion by time of entry">
       <TimeChart
@@ -92,7 +91,7 @@ function Trend({ answer, asked }: { answer: Answer<"funnel">; asked: Asked<"funn
           const group = answer.groups.find((one) => groupName(one.group) === id)
           const bucket = trend[at]?.bucket.start
           if (group && bucket)
-            asked.show({ kind: "funnel", group: group.group ?? undefined, bucket, step: steps, status: "converted" })
+            asked.show({ kind: "funnel", group: group.group ?? undefined, bucket, status: "converted" })
         }}
       />
       <p className="mute small">A dashed part may still rise: some who entered then are still in progress.</p>

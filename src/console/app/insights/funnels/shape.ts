@@ -8,19 +8,31 @@ export type Funnel = Question<"funnel">
 
 const STATUS_WORDS = {
   reached: "Reached",
-  converted: "Converted",
   in_progress: "Still in progress after",
   excluded: "Excluded after",
   dropped: "Dropped after",
 }
 
-/** Who is behind a number of a funnel: Dropped after 2 cart (pro). */
+/** Of the whole funnel, whichever step people got to. */
+const WHOLE_WORDS = {
+  reached: "Began",
+  converted: "Converted",
+  in_progress: "Still in progress",
+  excluded: "Excluded",
+  dropped: "Dropped",
+}
+
+/** Who is behind a number of a funnel: Dropped after 2 cart (pro), or without a step Converted, 1 min to 5 min. */
 export function titleOf(cell: Cell<"funnel">, answer: FunnelAnswer): string {
-  const { step = 1, status = "reached" } = cell
-  const name = answer.groups[0]?.steps[step - 1]?.name ?? ""
+  const { step, status = "reached", leastMs } = cell
+  const name = answer.groups[0]?.steps[(step ?? 1) - 1]?.name ?? ""
+  const words = step && status !== "converted" ? `${STATUS_WORDS[status]} ${step} ${name}` : WHOLE_WORDS[status]
+  const group = answer.groups.find((one) => groupName(one.group) === groupName(cell.group ?? null))
+  const bin = group?.times?.find((one) => one.leastMs === leastMs)
+  const took = bin ? `, ${binName(bin)}` : ""
   const whom = cell.group ? ` (${groupName(cell.group)})` : ""
   const when = cell.bucket ? `, entered from ${cell.bucket.slice(0, 10)}` : ""
-  return `${STATUS_WORDS[status]}${status === "converted" ? "" : ` ${step} ${name}`}${whom}${when}`
+  return `${words}${took}${whom}${when}`
 }
 
 /** One bar: shares of the people of the first step, which do not add up to one where people left earlier. */

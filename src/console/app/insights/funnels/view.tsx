@@ -1,7 +1,6 @@
 /** What a funnel answers: where people go on, where they leave, who may still come, and how long it takes. */
 import { MOST_SERIES } from "../../charts/time_chart.tsx"
-import type { FunnelAnswer, FunnelGroup } from "../../lib/api.ts"
-import { plural } from "../../lib/format.ts"
+import type { FunnelAnswer, FunnelGroup, HistogramBin } from "../../lib/api.ts"
 import { Panel } from "../../ui/parts.tsx"
 import { Behind, type OpenPeople } from "../behind.tsx"
 import { duration, percent } from "../figures.ts"
@@ -30,29 +29,47 @@ interface FigureOf {
   answer: FunnelAnswer
   of: FunnelGroup
   n: number
-  step: number
+  /** The whole funnel without it. */
+  step?: number
   status: Status
   open?: OpenPeople<"funnel">
 }
 
-/** The whole of a group in one line; on a dashboard only what its drawing does not say. */
-function Summary(props: { answer: FunnelAnswer; of: FunnelGroup; before?: FunnelGroup; open?: OpenPeople<"funnel"> }) {
-  const { answer, of, before, open } = props
-  const last = of.steps.length
+interface SummaryOf {
+  answer: FunnelAnswer
+  of: FunnelGroup
+  before?: FunnelGroup
+  /** Only what the drawing does not say: on a dashboard. */
+  brief?: boolean
+  open?: OpenPeople<"funnel">
+}
+
+/** The whole of a group in one line. */
+function Summary(props: SummaryOf) {
+  const { answer, of, before, brief, open } = props
+  const figure = { answer, of, open }
   return (
     <p className="funnel-summary">
       <b className="funnel-rate">{percent(of.rate)}</b>
       <span>
-        <Figure answer={answer} of={of} n={of.converted} step={last} status="converted" open={open} /> of{" "}
-        <Figure answer={answer} of={of} n={of.reached} step={1} status="reached" open={open} /> converted
+        <Figure {...figure} n={of.converted} status="converted" /> of{" "}
+        <Figure {...figure} n={of.reached} status="reached" /> converted
       </span>
-      {open && (
+      {!brief && (
         <>
           {of.inProgress > 0 && (
-            <span className="mute">{plural(of.inProgress, "person", "people")} still in progress</span>
+            <span className="mute">
+              <Figure {...figure} n={of.inProgress} status="in_progress" /> still in progress
+            </span>
           )}
-          {of.excluded > 0 && <span className="mute">{plural(of.excluded, "person", "people")} excluded</span>}
-          <span className="mute">{plural(of.dropped, "person", "people")} dropped</span>
+          {of.excluded > 0 && (
+            <span className="mute">
+              <Figure {...figure} n={of.excluded} status="excluded" /> excluded
+            </span>
+          )}
+          <span className="mute">
+            <Figure {...figure} n={of.dropped} status="dropped" /> dropped
+          </span>
           {of.medianMs !== null && <span className="mute">median {duration(of.medianMs)}</span>}
         </>
       )}
@@ -77,15 +94,16 @@ export function FunnelView(props: {
   answer: FunnelAnswer
   before?: FunnelAnswer
   height?: number
+  brief?: boolean
   open?: OpenPeople<"funnel">
 }) {
-  const { answer, before, height, open } = props
+  const { answer, before, height, brief, open } = props
   const [first] = answer.groups
   if (!first) return <p className="mute nothing">No person began this funnel in this range.</p>
   return (
     <>
       {answer.groups.length === 1 && (
-        <Summary answer={answer} of={first} before={sameGroup(first, before?.groups)} open={open} />
+        <Summary answer={answer} of={first} before={sameGroup(first, before?.groups)} brief={brief} open={open} />
       )}
       <FunnelChart answer={answer} height={height} open={open} />
     </>
@@ -178,8 +196,15 @@ export function StepTable({ answer, before, open }: Shown) {
   )
 }
 
+function TimeFigure(props: { answer: FunnelAnswer; of: FunnelGroup; bin: HistogramBin; open?: OpenPeople<"funnel"> }) {
+  const { answer, of, bin, open } = props
+  const group = of.group ?? undefined
+  const cell = { kind: "funnel" as const, group, status: "converted" as const, leastMs: bin.leastMs }
+  return <Behind n={bin.people} cell={cell} title={titleOf(cell, answer)} open={open} />
+}
+
 /** How long those who converted took. */
-export function TimeToConvert({ answer }: { answer: FunnelAnswer }) {
+export function TimeToConvert({ answer, open }: Shown) {
   const groups = answer.groups.filter((group) => group.converted > 0)
   if (groups.length === 0) return null
   return (
@@ -188,7 +213,11 @@ export function TimeToConvert({ answer }: { answer: FunnelAnswer }) {
         <div key={groupName(group.group)} data-series={answer.groups.indexOf(group)}>
           {group.group !== null && <h3>{groupName(group.group)}</h3>}
           <Shares
-            rows={(group.times ?? []).map((bin) => ({ name: binName(bin), n: bin.people }))}
+            rows={(group.times ?? []).map((bin) => ({
+              name: binName(bin),
+              n: bin.people,
+              figure: <TimeFigure answer={answer} of={group} bin={bin} open={open} />,
+            }))}
             of={group.converted}
             caption={`Median ${duration(group.medianMs)}`}
           />

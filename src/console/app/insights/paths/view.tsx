@@ -1,6 +1,6 @@
 /** What people do one after another: ribbons between labels, and the same as a list. */
 import type { PathsAnswer } from "../../lib/api.ts"
-import { count, exactCount, plural } from "../../lib/format.ts"
+import { count, exactCount } from "../../lib/format.ts"
 import { Behind, type OpenPeople } from "../behind.tsx"
 import { percent } from "../figures.ts"
 import type { Question } from "../query/question.ts"
@@ -24,7 +24,15 @@ export function PathsView({ question, answer, open }: Shown) {
   return (
     <>
       <p className="lead">
-        <b>{plural(answer.sessions, "path")}</b>
+        <b>
+          <Behind
+            n={answer.sessions}
+            cell={{ kind: "paths" }}
+            title={titleOf({ kind: "paths" }, Boolean(end))}
+            open={open}
+          />{" "}
+          {answer.sessions === 1 ? "path" : "paths"}
+        </b>
         {end ? ` that led to ${end}` : start ? ` from ${start}` : ", each from the start of a session"}
       </p>
       <Sankey answer={answer} backwards={Boolean(end)} open={open} />

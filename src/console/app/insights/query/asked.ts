@@ -2,8 +2,9 @@
 import { useNavigate, useSearch } from "@tanstack/react-router"
 import { useMemo } from "react"
 import { useReport } from "../saved/queries.ts"
-import { flat, type Texts, unflat } from "./flat.ts"
-import { type Cell, completed, type Kind, type OfKind, type Question, textsOf } from "./question.ts"
+import { cellIn, withCell } from "./cells.ts"
+import { type Texts, unflat } from "./flat.ts"
+import { type Cell, completed, type Kind, type Question, textsOf } from "./question.ts"
 
 /** Parameters that are of the page; all others are the question's. */
 const OF_PAGE = ["report", "view", "cell", "asked"]
@@ -49,8 +50,7 @@ export function useAsked<K extends Kind>(kind: K, first: Question<K>): Asked<K> 
     question: question ?? (kept as Question<K> | undefined) ?? first,
     ask: (next) => go((before) => ({ ...pageOf(before, "cell", "asked"), ...textsOf(next) }), true),
     cell,
-    show: (next) =>
-      go((before) => ({ ...withoutCell(before), ...(next ? flat(cellWithoutKind(next), "cell") : {}) }), false),
+    show: (next) => go((before) => withCell(before, next), false),
     view: texts.view ?? "",
     look: (view) => go((before) => ({ ...before, view }), true),
     report,
@@ -64,17 +64,6 @@ function questionIn<K extends Kind>(texts: Texts, first: Question<K>): Question<
   return own.length ? completed(unflat(Object.fromEntries(own)), first) : undefined
 }
 
-function cellIn<K extends Kind>(kind: K, texts: Texts): Cell<K> | undefined {
-  const own = Object.entries(texts).filter(([path]) => path === "cell" || path.startsWith("cell."))
-  if (own.length === 0) return undefined
-  const { cell } = unflat(Object.fromEntries(own))
-  return { kind, ...(cell as object) } as Cell<K>
-}
-
-function cellWithoutKind({ kind: _, ...fields }: OfKind): object {
-  return fields
-}
-
 function isOfPage(path: string): boolean {
   return OF_PAGE.includes(path.split(".")[0] ?? "")
 }
@@ -82,8 +71,4 @@ function isOfPage(path: string): boolean {
 function pageOf(texts: Texts, ...without: string[]): Texts {
   const kept = Object.entries(texts).filter(([path]) => isOfPage(path) && !without.includes(path.split(".")[0] ?? ""))
   return Object.fromEntries(kept)
-}
-
-function withoutCell(texts: Texts): Texts {
-  return Object.fromEntries(Object.entries(texts).filter(([path]) => path !== "cell" && !path.startsWith("cell.")))
 }

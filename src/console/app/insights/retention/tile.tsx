@@ -1,16 +1,11 @@
 /** The answer on a tile of a dashboard. */
-import type { Answer, Question } from "../query/question.ts"
-import type { ViewProps } from "../tile.ts"
+import { tileOf } from "../tile.tsx"
+import { titleOf } from "./shape.ts"
 import { RetentionView } from "./view.tsx"
 
 const LEAST_PIXELS = 140
 
-export default function RetentionTile({ question, answer, height }: ViewProps) {
-  return (
-    <RetentionView
-      question={question as Question<"retention">}
-      answer={answer as Answer<"retention">}
-      height={Math.max(LEAST_PIXELS, height)}
-    />
-  )
-}
+export default tileOf<"retention">(
+  ({ height, ...shown }) => <RetentionView {...shown} height={Math.max(LEAST_PIXELS, height)} />,
+  (cell, answer, { bucket = "day", mode }) => titleOf(cell, answer, bucket, mode === "on_or_after"),
+)

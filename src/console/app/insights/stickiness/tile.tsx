@@ -1,18 +1,13 @@
 /** The answer on a tile of a dashboard. */
-import type { Answer, Question } from "../query/question.ts"
-import type { ViewProps } from "../tile.ts"
+import { tileOf } from "../tile.tsx"
+import { titleOf } from "./shape.ts"
 import { StickinessView } from "./view.tsx"
 
 /** What stands above and below the drawing. */
 const AROUND_PIXELS = 36
 const LEAST_PIXELS = 120
 
-export default function StickinessTile({ question, answer, height }: ViewProps) {
-  return (
-    <StickinessView
-      question={question as Question<"stickiness">}
-      answer={answer as Answer<"stickiness">}
-      height={Math.max(LEAST_PIXELS, height - AROUND_PIXELS)}
-    />
-  )
-}
+export default tileOf<"stickiness">(
+  ({ height, ...shown }) => <StickinessView {...shown} height={Math.max(LEAST_PIXELS, height - AROUND_PIXELS)} />,
+  (cell, _, { bucket = "day" }) => titleOf(cell, bucket),
+)

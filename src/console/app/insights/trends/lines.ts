@@ -1,4 +1,5 @@
 /** A trend's lines: what they are called, and which number is which. */
+import { longName } from "../../charts/scales.ts"
 import type { Line, Series } from "../../lib/api.ts"
 import { value } from "../../lib/format.ts"
 import { MEASURES, measureText } from "../builder/measures.ts"
@@ -45,6 +46,19 @@ export function lineOf(answer: Answer<"trend">, cell: Cell<"trend">): Line | und
   const group = cell.group ? { kind: cell.group.kind ?? "value", values: cell.group.values ?? [] } : null
   const wanted = idOf({ series: cell.series ?? "A", group })
   return answer.lines.find((line) => idOf(line) === wanted)
+}
+
+/** Who is behind a number of a trend. */
+export function titleOf(
+  cell: Cell<"trend">,
+  answer: Answer<"trend">,
+  question: Question<"trend">,
+  zone: string,
+): string {
+  const line = lineOf(answer, cell)
+  const bucket = answer.buckets.find(({ start }) => start === cell.bucket)
+  const name = line ? nameOfLine(line, question) : (cell.series ?? "A")
+  return bucket ? `${name}, ${longName(bucket, question.bucket ?? "day", zone)}` : `${name}, the whole range`
 }
 
 /** +12.5 %: how much more there is than before; a dash where there was nothing to compare with. */

@@ -1,4 +1,3 @@
-import { longName } from "../../charts/scales.ts"
 import { useZone } from "../../lib/me.ts"
 import { Choice } from "../../ui/fields.tsx"
 import { isOfProperty, measureText } from "../builder/measures.ts"
@@ -9,7 +8,7 @@ import { type Answer, type Cell, type Question, questionOf } from "../query/ques
 import { Workbench } from "../workbench.tsx"
 import { TrendBuilder } from "./builder.tsx"
 import { TrendChart, type TrendShape } from "./chart.tsx"
-import { cellOf, change, idOf, lineOf, nameOfLine } from "./lines.ts"
+import { cellOf, change, idOf, nameOfLine, titleOf } from "./lines.ts"
 import { TrendTable } from "./table.tsx"
 
 /** What is asked before a person asks anything. */
@@ -30,13 +29,6 @@ export function TrendsPage() {
   )
   const lacks = series[lacking]
 
-  function titleOf(cell: Cell<"trend">, answer: Answer<"trend">): string {
-    const line = lineOf(answer, cell)
-    const bucket = answer.buckets.find(({ start }) => start === cell.bucket)
-    const name = line && asked ? nameOfLine(line, asked.question) : (cell.series ?? "A")
-    return bucket ? `${name}, ${longName(bucket, asked?.question.bucket ?? "day", zone)}` : `${name}, the whole range`
-  }
-
   return (
     <Workbench
       title="Trends"
@@ -44,7 +36,7 @@ export function TrendsPage() {
       ready={lacking < 0 && series.length > 0}
       missing={lacks?.event ? "Choose the property that is measured." : "Choose an event."}
       builder={asked && <TrendBuilder question={asked.question} ask={asked.ask} />}
-      titleOf={titleOf}
+      titleOf={(cell, answer) => titleOf(cell, answer, asked?.question ?? FIRST, zone)}
     >
       {(answer) => asked && <Result asked={asked} answer={answer} />}
     </Workbench>

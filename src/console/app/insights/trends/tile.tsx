@@ -2,10 +2,10 @@ import { useState } from "react"
 import { useWidth } from "../../charts/width.ts"
 import { Choice } from "../../ui/fields.tsx"
 import { figure } from "../figures.ts"
-import type { Answer, Question } from "../query/question.ts"
-import type { ViewProps } from "../tile.ts"
+import { PeopleNumber } from "../people/behind.tsx"
+import { type TileProps, tileOf } from "../tile.tsx"
 import { TrendChart } from "./chart.tsx"
-import { change } from "./lines.ts"
+import { cellOf, change, nameOfLine, titleOf } from "./lines.ts"
 import { TrendTable } from "./table.tsx"
 
 const FORMS = [
@@ -19,10 +19,11 @@ const LEGEND_PIXELS = 28
 const NARROW = 560
 const LEAST_PIXELS = 88
 
-export default function TrendTile({ question, answer, title, height }: ViewProps) {
+function Trend({ question, answer, title, height, open }: TileProps<"trend">) {
   const [form, setForm] = useState<"chart" | "table">("chart")
-  const trend = { question: question as Question<"trend">, answer: answer as Answer<"trend"> }
-  const [first, ...others] = trend.answer.lines
+  const trend = { question, answer, show: open }
+  const [first, ...others] = answer.lines
+  const cell = first && cellOf(first)
   const [place, width] = useWidth<HTMLDivElement>()
   const below = others.length > 0 && width < NARROW ? LEGEND_PIXELS : 0
   const ratio = first?.before ? change(first.total, first.before.total) : "—"
@@ -31,7 +32,18 @@ export default function TrendTile({ question, answer, title, height }: ViewProps
       <div className="tile-row">
         {first && others.length === 0 ? (
           <p className="tile-total">
-            <b>{figure(first.total)}</b>
+            <b>
+              {open && cell && first.total ? (
+                <PeopleNumber
+                  label={`${figure(first.total)}: people of ${nameOfLine(first, question)}, in all`}
+                  onOpen={() => open(cell)}
+                >
+                  {figure(first.total)}
+                </PeopleNumber>
+              ) : (
+                figure(first.total)
+              )}
+            </b>
             {ratio !== "—" && <small className="mute"> {ratio}</small>}
           </p>
         ) : (
@@ -47,3 +59,5 @@ export default function TrendTile({ question, answer, title, height }: ViewProps
     </div>
   )
 }
+
+export default tileOf<"trend">(Trend, (cell, answer, question) => titleOf(cell, answer, question, answer.zone || "UTC"))

@@ -71,12 +71,14 @@ class FrequencyCell(_Cell, frozen=True, kw_only=True, tag_field="kind", tag="fre
 class FunnelCell(_Grouped, frozen=True, kw_only=True, tag_field="kind", tag="funnel"):
     """One number of a funnel. `bucket` is of entry.
 
-    step    from 1
-    status  reached: this step or further · in_progress, excluded, dropped: of those who got no further than this step ·
-            converted: whichever step"""
+    step     from 1; the whole funnel without it
+    status   reached: this step or further · in_progress, excluded, dropped: of those who got no further than this step,
+             or of all · converted: whichever step
+    leastMs  of a bin of times: of those who converted, or who reached a step from the one before, who took so long"""
 
-    step: int = 1
+    step: int | None = None
     status: Literal["reached", "converted", "in_progress", "excluded", "dropped"] = "reached"
+    least_ms: int | None = None
 
 
 class RetentionCellOf(_Grouped, frozen=True, kw_only=True, tag_field="kind", tag="retention"):

@@ -7,6 +7,7 @@ Errors  InvalidInput INVALID_QUESTION, with the path in the cell
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from tinycdp.products.analytics.cells.schemas import (
@@ -99,26 +100,42 @@ def people_of_trend(question: TrendQuestion, world: World, cell: TrendCell) -> S
 
 
 def people_of_funnel(question: FunnelQuestion, world: World, cell: FunnelCell) -> Statement:
-    """People who got to a step, or have a status there."""
+    """People who got to a step, have a status, or took so long."""
     plan = FunnelPlan.of(question, world)
-    if not 1 <= cell.step <= len(plan.steps):
+    if cell.step is not None and not 1 <= cell.step <= len(plan.steps):
         raise invalid("cell.step", f"The funnel has the steps 1 to {len(plan.steps)}, not {cell.step}.")
     place = 0
     if cell.bucket:
         if plan.buckets is None:
             raise invalid("cell.bucket", "The question has no buckets of entry.")
         place = _bucket(plan.buckets, cell.bucket, world) + 1
-    match cell.status:
-        case "reached":
-            status = f"depth >= {cell.step}"
-        case "converted":
-            status = f"status = {funnels.CONVERTED}"
-        case other:
-            status = f"depth = {cell.step} AND status = {_STATUSES[other]}"
+    where = [f"bucket = {place}"]
+    if cell.status == "reached":
+        where.append(f"depth >= {cell.step or 1}")
+    else:
+        where.append(f"status = {_STATUSES[cell.status]}")
+        if cell.step is not None and cell.status != "converted":
+            where.append(f"depth = {cell.step}")
+    if cell.least_ms is not None:
+        where += _took(cell, cell.least_ms)
     table = funnels.people(plan)
-    shown = _shown(plan.breakdowns, table)
-    where = [f"bucket = {place}", status, _in_group(plan.breakdowns, plan.parameters, cell.group, shown)]
+    where.append(_in_group(plan.breakdowns, plan.parameters, cell.group, _shown(plan.breakdowns, table)))
     return _people(table, where, plan.parameters)
+
+
+def _took(cell: FunnelCell, least_ms: int) -> list[str]:
+    """Whether the time of a row of a funnel is in a bin."""
+    if cell.status == "converted":
+        took = "times[-1] - times[1]"
+    elif cell.status == "reached" and cell.step is not None and cell.step > 1:
+        took = f"times[{cell.step}] - times[{cell.step - 1}]"
+    else:
+        raise invalid("cell.leastMs", "Times are of those who converted, or who reached a step after the first.")
+    below = dict(pairwise(funnels.EDGES)).get(least_ms)
+    if below is None:
+        known = ", ".join(map(str, funnels.EDGES[:-1]))
+        raise invalid("cell.leastMs", f"No bin of times begins at {least_ms}; the bins begin at {known}.")
+    return [f"{took} >= {least_ms}", f"{took} < {below}"]
 
 
 def people_of_retention(question: RetentionQuestion, world: World, cell: RetentionCellOf) -> Statement:
