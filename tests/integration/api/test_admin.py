@@ -290,6 +290,8 @@ async def test_members_are_read_at_any_place_and_counted(app: Application) -> No
     for offset in range(9):
         people = [f"u{n}" for n in range(7)][offset : offset + 2]
         assert await page(f"offset={offset}&limit=2") == (people, 7, len(people) == 2)
+        assert await page(f"offset={offset}&limit=2&total=false") == (people, None, len(people) == 2)
+    assert (await page("q=u&total=false"))[1] is None
     assert (await page("limit=1000"))[1] == 7
     first = (await app.read.get("/v1/admin/segments/openers/members?offset=2&limit=2")).json()
     assert await page(f"after={first['next']}") == (["u4", "u5", "u6"], None, False)

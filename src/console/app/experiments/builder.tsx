@@ -3,6 +3,9 @@ import { X } from "lucide-react"
 import {
   ConditionField,
   EventField,
+  MetricField,
+  NameField,
+  PeopleField,
   PropertyField,
   RangeField,
   SelectField,
@@ -19,9 +22,6 @@ const MEASURES = [
   { value: "count", title: "Events per unit" },
   { value: "sum", title: "Sum per unit" },
 ] as const
-
-/** The choice that is no saved metric. */
-const OWN = ""
 
 export function ExperimentBuilder(props: {
   question: Experiment
@@ -64,12 +64,7 @@ export function ExperimentBuilder(props: {
         ]}
         onChange={(control) => ask({ ...question, control: control || undefined })}
       />
-      <ConditionField
-        label="Only people for whom now"
-        path="people"
-        value={question.people ?? ""}
-        onChange={(people) => ask({ ...question, people })}
-      />
+      <PeopleField value={question} onChange={(whom) => ask({ ...question, ...whom })} />
     </>
   )
 }
@@ -84,11 +79,6 @@ function MetricEditor(props: {
   const saved = useMetrics() ?? []
   const path = `metrics[${at}]`
   const name = `metric ${at + 1}`
-  const options = [
-    { value: OWN, title: "An event" },
-    ...saved.map(({ key, name }) => ({ value: key, title: name || key })),
-  ]
-  const unknown = metric.metric && saved.every(({ key }) => key !== metric.metric)
   return (
     <fieldset className="q-part">
       <legend>Metric {at + 1}</legend>
@@ -98,13 +88,12 @@ function MetricEditor(props: {
         </button>
       )}
       {(saved.length > 0 || metric.metric) && (
-        <SelectField
+        <MetricField
           label={`What ${name} is`}
           path={`${path}.metric`}
-          quiet
-          value={metric.metric ?? OWN}
-          options={unknown ? [...options, { value: metric.metric ?? "", title: metric.metric ?? "" }] : options}
-          onChange={(key) => onChange(key === OWN ? { event: "" } : { metric: key })}
+          saved={saved}
+          value={metric.metric ?? ""}
+          onChange={(key) => onChange(key ? { metric: key, name: metric.name } : { event: "", name: metric.name })}
         />
       )}
       {!metric.metric && (
@@ -155,6 +144,12 @@ function MetricEditor(props: {
           />
         </>
       )}
+      <NameField
+        of={name}
+        path={`${path}.name`}
+        value={metric.name ?? ""}
+        onChange={(next) => onChange({ ...metric, name: next })}
+      />
     </fieldset>
   )
 }

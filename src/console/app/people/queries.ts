@@ -1,4 +1,4 @@
-import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query"
+import { type InfiniteData, keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query"
 import type {
   Answers,
   Explained,
@@ -34,6 +34,62 @@ export function useFound(text: string) {
     placeholderData: keepPreviousData,
     enabled: key !== "",
   })
+}
+
+/** The most that the server gives at once. */
+export const PEOPLE_AT_ONCE = 200
+
+export interface FoundPage {
+  people: ProfileSummary[]
+  /** Where the following page begins; nothing after the last one. */
+  next: string | null
+}
+
+export type FoundPages = InfiniteData<FoundPage, string>
+
+export function keyOfPeople(text: string, after: string): string[] {
+  return ["people", text, "from", after]
+}
+
+/** All people, or those whose identifier or name begins with the text, page by page from a place on. */
+export function usePeople(text: string, after: string) {
+  const { key } = useSession()
+  return useInfiniteQuery<FoundPage, Error, FoundPages, string[], string>({
+    queryKey: keyOfPeople(text, after),
+    queryFn: ({ pageParam, signal }) => (text ? pageFound(text, pageParam, signal) : pageOfNewest(pageParam, signal)),
+    initialPageParam: after,
+    getNextPageParam: (page) => page.next,
+    enabled: key !== "",
+    // What was scrolled through stays as it is, instead of being asked for again page by page.
+    staleTime: ({ state }) => ((state.data?.pages.length ?? 0) > 1 ? Number.POSITIVE_INFINITY : 5_000),
+  })
+}
+
+async function pageOfNewest(after: string, signal: AbortSignal): Promise<FoundPage> {
+  const found = await searched({ after }, signal)
+  return { people: found.profiles, next: found.next }
+}
+
+/** Two searches side by side, each with its cursor: by identifier and by name. A dash is one that is over. */
+async function pageFound(text: string, after: string, signal: AbortSignal): Promise<FoundPage> {
+  const [first = "", second = ""] = after.split(" ")
+  const answers = await Promise.all([
+    first === OVER ? undefined : searched({ q: text, after: first }, signal),
+    second === OVER ? undefined : searched({ where: `name^=${text}`, after: second }, signal),
+  ])
+  const next = answers.map((answer) => answer?.next ?? OVER)
+  return {
+    people: answers.flatMap((answer) => answer?.profiles ?? []),
+    next: next.every((one) => one === OVER) ? null : next.join(" "),
+  }
+}
+
+const OVER = "-"
+
+function searched(by: Record<string, string>, signal: AbortSignal): Promise<Search> {
+  const { after, ...wanted } = by
+  const place = address(["profiles", "search"], { ...wanted, after: after || undefined, limit: PEOPLE_AT_ONCE })
+  return ask<Search>(place, { signal })
 }
 
 /** A person. Asked for again at the next instant at which one of their values changes by itself. */

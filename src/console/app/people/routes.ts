@@ -1,12 +1,11 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router"
 import { only, root } from "../root.tsx"
-import { PeoplePage } from "./people.tsx"
 
 const list = createRoute({
   getParentRoute: () => root,
   path: "/users",
-  validateSearch: only("q"),
-  component: PeoplePage,
+  validateSearch: only("q", "after", "row"),
+  component: lazyRouteComponent(() => import("./people.tsx"), "PeoplePage"),
 })
 
 const one = createRoute({

@@ -185,6 +185,9 @@ async def list_members(
         Literal["profileId", "entered"], QueryParameter(description="entered: the last one to enter is first")
     ] = "profileId",
     q: Annotated[str, QueryParameter(description="only members with an identifier that begins so")] = "",
+    counted: Annotated[
+        bool, QueryParameter(name="total", description="count all of them; without it a page is there sooner")
+    ] = True,
 ) -> Members:
     """By position with `offset`, or in the order of profile ids after a profile with `after`."""
     searched = q != "" or order != "profileId"
@@ -202,14 +205,18 @@ async def list_members(
         if searched:
             asked = (connection, environment.id, fingerprint, q)
             found = await membership_store.members_found(*asked, limit, offset, by_entry=order == "entered")
-            # A page beyond the last member does not say how many there are.
-            first = found or await membership_store.members_found(*asked, 1, 0, by_entry=False)
-            rows, total = found, first[0].total if first else 0
+            rows, total = found, None
+            if counted:
+                # A page beyond the last member does not say how many there are.
+                first = found or await membership_store.members_found(*asked, 1, 0, by_entry=False)
+                total = first[0].total if first else 0
         else:
             rows = await membership_store.members_page(connection, environment.id, fingerprint, after, limit, offset)
             # Reads the segment's whole index: not on each page of those that walk through all of it.
-            counted = None if after else await membership_store.count_members(connection, environment.id, [fingerprint])
-            total = None if counted is None else counted.get(fingerprint, 0)
+            total = None
+            if counted and not after:
+                numbers = await membership_store.count_members(connection, environment.id, [fingerprint])
+                total = numbers.get(fingerprint, 0)
     summaries = as_schema([summary_of(row) for row in rows], list[ProfileSummary])
     members = [
         Member(**msgspec.structs.asdict(summary), entered_at=iso(row.entered_at))

@@ -63,7 +63,7 @@ class Member(ProfileSummary, frozen=True, rename="camel"):
 class Members(msgspec.Struct, rename="camel"):
     """In the order of profile ids. `next` is what `after` takes for the following page.
 
-    total  how many members there are on all pages; null on a page by `after`"""
+    total  how many members there are on all pages; null on a page by `after`, and if it need not be counted"""
 
     members: list[Member]
     next: str | None

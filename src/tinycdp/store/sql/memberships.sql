@@ -108,11 +108,12 @@ ORDER BY name
 LIMIT $3;
 
 -- name: members_page
--- By position or after an id. An offset reads as many entries of the index as it skips, and no profile of them.
+-- By position or after an id. An offset reads as many entries of the index as it skips, and nothing else of them: only
+-- the ids of the page are looked up.
 -- args: environment_id, fingerprint bigint, after_id bigint, n, skipped
 -- index: memberships_pkey, profiles_pkey, identifiers_of_profile
-WITH m AS MATERIALIZED (
-    SELECT profile_id, entered_at FROM memberships
+WITH page AS MATERIALIZED (
+    SELECT profile_id FROM memberships
     WHERE environment_id = $1 AND fingerprint = $2 AND profile_id > $3
     ORDER BY profile_id OFFSET $5 LIMIT $4
 )
@@ -120,8 +121,10 @@ SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at,
        ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
              WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS identifiers,
        m.entered_at
-FROM m JOIN profiles p ON p.environment_id = $1 AND p.id = m.profile_id
-ORDER BY m.profile_id;
+FROM page
+JOIN memberships m ON m.environment_id = $1 AND m.fingerprint = $2 AND m.profile_id = page.profile_id
+JOIN profiles p ON p.environment_id = $1 AND p.id = page.profile_id
+ORDER BY page.profile_id;
 
 -- name: members_found
 -- By position, in the order of profile ids or the last entered first, all of them or those with an identifier that begins

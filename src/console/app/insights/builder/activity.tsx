@@ -1,6 +1,6 @@
 /** The question of kinds that look at one event, bucket by bucket. */
 import type { Bucket, Question } from "../query/question.ts"
-import { BucketField, ConditionField, EventField, RangeField } from "./fields.tsx"
+import { BucketField, ConditionField, EventField, PeopleField, RangeField } from "./fields.tsx"
 
 type Activity = Question<"lifecycle"> | Question<"stickiness">
 
@@ -19,12 +19,7 @@ export function ActivityBuilder<Q extends Activity>(props: { question: Q; bucket
       />
       <RangeField value={question} onChange={(range) => ask({ ...question, ...range })} />
       <BucketField value={props.bucket} onChange={(bucket) => ask({ ...question, bucket })} />
-      <ConditionField
-        label="Only people for whom now"
-        path="people"
-        value={question.people ?? ""}
-        onChange={(people) => ask({ ...question, people })}
-      />
+      <PeopleField value={question} onChange={(whom) => ask({ ...question, ...whom })} />
     </>
   )
 }

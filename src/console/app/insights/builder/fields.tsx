@@ -1,11 +1,11 @@
 /** The parts that questions are built of. Each says where in the question it stands, and shows what is wrong there. */
 import { useEffect, useState } from "react"
-import type { Breakdown } from "../../lib/api.ts"
 import { useZone } from "../../lib/me.ts"
-import { type Option, Picker } from "../../ui/picker.tsx"
+import { Tick } from "../../ui/fields.tsx"
+import { Picker } from "../../ui/picker.tsx"
 import { Field } from "../query/problems.tsx"
 import { type Bucket, type EventName, nameOfEvent } from "../query/question.ts"
-import { useSavedEvents, useSegmentKeys } from "../saved/queries.ts"
+import { useSavedEvents } from "../saved/queries.ts"
 import { MEASURES } from "./measures.ts"
 import { eventOptions, propertiesOf } from "./options.ts"
 import { daysOf, LASTS, rangeOf, shifted, today } from "./range.ts"
@@ -322,104 +322,93 @@ export function RangeField(props: { value: Ranged; onChange: (range: Ranged) => 
   )
 }
 
-type Source = "property" | "profile" | "group" | "context" | "segment"
-
-const SOURCES: Record<Source, string> = {
-  property: "Properties of the event",
-  profile: "Properties of the person",
-  group: "Properties of the group",
-  segment: "Segments",
-  context: "Context",
+/** What questions of all kinds may say of whom they ask. */
+interface OfPeople {
+  people?: string
+  sample?: number
+  approximate?: boolean
 }
 
-const CONTEXT = ["browser", "os", "device", "platform", "country", "library.name", "app.version", "locale"]
+const SHARES = [
+  { value: "1", title: "Everyone" },
+  { value: "0.1", title: "A tenth of them" },
+  { value: "0.01", title: "A hundredth of them" },
+  { value: "0.001", title: "A thousandth of them" },
+] as const
 
-export function sourceOf(breakdown: Breakdown | undefined): Source | undefined {
-  return (Object.keys(SOURCES) as Source[]).find((source) => breakdown?.[source])
-}
-
-/** The one breakdown of a question that has at most one; several are shown by their first. */
-export function firstOf(breakdown: Breakdown | Breakdown[] | undefined): Breakdown | undefined {
-  return Array.isArray(breakdown) ? breakdown[0] : breakdown
-}
-
-/** What the numbers are divided by. */
-export function BreakdownField(props: {
-  events: (EventName | undefined)[]
-  value: Breakdown | undefined
-  top: number
-  onChange: (breakdown: Breakdown | undefined, top: number) => void
-}) {
-  const names = useNames()
-  const segments = useSegmentKeys()
-  const source = sourceOf(props.value)
-  const text = source ? `${source}:${props.value?.[source]}` : ""
-  const of = (source: Source, values: string[]): Option[] =>
-    values.map((value) => ({ value: `${source}:${value}`, title: value, group: SOURCES[source] }))
-  const properties = [...new Set(props.events.flatMap((event) => propertiesOf(names, event)))]
-  const options = [
-    { value: "", title: "Nothing" },
-    ...of("property", properties),
-    ...of("profile", names?.profile ?? []),
-    ...of("group", names?.group ?? []),
-    ...of("segment", segments ?? []),
-    ...of("context", CONTEXT),
-  ]
-
-  function choose(next: string): void {
-    const colon = next.indexOf(":")
-    if (next === "") {
-      props.onChange(undefined, props.top)
-      return
-    }
-    const [kind, name] = colon < 0 ? ["property", next] : [next.slice(0, colon), next.slice(colon + 1)]
-    const at = props.value?.at
-    props.onChange({ [kind]: name, ...(at && kind !== "property" && kind !== "context" ? { at } : {}) }, props.top)
-  }
-
+/** Of whom: those of a condition, and a share of them. `approximate` is offered where it changes anything. */
+export function PeopleField(props: { value: OfPeople; approximate?: boolean; onChange: (next: OfPeople) => void }) {
+  const { value, onChange } = props
+  const sample = String(value.sample ?? 1)
+  const known = SHARES.some((one) => one.value === sample)
   return (
     <>
-      <Field label="Break down by" path="breakdown">
-        {(field) => (
-          <Picker
-            {...field}
-            value={text}
-            options={
-              options.some(({ value }) => value === text)
-                ? options
-                : [...options, { value: text, title: text.slice(text.indexOf(":") + 1) }]
-            }
-            placeholder="Nothing"
-            own={(name) => `Property “${name}” of the event`}
-            onChange={choose}
-          />
-        )}
-      </Field>
-      {props.value && (
-        <div className="q-pair">
-          <NumberField
-            label="Groups shown"
-            path="top"
-            value={props.top}
-            min={1}
-            max={1000}
-            onChange={(top) => props.onChange(props.value, top)}
-          />
-          {source && source !== "property" && source !== "context" && (
-            <SelectField
-              label="As of"
-              path="breakdown.at"
-              value={props.value.at ?? "event"}
-              options={[
-                { value: "event", title: "the event" },
-                { value: "now", title: "now" },
-              ]}
-              onChange={(at) => props.onChange({ ...props.value, at }, props.top)}
-            />
-          )}
-        </div>
+      <ConditionField
+        label="Only people for whom now"
+        path="people"
+        value={value.people ?? ""}
+        onChange={(people) => onChange({ people })}
+      />
+      <SelectField
+        label="Ask"
+        path="sample"
+        value={sample}
+        options={known ? SHARES : [...SHARES, { value: sample, title: `A share of ${sample}` }]}
+        onChange={(next) => onChange({ sample: next === "1" ? undefined : Number(next) })}
+      />
+      {props.approximate && (
+        <Tick
+          label="Fast estimates of people and percentiles"
+          checked={value.approximate ?? false}
+          onChange={(on) => onChange({ approximate: on || undefined })}
+        />
       )}
     </>
+  )
+}
+
+/** An event of one's own, or a saved metric. */
+export function MetricField(props: {
+  label: string
+  path: string
+  saved: { key: string; name: string }[]
+  /** The key of a saved metric; empty for an event. */
+  value: string
+  onChange: (metric: string) => void
+}) {
+  const options = [
+    { value: "", title: "An event" },
+    ...props.saved.map(({ key, name }) => ({ value: key, title: name || key })),
+  ]
+  const unknown = options.every(({ value }) => value !== props.value)
+  return (
+    <SelectField
+      {...props}
+      quiet
+      options={unknown ? [...options, { value: props.value, title: props.value }] : options}
+    />
+  )
+}
+
+/** What a chart calls a part of the question, once a name of its own is wanted. */
+export function NameField(props: { of: string; path: string; value: string; onChange: (name?: string) => void }) {
+  const [open, setOpen] = useState(false)
+  if (!open && !props.value) {
+    return (
+      <button type="button" className="link small" aria-label={`Name ${props.of}`} onClick={() => setOpen(true)}>
+        + Name
+      </button>
+    )
+  }
+  return (
+    <TextField
+      label={`Name of ${props.of}`}
+      path={props.path}
+      quiet
+      placeholder="name"
+      value={props.value}
+      onChange={(name) => props.onChange(name || undefined)}
+    />
   )
 }
 

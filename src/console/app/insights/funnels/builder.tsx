@@ -1,12 +1,12 @@
 /** The question of a funnel, built of its parts. */
 import { X } from "lucide-react"
 import { Tick } from "../../ui/fields.tsx"
+import { BreakdownsField, breakdownsOf } from "../builder/breakdowns.tsx"
 import {
-  BreakdownField,
   BucketField,
   ConditionField,
   EventField,
-  firstOf,
+  PeopleField,
   PropertyField,
   RangeField,
   SelectField,
@@ -33,7 +33,7 @@ const TREND = ["day", "week", "month"] as const
 export function FunnelBuilder(props: Edited & { before: boolean; compare: (before: boolean) => void }) {
   const { question, ask } = props
   const events = question.steps.map(({ event }) => event)
-  const breakdown = firstOf(question.breakdown)
+  const divided = breakdownsOf(question.breakdown).length > 0
   return (
     <>
       <StepsField question={question} ask={ask} />
@@ -52,13 +52,13 @@ export function FunnelBuilder(props: Edited & { before: boolean; compare: (befor
         onChange={(within) => ask({ ...question, within: within || undefined })}
       />
       <RangeField value={question} onChange={(range) => ask({ ...question, ...range })} />
-      <BreakdownField
+      <BreakdownsField
         events={events}
-        value={breakdown}
+        value={question.breakdown}
         top={question.top ?? 10}
         onChange={(next, top) => ask({ ...question, breakdown: next, top })}
       />
-      {breakdown && (
+      {divided && (
         <SelectField
           label="Whose value counts"
           path="attribution"
@@ -76,12 +76,7 @@ export function FunnelBuilder(props: Edited & { before: boolean; compare: (befor
       )}
       <Exclusions question={question} ask={ask} />
       <Held question={question} ask={ask} />
-      <ConditionField
-        label="Only people for whom now"
-        path="people"
-        value={question.people ?? ""}
-        onChange={(people) => ask({ ...question, people })}
-      />
+      <PeopleField value={question} onChange={(whom) => ask({ ...question, ...whom })} />
       <ByBucket question={question} ask={ask} />
       <Tick label="Compare with the time before" checked={props.before} onChange={props.compare} />
     </>

@@ -1,7 +1,7 @@
 /** The steps of a funnel, each with its filter and window; they are put in order by dragging, or by ⌥↑ and ⌥↓. */
 import { ArrowDown, ArrowUp, GripVertical, Plus, X } from "lucide-react"
 import { type DragEvent, type KeyboardEvent, useEffect, useRef, useState } from "react"
-import { ConditionField, EventField, TextField } from "../builder/fields.tsx"
+import { ConditionField, EventField, NameField, TextField } from "../builder/fields.tsx"
 import { nameOfEvent } from "../query/question.ts"
 import { type Funnel, withMoved, without } from "./shape.ts"
 
@@ -147,6 +147,14 @@ function StepFields(props: {
   const { step, at, timed, onChange } = props
   const [wanted, setWanted] = useState<{ where?: boolean; within?: boolean }>({})
   const [where, within] = [wanted.where || Boolean(step.where), timed && (wanted.within || Boolean(step.within))]
+  const named = (
+    <NameField
+      of={`step ${at + 1}`}
+      path={`steps[${at}].name`}
+      value={step.name ?? ""}
+      onChange={(name) => onChange({ name })}
+    />
+  )
   return (
     <div className="step-fields">
       {where && (
@@ -169,6 +177,7 @@ function StepFields(props: {
           onChange={(next) => onChange({ within: next })}
         />
       )}
+      {step.name && named}
       <p className="step-more">
         {!where && (
           <button type="button" className="link small" onClick={() => setWanted({ ...wanted, where: true })}>
@@ -180,6 +189,7 @@ function StepFields(props: {
             + Time limit
           </button>
         )}
+        {!step.name && named}
       </p>
     </div>
   )

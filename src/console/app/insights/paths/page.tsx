@@ -1,4 +1,4 @@
-import { ConditionField, NumberField, RangeField, SelectField, TextField } from "../builder/fields.tsx"
+import { NumberField, PeopleField, RangeField, SelectField, TextField } from "../builder/fields.tsx"
 import { useEvents } from "../builder/registry.ts"
 import { useAsked } from "../query/asked.ts"
 import { type Question, questionOf } from "../query/question.ts"
@@ -112,12 +112,7 @@ function Builder({ question, ask }: { question: Paths; ask: (next: Paths) => voi
         value={question.gap ?? "30m"}
         onChange={(gap) => ask({ ...question, gap: gap || undefined })}
       />
-      <ConditionField
-        label="Only people for whom now"
-        path="people"
-        value={question.people ?? ""}
-        onChange={(people) => ask({ ...question, people })}
-      />
+      <PeopleField value={question} onChange={(whom) => ask({ ...question, ...whom })} />
     </>
   )
 }

@@ -1,13 +1,13 @@
 /** The question of a retention, built of its parts. */
 import { X } from "lucide-react"
 import { Tick } from "../../ui/fields.tsx"
+import { BreakdownsField } from "../builder/breakdowns.tsx"
 import {
-  BreakdownField,
   BucketField,
   ConditionField,
   EventField,
-  firstOf,
   NumberField,
+  PeopleField,
   RangeField,
   SelectField,
 } from "../builder/fields.tsx"
@@ -138,18 +138,13 @@ export function RetentionBuilder({ question, ask }: Edited) {
         />
       )}
       <RangeField value={question} onChange={(range) => ask({ ...question, ...range })} />
-      <BreakdownField
+      <BreakdownsField
         events={[start.event]}
-        value={firstOf(question.breakdown)}
+        value={question.breakdown}
         top={question.top ?? 10}
         onChange={(breakdown, top) => ask({ ...question, breakdown, top })}
       />
-      <ConditionField
-        label="Only people for whom now"
-        path="people"
-        value={question.people ?? ""}
-        onChange={(people) => ask({ ...question, people })}
-      />
+      <PeopleField value={question} onChange={(whom) => ask({ ...question, ...whom })} />
     </>
   )
 }

@@ -53,6 +53,26 @@ export function useSavedEvents(): { key: string; name: string }[] | undefined {
   }).data
 }
 
+/** A metric that was saved, which questions may name. */
+export interface SavedMetric {
+  key: string
+  name: string
+  document: { measure?: unknown }
+}
+
+/** None while they are not known, nor without analytics. */
+export function useSavedMetrics(): SavedMetric[] | undefined {
+  const { key } = useSession()
+  const answer = useQuery({
+    queryKey: ["saved", "metrics"],
+    queryFn: async ({ signal }) =>
+      (await ask<{ metrics: SavedMetric[] }>(address(["analytics", "metrics"]), { signal })).metrics,
+    enabled: key !== "",
+    staleTime: 60_000,
+  })
+  return answer.data ?? (answer.error ? [] : undefined)
+}
+
 export function useSegmentKeys(): string[] | undefined {
   const { key } = useSession()
   return useQuery({

@@ -1,15 +1,17 @@
 import { Plus, X } from "lucide-react"
 import { useState } from "react"
 import type { Series } from "../../lib/api.ts"
+import { BreakdownsField } from "../builder/breakdowns.tsx"
 import {
-  BreakdownField,
   BucketField,
   COMPARE,
   ConditionField,
   EventField,
-  firstOf,
   MeasureField,
+  MetricField,
+  NameField,
   NumberField,
+  PeopleField,
   PropertyField,
   RangeField,
   SelectField,
@@ -17,6 +19,7 @@ import {
 } from "../builder/fields.tsx"
 import { isOfProperty, measureOf, measureText } from "../builder/measures.ts"
 import type { Question } from "../query/question.ts"
+import { useSavedMetrics } from "../saved/queries.ts"
 import { LETTERS } from "./lines.ts"
 
 type Trend = Question<"trend">
@@ -78,18 +81,13 @@ export function TrendBuilder({ question, ask }: { question: Trend; ask: (next: T
           onChange={(compare) => change({ compare })}
         />
       </div>
-      <BreakdownField
+      <BreakdownsField
         events={series.map(({ event }) => event)}
-        value={firstOf(question.breakdown)}
+        value={question.breakdown}
         top={question.top ?? 10}
         onChange={(breakdown, top) => change({ breakdown, top })}
       />
-      <ConditionField
-        label="Only people for whom now"
-        path="people"
-        value={question.people ?? ""}
-        onChange={(people) => change({ people })}
-      />
+      <PeopleField value={question} approximate onChange={change} />
       <hr />
       <div className="q-pair">
         <SelectField
@@ -132,13 +130,31 @@ function SeriesEditor(props: {
   const { letter, path, value, onChange } = props
   const [open, setOpen] = useState(false)
   const measure = measureText(value.measure)
+  const saved = useSavedMetrics() ?? []
+  const which = (saved.length > 0 || value.metric) && (
+    <MetricField
+      label={`What series ${letter} is`}
+      path={`${path}.metric`}
+      saved={saved}
+      value={value.metric ?? ""}
+      onChange={(metric) => onChange(metric ? { metric, name: value.name } : { event: "", name: value.name })}
+    />
+  )
+  const named = (
+    <NameField
+      of={`series ${letter}`}
+      path={`${path}.name`}
+      value={value.name ?? ""}
+      onChange={(name) => onChange({ ...value, name })}
+    />
+  )
   if (value.metric) {
     return (
       <fieldset className="q-part">
-        <legend>
-          {letter} <span className="mute">metric</span> {value.metric}
-        </legend>
+        <legend>Series {letter}</legend>
         {props.onRemove && <Remove letter={letter} onRemove={props.onRemove} />}
+        {which}
+        {named}
       </fieldset>
     )
   }
@@ -146,6 +162,7 @@ function SeriesEditor(props: {
     <fieldset className="q-part">
       <legend>Series {letter}</legend>
       {props.onRemove && <Remove letter={letter} onRemove={props.onRemove} />}
+      {which}
       <EventField
         label={`Event of series ${letter}`}
         path={`${path}.event`}
@@ -190,7 +207,8 @@ function SeriesEditor(props: {
         <button type="button" className="link small" onClick={() => setOpen(true)}>
           + Filter
         </button>
-      )}
+      )}{" "}
+      {named}
     </fieldset>
   )
 }

@@ -16,6 +16,8 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
+from msgspec import structs
+
 from tinycdp.dsl.values.numbers import SCALE, divide, nanos, number
 from tinycdp.model import NEVER, Instant
 from tinycdp.products.analytics.answers.scaling import MILLION
@@ -162,7 +164,7 @@ def _resolved(metric: ExperimentMetric, world: World, path: str) -> ExperimentMe
             raise invalid(f"{path}.metric", "A metric has either a key, or an event of its own.")
         if (found := world.experiment_metrics.get(metric.metric)) is None:
             raise unknown_key(f"{path}.metric", "metric", metric.metric, world.experiment_metrics)
-        return found
+        return structs.replace(found, name=metric.name) if metric.name else found
     if (metric.measure == "sum") != bool(metric.property):
         raise invalid(f"{path}.property", "The measure sum needs a property, and the others have none.")
     return metric
