@@ -45,7 +45,7 @@ DEFINITIONS = {
 }
 
 FLAGS = {
-    ("ada", "premium"): 'premium is "on": rule "rule" matched, in power_users, until 2026-06-07 00:00 Europe/Berlin',
+    ("ada", "premium"): 'premium is "on": the rule matched, in power_users, until 2026-06-07 00:00 Europe/Berlin',
     ("linus", "premium"): 'premium is "off": no rule matched',
     ("linus", "cart_reminder"): (
         'cart_reminder is "banner": rule "web" matched, in abandoned_carts and context.platform is "web" '
@@ -273,7 +273,7 @@ def test_what_backfills_is_unknown_and_says_so() -> None:
     [rule] = explain_flag(catalog, "f", activation).rules
     assert rule.outcome == "unknown"
     assert explanation_text.of_rule(rule, "UTC") == (
-        'rule "rule" is unknown, new is still being computed (needs more than 1) and '
+        'the rule is unknown, new is still being computed (needs more than 1) and '
         "events.a.exists(1h) is still being computed"
     )
 

@@ -1,6 +1,6 @@
 """Statements about memberships, transitions, and the lists of static segments."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 
 from tinycdp.store.database.pool import Connection
@@ -112,6 +112,13 @@ async def newest_transition(connection: Connection, environment_id: int) -> int:
 async def transitions_since(connection: Connection, environment_id: int, after: int, n: int) -> list[NewTransitionRow]:
     """Those with a greater id, the oldest first."""
     return NewTransitionRow.every(await connection.fetch(_SQL["transitions_since"], environment_id, after, n))
+
+
+async def names_of_profiles(
+    connection: Connection, environment_id: int, ids: Collection[int], kinds: Sequence[str]
+) -> dict[int, str | None]:
+    """What people are called, by profile id; None for one without a name and identifiers. Erased ones are not in it."""
+    return dict(await connection.fetch(_SQL["names_of_profiles"], environment_id, ids, kinds)) if ids else {}
 
 
 async def transitions_of_profile(

@@ -29,7 +29,7 @@ ADDRESSES = (
     "/segments/newcomers?tab=members",
     "/segments/newcomers?tab=history",
     "/traits",
-    "/segments/new",
+    "/new/segment",
     "/segments/newcomers?edit=yes&view=rows&person=clara",
     "/traits/favourite_category",
     "/insights/funnels?steps.0.event=app_open&steps.1.event=cart",
@@ -41,7 +41,7 @@ ADDRESSES = (
     "/experiments/price_level?metrics.0.event=purchase",
     "/experiments/no_such_flag",
     "/flags",
-    "/flags/new",
+    "/new/flag",
     "/flags/price_level?edit=yes",
     "/flags/price_level?person=clara",
     "/flags/price_level?tab=exposures",
@@ -237,7 +237,7 @@ async def test_the_keyboard_goes_anywhere(console: Open, site: Server) -> None:
         await page.keyboard.type("new seg")
         await expect(page.get_by_role("option", name="New segment action")).to_have_attribute("aria-selected", "true")
         await page.keyboard.press("Enter")
-        await expect(page).to_have_url(f"{site.url}/segments/new")
+        await expect(page).to_have_url(f"{site.url}/new/segment")
     async with console("/traits", key=READ_KEY) as page:
         await expect(page.get_by_role("link", name="cart_open")).to_be_visible()
         await page.keyboard.press("Control+k")

@@ -219,7 +219,7 @@ async def test_a_reload_and_a_refused_key_keep_the_draft(console: Open, site: Se
 
 
 async def test_a_trait_is_written_renamed_and_deleted_by_keyboard(console: Open, site: Server) -> None:
-    async with console("/traits/new") as page:
+    async with console("/new/trait") as page:
         await expect(page.get_by_label("Key", exact=True)).to_be_focused()
         await page.keyboard.type("teas")
         await page.keyboard.press("Tab")

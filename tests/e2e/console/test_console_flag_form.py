@@ -260,7 +260,7 @@ async def test_a_flag_gets_what_few_have_and_the_form_says_what_is_wrong(console
 
 async def test_a_key_that_reads_makes_no_flag(console: Open, site: Server) -> None:
     define(site, "seen", {"rules": [{"id": "all", "when": "true", "serve": "on"}]})
-    async with console("/flags/new", key=READ_KEY) as page:
+    async with console("/new/flag", key=READ_KEY) as page:
         await expect(page.get_by_text("This key may not see it")).to_be_visible()
         await page.goto(f"{site.url}/flags/seen?edit=yes")
         await expect(page.get_by_role("region", name="Rules")).to_contain_text("serves on")

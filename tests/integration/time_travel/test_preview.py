@@ -85,7 +85,7 @@ async def test_a_change_of_a_trait_reaches_segments_and_flags(shop: Application)
         "more": {("on", "on"): 2, ("off", "on"): 1},
     }
     turned = next(m for flag in found["flags"] if flag["key"] == "thanks" for m in flag["moves"] if m["examples"])
-    assert turned["examples"][0]["why"] == "rule 'rule' matched: segment(\"regulars\")"
+    assert turned["examples"][0]["why"] == 'the rule matched: segment("regulars")'
     [draft] = found["drafts"]
     assert draft["diagnostics"][0]["code"] == "E301"
     assert draft["cost"]["nodes"] > 3

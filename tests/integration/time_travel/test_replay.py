@@ -239,7 +239,7 @@ async def test_a_replay_has_the_whole_explanation_and_the_revision_of_its_time(a
     assert found["errors"] == {"none": "There was no flag 'none' at revision 1."}
     # By another revision; and of a time before her first message, and before the flag.
     assert (await replay(app, userId="ada", at=then, revision=2))["flags"]["pro"]["reasons"] == [
-        "rule 'rule' matched: true"
+        "the rule matched: true"
     ]
     early = await replay(app, userId="ada", at=before, flags=["pro"])
     assert (early["flags"], early["revision"]) == ({}, 0)

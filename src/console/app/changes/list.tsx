@@ -23,8 +23,7 @@ export function ChangesPage() {
           revisions.length === 0 ? (
             <Empty title="Nothing was published yet">
               <p>
-                The first trait, segment or flag makes the first revision.{" "}
-                <Link to="/segments/new">Make a segment</Link>
+                The first trait, segment or flag makes the first revision. <Link to="/new/segment">Make a segment</Link>
               </p>
             </Empty>
           ) : (

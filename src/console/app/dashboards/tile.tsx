@@ -178,7 +178,7 @@ function WithTable(props: OfQuestionProps) {
         <PeopleDialog
           question={props.question}
           cell={cell}
-          title={titleOfCell(cell)}
+          title={`${props.title}: ${titleOfCell(cell)}`}
           onClose={() => props.show?.(undefined)}
         />
       )}

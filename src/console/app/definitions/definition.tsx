@@ -64,6 +64,11 @@ function DefinitionPage({ kind, name, onEdit }: { kind: EditedKind; name: string
             )}
             {"expression" in one && <Badge>{one.type === "dyn" ? "any type" : one.type}</Badge>}
             <span className="mute">version {one.version}</span>
+            {onEdit && kind === "segments" && (
+              <Link className="button" to="/new/flag" search={{ when: `segments.${name}` }}>
+                Use in a flag
+              </Link>
+            )}
             {onEdit && (
               <button type="button" className="button" onClick={onEdit}>
                 Edit <kbd>E</kbd>

@@ -32,7 +32,7 @@ export function DefinitionList({ kind }: { kind: Kind }) {
             }
           />
           {may && (
-            <Link className="button primary" to={`/${kind}/new`}>
+            <Link className="button primary" to={`/new/${words.one}`}>
               {drafts.includes("") ? `Go on with the new ${words.one}` : `New ${words.one}`}
             </Link>
           )}

@@ -21,7 +21,7 @@ function pagesOf(kind: "traits" | "segments", one: "TraitPage" | "SegmentPage", 
   return [
     createRoute({
       getParentRoute: () => root,
-      path: `/${kind}/new`,
+      path: `/new/${kind === "traits" ? "trait" : "segment"}`,
       validateSearch: only("expression", "view", "person", "by", "at"),
       component: lazyRouteComponent(() => import("../editor/page.tsx"), created),
     }),

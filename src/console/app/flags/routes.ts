@@ -10,8 +10,8 @@ const one = createRoute({
 
 const created = createRoute({
   getParentRoute: () => root,
-  path: "/flags/new",
-  validateSearch: only("person", "by", "context", "at"),
+  path: "/new/flag",
+  validateSearch: only("when", "person", "by", "context", "at"),
   component: lazyRouteComponent(() => import("./form/edit.tsx"), "NewFlag"),
 })
 

@@ -41,7 +41,7 @@ export function tileOf<K extends Kind>(
           <PeopleDialog
             question={question}
             cell={cell as Cell<K>}
-            title={titleOf(cell as Cell<K>, answer, question)}
+            title={`${title}: ${titleOf(cell as Cell<K>, answer, question)}`}
             onClose={() => show(undefined)}
           />
         )}

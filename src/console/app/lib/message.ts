@@ -30,6 +30,8 @@ export interface Message {
 export interface ShownTransition {
   segment: string
   profileId: string
+  /** The name, else the identifier that says most; null without either. */
+  person: string | null
   entered: boolean
   at: string
   /** Later than `at` if the clock was the cause. */

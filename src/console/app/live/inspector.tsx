@@ -106,7 +106,7 @@ export function Inspector({ message }: { message: Message }) {
 
 /** Who moved, when, and why. */
 export function Moved({ of }: { of: ShownTransition }) {
-  const { segment, profileId, at, recordedAt } = of
+  const { segment, profileId, person, at, recordedAt } = of
   const zone = useZone()
   const pairs = [
     [
@@ -115,7 +115,7 @@ export function Moved({ of }: { of: ShownTransition }) {
         {segment}
       </Link>,
     ],
-    ["Person", <Person key="person" id={profileId} name={profileId} />],
+    ["Person", <Person key="person" id={profileId} name={person ?? profileId} />],
     ["Cause", causeOf(of)],
     ["At", whole(at, zone)],
     ["Recorded", whole(recordedAt, zone)],

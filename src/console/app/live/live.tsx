@@ -11,6 +11,8 @@ import { useMay, useZone } from "../lib/me.ts"
 import { type Message, ofMessagesAlone, type ShownTransition } from "../lib/message.ts"
 import { useRested } from "../lib/rested.ts"
 import type { Connection, Missed, Sample } from "../lib/stream.ts"
+import { nameOf } from "../people/names.ts"
+import { usePerson } from "../people/queries.ts"
 import { usePage } from "../shell/pages.ts"
 import { Answered, Badge, Empty, Failed, Page, Panel, useNow, When } from "../ui/parts.tsx"
 import { type Entry, isTransition } from "./feed.ts"
@@ -232,17 +234,19 @@ function Filters() {
           <option key={key}>{key}</option>
         ))}
       </select>
-      {search.profileId !== undefined && (
-        <button
-          type="button"
-          className="button"
-          aria-label={`Show all people, not only ${search.profileId}`}
-          onClick={() => set("profileId", "")}
-        >
-          Person {search.profileId} <X aria-hidden="true" />
-        </button>
-      )}
+      {search.profileId !== undefined && <OnePerson id={search.profileId} onAll={() => set("profileId", "")} />}
     </search>
+  )
+}
+
+/** That only one person is looked at, and a way back to all. */
+function OnePerson({ id, onAll }: { id: string; onAll: () => void }) {
+  const person = usePerson(id, "profileId").data
+  const name = person ? nameOf(person) : `Person ${id}`
+  return (
+    <button type="button" className="button" aria-label={`Show all people, not only ${name}`} onClick={onAll}>
+      {name} <X aria-hidden="true" />
+    </button>
   )
 }
 
@@ -320,7 +324,7 @@ function TransitionCells({ of }: { of: ShownTransition }) {
   return (
     <>
       <i>{of.entered ? "Entered" : "Left"} a segment</i>
-      <span className="who">person {of.profileId}</span>
+      <span className="who">{of.person ?? `person ${of.profileId}`}</span>
       <span className="details">{causeOf(of)}</span>
       <span className="marks">
         <SegmentMark segment={of.segment} entered={of.entered} />

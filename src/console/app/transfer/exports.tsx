@@ -75,7 +75,7 @@ function Segments({ q, file }: { q: string; file: FileOf }) {
               <Empty title={exports.length ? `No segment has “${q}”` : "There is no segment yet"}>
                 {exports.length === 0 && (
                   <p>
-                    <Link to="/segments/new">Make one</Link>, and its people can be exported.
+                    <Link to="/new/segment">Make one</Link>, and its people can be exported.
                   </p>
                 )}
               </Empty>

@@ -13,6 +13,7 @@ from tinycdp.api.pages.routes import page
 #: The first segments of the console's addresses: src/console/app/routes.ts.
 SEGMENTS = (
     "live",
+    "new",
     "users",
     "traits",
     "segments",

@@ -21,6 +21,7 @@ from tinycdp.dsl.fields import all_in_words
 from tinycdp.dsl.values.scalars import parse_duration, parse_instant
 from tinycdp.engine.flags import value_schema
 from tinycdp.engine.flags.bucketing import BUCKETS
+from tinycdp.engine.flags.trail import SHORT_RULE
 from tinycdp.engine.flags.value_schema import Work
 from tinycdp.errors import InvalidInput
 from tinycdp.model import DAY_MS, MINUTE_MS, Instant
@@ -243,7 +244,7 @@ def _read(document: dict[str, Any], salt: str, work: Work | None) -> Flag:
         if "rules" in whole:
             found.append(("$.rule", "a flag has either `rule` or `rules`, not both."))
         else:
-            whole["rules"] = [{"id": "rule", "when": rule, "serve": "on"}]
+            whole["rules"] = [{"id": SHORT_RULE, "when": rule, "serve": "on"}]
     if whole.setdefault("type", "boolean") == "boolean":
         whole.setdefault("variants", {"on": True, "off": False})
     variants = whole.get("variants")

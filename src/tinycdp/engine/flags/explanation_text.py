@@ -20,6 +20,7 @@ from tinycdp.dsl.ir import Type
 from tinycdp.dsl.values.numbers import SCALE, number
 from tinycdp.dsl.values.scalars import duration_text, version_text
 from tinycdp.engine.flags.explain import ExplainedDefinition, ExplainedFlag, ExplainedRule, Explanation
+from tinycdp.engine.flags.trail import named
 from tinycdp.model import NEVER, Instant
 
 #: A sentence gives so many reasons, and says how many more there are.
@@ -43,7 +44,7 @@ def of_definition(explained: ExplainedDefinition, zone: str) -> str:
 
 
 def of_flag(explained: ExplainedFlag, zone: str) -> str:
-    """`premium is "on": rule "rule" matched, in power_users, until 2026-12-14 00:00 Europe/Berlin`"""
+    """`premium is "on": the rule matched, in power_users, until 2026-12-14 00:00 Europe/Berlin`"""
     decision = explained.decision
     why = next((of_rule(rule, zone) for rule in explained.rules if rule.outcome == "served"), decision.trail[-1].text)
     return f"{decision.flag} is {format_string(decision.variant)}: {why}{_until(decision.until, zone)}"
@@ -52,7 +53,7 @@ def of_flag(explained: ExplainedFlag, zone: str) -> str:
 def of_rule(explained: ExplainedRule, zone: str) -> str:
     """What became of one rule, and why."""
     because = _because(explained.tree, zone)
-    rule = f"rule {format_string(explained.rule.id)}"
+    rule = named(explained.rule.id, format_string)
     match explained.outcome:
         case "served" if explained.kept is not None:
             return (

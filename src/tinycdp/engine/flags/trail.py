@@ -7,7 +7,7 @@ Laws    making a cause formats no text. What a rule always says alike is formatt
 Source  dsl/SPEC.md "Flags", docs/reference/decide.md
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from functools import cached_property
 from operator import attrgetter
@@ -26,6 +26,14 @@ def texts_of(trail: Iterable["Cause"]) -> tuple[str, ...]:
 
 
 _text = attrgetter("text")
+
+#: The id of the one rule of a short flag, {"rule": …}.
+SHORT_RULE = "rule"
+
+
+def named(rule: str, quoted: Callable[[str], str] = repr) -> str:
+    """`rule 'beta'`; the rule of a short flag has no name that says anything."""
+    return "the rule" if rule == SHORT_RULE else f"rule {quoted(rule)}"
 
 
 class DecisionReason(StrEnum):
@@ -158,14 +166,14 @@ class RuleMatched(_Cause, frozen=True, dict=True):
     def text(self) -> str:
         if not self.admissions:
             return self._without_admissions
-        text = f"rule {self.rule!r} matched: {self.when}"
+        text = f"{named(self.rule)} matched: {self.when}"
         for admission in self.admissions:
             text = f"{text}; {admission.text}"
         return text
 
     @cached_property
     def _without_admissions(self) -> str:
-        return f"rule {self.rule!r} matched: {self.when}"
+        return f"{named(self.rule)} matched: {self.when}"
 
 
 class RuleFailed(_Cause, frozen=True, dict=True):
@@ -176,7 +184,7 @@ class RuleFailed(_Cause, frozen=True, dict=True):
 
     @cached_property
     def text(self) -> str:
-        return f"rule {self.rule!r} did not match: {self.when}"
+        return f"{named(self.rule)} did not match: {self.when}"
 
 
 class RuleUnknown(_Cause, frozen=True, dict=True):
@@ -194,7 +202,7 @@ class RuleUnknown(_Cause, frozen=True, dict=True):
     def text(self) -> str:
         because = f" ({', '.join(self.because)})" if self.because else ""
         waiting = f" ({', '.join(self.waiting)}: BACKFILLING)" if self.waiting else ""
-        return f"rule {self.rule!r} is unknown: {self.when}{because or waiting}"
+        return f"{named(self.rule)} is unknown: {self.when}{because or waiting}"
 
 
 class RolloutMiss(_Cause, frozen=True):
@@ -206,7 +214,7 @@ class RolloutMiss(_Cause, frozen=True):
 
     @property
     def text(self) -> str:
-        return f"rule {self.rule!r} matched: {self.when}, but {self.admission.text}"
+        return f"{named(self.rule)} matched: {self.when}, but {self.admission.text}"
 
 
 class UnitMissing(_Cause, frozen=True):
@@ -218,7 +226,7 @@ class UnitMissing(_Cause, frozen=True):
     @property
     def text(self) -> str:
         missing = "there is no one to bucket: name a profile or a targeting key"
-        return f"rule {self.rule!r} matched: {self.when}, but {missing}"
+        return f"{named(self.rule)} matched: {self.when}, but {missing}"
 
 
 class SplitTo(_Cause, frozen=True):

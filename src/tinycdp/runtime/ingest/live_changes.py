@@ -35,6 +35,8 @@ MOST_READ = 2_000
 SETTLED_SECONDS = 2.0
 PROGRESS_SECONDS = 1.0
 _IMPORTS = 20
+#: Kinds of identifiers, the most telling first.
+TELLING = ("userId", "externalId", "email", "anonymousId")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -42,10 +44,12 @@ _encode = msgspec.json.Encoder().encode
 class ShownTransition(msgspec.Struct, frozen=True, rename="camel"):
     """A profile entered or left a segment, named by its last key.
 
+    person       its name, else the identifier that says most; null without either
     recorded_at  later than at if the clock was the cause"""
 
     segment: str
     profile_id: str
+    person: str | None
     entered: bool
     at: str
     recorded_at: str
@@ -168,8 +172,18 @@ class LiveChanges:
         rows = await store.transitions_since(connection, environment_id, followed.floor, MOST_READ)
         new = [row for row in rows if row.id not in followed.seen]
         followed.settle(asyncio.get_running_loop().time(), [row.id for row in rows])
+        profiles = list({row.profile_id for row in new})
+        names = await store.names_of_profiles(connection, environment_id, profiles, TELLING)
         return [
-            ShownTransition(row.segment, str(row.profile_id), row.entered, iso(row.at), iso(row.recorded_at), row.cause)
+            ShownTransition(
+                row.segment,
+                str(row.profile_id),
+                names.get(row.profile_id),
+                row.entered,
+                iso(row.at),
+                iso(row.recorded_at),
+                row.cause,
+            )
             for row in new
         ]
 

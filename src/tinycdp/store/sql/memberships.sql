@@ -34,6 +34,15 @@ SELECT t.id,
 FROM transitions t
 WHERE t.environment_id = $1 AND t.id > $2 AND t.cause IS DISTINCT FROM 'moved' ORDER BY t.id LIMIT $3;
 
+-- name: names_of_profiles
+-- What people are called: their name, else the identifier of the kind that says most, of kinds alike the first.
+-- args: environment_id, profile_ids bigint[], kinds text[], the most telling first
+-- index: profiles_pkey, identifiers_of_profile
+SELECT p.id, coalesce(CASE jsonb_typeof(p.properties -> 'name') WHEN 'string' THEN nullif(p.properties ->> 'name', '') END, (
+    SELECT a.value FROM identifiers a WHERE a.environment_id = $1 AND a.profile_id = p.id
+    ORDER BY coalesce(array_position($3::text[], a.kind), 1000), a.id LIMIT 1)) AS name
+FROM profiles p WHERE p.environment_id = $1 AND p.id = ANY ($2);
+
 -- name: transitions_of_profile
 -- Without those of merges that only moved a membership to another profile.
 -- args: environment_id, profile_id, n

@@ -63,14 +63,14 @@ function misshapen(of: Record<string, unknown>, shapes = SHAPES, path = "$"): st
 }
 
 /** A boolean flag with one rule: the shortest there is. */
-export function newFlag(): FlagBody {
+export function newFlag(when = ""): FlagBody {
   return {
     type: "boolean",
     variants: { on: true, off: false },
     offVariant: "off",
     default: { serve: "off" },
     enabled: true,
-    rules: [{ id: "rule", when: "", serve: "on" }],
+    rules: [{ id: "rule", when, serve: "on" }],
   }
 }
 

@@ -3,6 +3,7 @@
  *
  * Laws: the text is the truth, and no edit is lost: what differs from the published flag is kept as a draft.
  */
+import { useSearch } from "@tanstack/react-router"
 import { useState } from "react"
 import { useDefinition } from "../../definitions/queries.ts"
 import { type Change, usePublishing } from "../../editor/changes.ts"
@@ -63,7 +64,8 @@ interface EditingProps {
 
 function Editing({ of, live, deleted = false }: EditingProps) {
   const version = live?.version ?? 0
-  const published: Fields = { name: of.name, text: textOf(live?.document ?? newFlag()) }
+  const { when = "" } = useSearch({ strict: false }) as { when?: string }
+  const published: Fields = { name: of.name, text: textOf(live?.document ?? newFlag(of.name === "" ? when : "")) }
   const draft = useDraft(of, version, published)
   const { fields } = draft
   const read = readDocument(fields.text)
@@ -114,6 +116,20 @@ function Editing({ of, live, deleted = false }: EditingProps) {
           : undefined
       }
     >
+      {of.name === "" && when && draft.drafted && !fields.text.includes(when) && (
+        <p className="notice">
+          <span>
+            This is the new flag that you began before. Nothing of it is about <code>{when}</code>.
+          </span>
+          <button
+            type="button"
+            className="button small"
+            onClick={() => draft.change({ name: "", text: textOf(newFlag(when)) })}
+          >
+            Begin anew with {when}
+          </button>
+        </p>
+      )}
       <div className="columns flag-columns edit-columns">
         <div className="main-column flag-form">
           {!live && !deleted && (

@@ -10,7 +10,8 @@ import { propertiesOf } from "./options.ts"
 import { useNames } from "./registry.ts"
 
 /** The server takes no more. */
-const MOST = 3
+const LABELS = ["Break down by", "And by", "And also by"]
+const MOST = LABELS.length
 
 type Source = "property" | "profile" | "group" | "context" | "segment"
 
@@ -62,7 +63,7 @@ export function BreakdownsField(props: {
         <BreakdownField
           // biome-ignore lint/suspicious/noArrayIndexKey: a breakdown is its place
           key={at}
-          label={at === 0 ? "Break down by" : `And by (${at + 1})`}
+          label={LABELS[at] ?? ""}
           path={list.length > 1 ? `breakdown[${at}]` : at === 0 ? "breakdown" : "breakdown[1]"}
           events={events}
           value={one}
