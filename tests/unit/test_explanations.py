@@ -273,7 +273,7 @@ def test_what_backfills_is_unknown_and_says_so() -> None:
     [rule] = explain_flag(catalog, "f", activation).rules
     assert rule.outcome == "unknown"
     assert explanation_text.of_rule(rule, "UTC") == (
-        'the rule is unknown, new is still being computed (needs more than 1) and '
+        "the rule is unknown, new is still being computed (needs more than 1) and "
         "events.a.exists(1h) is still being computed"
     )
 

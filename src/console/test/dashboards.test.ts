@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest"
+import { cellOf, titleOfCell } from "../app/dashboards/cells.ts"
 import { blocks, inline } from "../app/dashboards/markdown.ts"
 import { isNumeric, numberIn, rowsOf } from "../app/dashboards/rows.ts"
 import { changed, heightOf, idsOf, moved, resized, shortest, widthOf } from "../app/dashboards/tiles.ts"
+import type { OfKind } from "../app/insights/query/question.ts"
 
 describe("Markdown of a text tile", () => {
   test("has headings, lists, code and paragraphs", () => {
@@ -96,4 +98,25 @@ test("shows names made of digits as they are, and numbers only as exact as they 
     "12345678901234567890",
     "100",
   ])
+})
+
+describe("the numbers of a table", () => {
+  test("have people behind them where they count people, or what people did", () => {
+    const start = "2026-11-23T00:00:00Z"
+    expect(cellOf("active", { days: "7", start }, "people")).toEqual({ kind: "active", days: 7, bucket: start })
+    expect(cellOf("frequency", { least: "3" }, "people")).toEqual({ kind: "frequency", least: 3 })
+    expect(cellOf("adoption", { start }, "first_time")).toEqual({
+      kind: "adoption",
+      bucket: start,
+      number: "firstTime",
+    })
+    expect(cellOf("adoption", { start }, "rate")).toBeUndefined()
+    expect(cellOf("impact", { part: "others" }, "people")).toEqual({ kind: "impact", number: "others" })
+    expect(cellOf("impact", { part: "difference" }, "people")).toBeUndefined()
+    const exit = { kind: "sessions", number: "exits", label: "cart" }
+    expect(cellOf("sessions", { part: "exit", label: "cart" }, "sessions")).toEqual(exit)
+    expect(cellOf("sessions", { part: "bucket", start }, "median_ms")).toBeUndefined()
+    expect(titleOfCell({ kind: "active", days: 7, bucket: start } as OfKind)).toBe("Active in 7 days, from 2026-11-23")
+    expect(titleOfCell(exit as OfKind)).toBe("With a session that ends with cart")
+  })
 })

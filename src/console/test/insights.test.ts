@@ -7,8 +7,8 @@ import { duration, figure, percent } from "../app/insights/figures.ts"
 import { flat, trimmed, unflat } from "../app/insights/query/flat.ts"
 import { isAt, messageAt } from "../app/insights/query/paths.ts"
 import { type Question, shortest, textsOf } from "../app/insights/query/question.ts"
-import { keyOf } from "../app/insights/saved/keys.ts"
 import { cellOf, change, idOf, lineOf, nameOfLine, nameOfSeries } from "../app/insights/trends/lines.ts"
+import { keyOf } from "../app/lib/key_of.ts"
 import { offered } from "../app/ui/picker.tsx"
 
 const TREND: Question<"trend"> = {

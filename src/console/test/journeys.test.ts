@@ -79,6 +79,11 @@ describe("a funnel's answer", () => {
   it("says who is behind a number", () => {
     const group = answer.groups[0]?.group ?? undefined
     expect(titleOf({ kind: "funnel", step: 2, status: "dropped" }, answer)).toBe("Dropped after 2 cart")
+    expect(titleOf({ kind: "funnel", status: "dropped" }, answer)).toBe("Dropped")
+    expect(titleOf({ kind: "funnel" }, answer)).toBe("Began")
+    const [bin] = answer.groups[0]?.times ?? []
+    const timed = { kind: "funnel", status: "converted", leastMs: bin?.leastMs, group } as const
+    expect(titleOf(timed, answer)).toMatch(/^Converted, .+ to .+ \(/)
     expect(titleOf({ kind: "funnel", step: 1, status: "in_progress", group }, answer)).toBe(
       "Still in progress after 1 product_viewed (free)",
     )

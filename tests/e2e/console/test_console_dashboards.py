@@ -66,6 +66,10 @@ async def test_a_trend_becomes_a_tile_that_is_arranged_and_kept(console: Open, s
         buyers = page.get_by_role("region", name="Buyers", exact=True)
         await expect(buyers.locator(".tile-total")).to_have_text("5")
         await expect(buyers.get_by_role("status")).to_contain_text("As of")
+        await buyers.locator(".tile-total").get_by_role("button").click()
+        await page.reload()
+        await expect(dialog.get_by_role("link", name="buyer-4")).to_be_visible()
+        await page.keyboard.press("Escape")
 
         await page.keyboard.press("e")
         await choose(page, "Text")

@@ -55,8 +55,9 @@ async def publish(page: Page, note: str = "") -> None:
 
 
 async def test_a_flag_is_made_in_three_fields_then_split_and_decided(console: Open, site: Server) -> None:
-    async with console("/flags") as page:
-        await page.get_by_role("link", name="New flag").click()
+    async with console("/segments/newcomers") as page:
+        await page.get_by_role("link", name="Use in a flag").click()
+        await expect(condition(page, "Condition")).to_have_text("segments.newcomers")
         await page.get_by_label("Key", exact=True).fill("tea_banner")
         await page.get_by_label("Description").fill("Says that tea is new")
         await write(page, "Condition", "revenue_90d >= 4 &&")

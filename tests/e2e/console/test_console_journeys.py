@@ -138,6 +138,16 @@ async def test_a_funnel_is_put_in_another_order_and_opens_its_people(console: Op
         await page.keyboard.press("Escape")
         await expect(people).to_have_count(0)
 
+        # The whole funnel's numbers, and the times, open theirs.
+        await page.get_by_role("button", name="2, Still in progress", exact=True).click()
+        await expect(people.get_by_role("heading", level=2)).to_have_text("Still in progress")
+        await expect(people.get_by_role("link", name="shopper-6")).to_be_visible()
+        await page.keyboard.press("Escape")
+        await page.get_by_role("button", name="4, Converted, 5 min to 15 min", exact=True).click()
+        await expect(people.get_by_role("link", name="shopper-3")).to_be_visible()
+        await expect(people).to_contain_text("4 people")
+        await page.keyboard.press("Escape")
+
         # The steps change places by the keyboard, and the focus goes with the one that was moved.
         await page.get_by_role("button", name="Step 1.").focus()
         await page.keyboard.press("Alt+ArrowDown")

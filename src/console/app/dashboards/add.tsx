@@ -2,12 +2,13 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { Link } from "@tanstack/react-router"
 import { type FormEvent, useState } from "react"
-import { keyOf } from "../insights/saved/keys.ts"
 import { type Dashboard, useSavedList } from "../insights/saved/queries.ts"
 import type { DashboardDocument, Tile } from "../lib/api.ts"
 import { address, ask } from "../lib/client.ts"
+import { keyOf } from "../lib/key_of.ts"
 import { Dialog } from "../ui/dialog.tsx"
 import { Labelled } from "../ui/fields.tsx"
+import { NameField } from "../ui/naming.tsx"
 import { Answered, Failed } from "../ui/parts.tsx"
 
 const NEW = " new"
@@ -91,19 +92,7 @@ function Form(props: { all: Dashboard[]; tile: Tile; add: ReturnType<typeof useA
           )}
         </Labelled>
       )}
-      {isNew && (
-        <Labelled label="Name of the dashboard" hint={key && `Its key is ${key}.`}>
-          {(names) => (
-            <input
-              {...names}
-              className="field"
-              autoComplete="off"
-              value={name}
-              onChange={({ target }) => setName(target.value)}
-            />
-          )}
-        </Labelled>
-      )}
+      {isNew && <NameField label="Name of the dashboard" value={name} onChange={setName} />}
       {!props.tile.report && (
         <Labelled label="Title of the tile">
           {(names) => (

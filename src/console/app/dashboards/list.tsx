@@ -1,16 +1,13 @@
 import { Link, useNavigate, useSearch } from "@tanstack/react-router"
-import { type FormEvent, useState } from "react"
+import { useState } from "react"
 import { useDraftsOf } from "../editor/drafts.ts"
-import { keyOf } from "../insights/saved/keys.ts"
 import { type Dashboard, useSave, useSavedList } from "../insights/saved/queries.ts"
 import { RemoveDialog, RenameDialog } from "../insights/saved/rename.tsx"
-import { problemAt, problemElsewhere } from "../lib/client.ts"
 import { plural } from "../lib/format.ts"
 import { useMay } from "../lib/me.ts"
-import { Dialog } from "../ui/dialog.tsx"
-import { Labelled } from "../ui/fields.tsx"
 import { Menu } from "../ui/menu.tsx"
-import { Answered, Badge, Count, Empty, Failed, Page, When } from "../ui/parts.tsx"
+import { NameDialog } from "../ui/naming.tsx"
+import { Answered, Badge, Count, Empty, Page, When } from "../ui/parts.tsx"
 
 export function DashboardsPage() {
   const { q = "" } = useSearch({ strict: false }) as { q?: string }
@@ -154,56 +151,21 @@ function Rows({ all, q, may }: { all: Dashboard[]; q: string; may: boolean }) {
 }
 
 function NewDashboard({ onClose }: { onClose: () => void }) {
-  const [name, setName] = useState("")
-  const [description, setDescription] = useState("")
   const save = useSave("dashboards")
   const navigate = useNavigate()
-  const key = keyOf(name)
-
-  function submit(event: FormEvent): void {
-    event.preventDefault()
-    const document = { name: name.trim(), description: description.trim(), tiles: [] }
-    save.mutate(
-      { key, document, version: 0 },
-      { onSuccess: () => navigate({ to: "/dashboards/$name", params: { name: key }, search: { edit: "yes" } }) },
-    )
-  }
-
   return (
-    <Dialog title="New dashboard" onClose={onClose}>
-      <form className="form" onSubmit={submit}>
-        <Labelled label="Name" hint={key && `Its key is ${key}.`} problem={problemAt(save.error, "$.name")}>
-          {(names) => (
-            <input
-              {...names}
-              className="field"
-              autoComplete="off"
-              value={name}
-              onChange={({ target }) => setName(target.value)}
-            />
-          )}
-        </Labelled>
-        <Labelled label="Description" problem={problemAt(save.error, "$.description")}>
-          {(names) => (
-            <input
-              {...names}
-              className="field"
-              autoComplete="off"
-              value={description}
-              onChange={({ target }) => setDescription(target.value)}
-            />
-          )}
-        </Labelled>
-        <Failed problem={problemElsewhere(save.error, ["$.name", "$.description"])} />
-        <div className="dialog-foot">
-          <button type="button" className="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" className="button primary" disabled={!key || save.isPending}>
-            Make it
-          </button>
-        </div>
-      </form>
-    </Dialog>
+    <NameDialog
+      title="New dashboard"
+      action="Make it"
+      problem={save.error}
+      busy={save.isPending}
+      onNamed={({ key, ...named }) =>
+        save.mutate(
+          { key, document: { ...named, tiles: [] }, version: 0 },
+          { onSuccess: () => navigate({ to: "/dashboards/$name", params: { name: key }, search: { edit: "yes" } }) },
+        )
+      }
+      onClose={onClose}
+    />
   )
 }

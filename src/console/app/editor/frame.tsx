@@ -5,7 +5,7 @@
  */
 import { useQueryClient } from "@tanstack/react-query"
 import { Link, useNavigate } from "@tanstack/react-router"
-import { type ReactNode, useEffect, useState } from "react"
+import { type ReactNode, useEffect, useRef, useState } from "react"
 import { type Kind, WORDS } from "../definitions/kinds.ts"
 import { useDefinitions } from "../definitions/queries.ts"
 import type { Published } from "../lib/api.ts"
@@ -45,6 +45,13 @@ export function EditFrame<Fields extends { name: string }>(props: FrameProps<Fie
   const queries = useQueryClient()
   const remember = useRemember()
   const [reviewing, setReviewing] = useState(false)
+  const here = useRef(true)
+  useEffect(() => {
+    here.current = true
+    return () => {
+      here.current = false
+    }
+  }, [])
 
   const review = () => (missing === "" ? setReviewing(true) : undefined)
   useCommand("s", review)
@@ -58,7 +65,8 @@ export function EditFrame<Fields extends { name: string }>(props: FrameProps<Fie
   function wasPublished(answer: Published): void {
     draft.finish()
     remember(of.kind, change.key, outcomeOf(answer, change))
-    navigate({ to: `/${kind}/$name`, params: { name: change.key }, search: {}, replace: of.name !== "" })
+    if (here.current)
+      navigate({ to: `/${kind}/$name`, params: { name: change.key }, search: {}, replace: of.name !== "" })
   }
 
   function wasRefused(problem: Error): void {

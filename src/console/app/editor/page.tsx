@@ -5,14 +5,14 @@
  */
 import { useNavigate, useSearch } from "@tanstack/react-router"
 import { useState } from "react"
-import { useEdited, useVersions } from "../definitions/queries.ts"
+import { useEdited } from "../definitions/queries.ts"
 import { RequestFailed } from "../lib/client.ts"
 import { plural } from "../lib/format.ts"
 import { useMay, useMe } from "../lib/me.ts"
 import { Choice, Labelled } from "../ui/fields.tsx"
 import { Answered, NeedsAdmin, Waiting } from "../ui/parts.tsx"
 import { type Change, usePublishing } from "./changes.ts"
-import { Conflict } from "./conflict.tsx"
+import { TextConflict } from "./conflict.tsx"
 import { type DraftOf, useDraft } from "./drafts.ts"
 import { changeOf, type Edited, type EditedKind, type Fields, fieldsOf, singular } from "./fields.ts"
 import { EditFrame, KeyField, useCounted } from "./frame.tsx"
@@ -99,7 +99,7 @@ function Editing({ kind, of, live, deleted = false }: EditingProps) {
       conflict={
         conflict
           ? (takeTheirs) => (
-              <Disagreement
+              <TextConflict
                 kind={kind}
                 name={of.name}
                 base={draft.base}
@@ -258,28 +258,5 @@ function Lines({ of }: { of: string[] }) {
         <li key={line}>{line}</li>
       ))}
     </ul>
-  )
-}
-
-interface DisagreementProps {
-  kind: EditedKind
-  name: string
-  base: number
-  version: number
-  mine: Fields
-  onGoOn: (fields: Fields) => void
-  onTakeTheirs: () => void
-}
-
-function Disagreement({ kind, name, base, version, ...rest }: DisagreementProps) {
-  const answer = useVersions(kind, name)
-  return (
-    <Answered answer={answer} lines={4}>
-      {({ versions }) => {
-        const theirs = versions.find((one) => one.version === version)
-        if (!theirs) return <Waiting lines={4} />
-        return <Conflict base={versions.find((one) => one.version === base)} theirs={theirs} {...rest} />
-      }}
-    </Answered>
   )
 }

@@ -40,7 +40,8 @@ export function Review(props: ReviewProps) {
 
   function go(): void {
     if (!ready) return
-    publish.mutate({ change, note: note.trim() }, { onSuccess: onPublished, onError: onRefused })
+    // Not the callbacks of `mutate`: a page that is left meanwhile would not hear that its draft is published.
+    publish.mutateAsync({ change, note: note.trim() }).then(onPublished, onRefused)
   }
 
   useCommand("Enter", go)
@@ -59,7 +60,7 @@ export function Review(props: ReviewProps) {
           In the environment <b className="environment">{me?.environment.key ?? "…"}</b>
         </p>
       }
-      onClose={onClose}
+      onClose={() => publish.isPending || onClose()}
     >
       <form className="review" onSubmit={submit}>
         {props.children}
@@ -110,7 +111,7 @@ export function Review(props: ReviewProps) {
         </Labelled>
         {publish.error && <Failed problem={publish.error} />}
         <div className="dialog-foot">
-          <button type="button" className="button" onClick={onClose}>
+          <button type="button" className="button" disabled={publish.isPending} onClick={onClose}>
             {props.children ? "Cancel" : "Back to editing"}
           </button>
           <button type="submit" className="button primary" disabled={!ready}>

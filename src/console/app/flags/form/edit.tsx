@@ -18,7 +18,7 @@ import { useMay, useMe } from "../../lib/me.ts"
 import { Choice, Labelled } from "../../ui/fields.tsx"
 import { Answered, NeedsAdmin, Waiting } from "../../ui/parts.tsx"
 import { Simulate } from "../simulate.tsx"
-import { Conflict } from "./conflict.tsx"
+import { FlagConflict } from "./conflict.tsx"
 import { isPlain, newFlag, readDocument, replaced, textOf, whole } from "./document.ts"
 import "../flags.css"
 import "./form.css"
@@ -104,7 +104,7 @@ function Editing({ of, live, deleted = false }: EditingProps) {
       conflict={
         conflict
           ? (takeTheirs) => (
-              <Conflict
+              <FlagConflict
                 flag={of.name}
                 base={draft.base}
                 version={version}

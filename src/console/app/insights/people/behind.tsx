@@ -5,6 +5,7 @@ import { type FormEvent, type ReactNode, useState } from "react"
 import type { PeopleBehind, SavedSegment } from "../../lib/api.ts"
 import { address, ask } from "../../lib/client.ts"
 import { exactCount, plural } from "../../lib/format.ts"
+import { keyOf } from "../../lib/key_of.ts"
 import { useMay } from "../../lib/me.ts"
 import { useSession } from "../../lib/session.ts"
 import { PeopleTable } from "../../people/table.tsx"
@@ -13,7 +14,6 @@ import { Labelled } from "../../ui/fields.tsx"
 import { Older } from "../../ui/older.tsx"
 import { Answered, Failed, When } from "../../ui/parts.tsx"
 import { type Cell, type Kind, type OfKind, type Question, shortest } from "../query/question.ts"
-import { keyOf } from "../saved/keys.ts"
 
 const PAGE = 50
 

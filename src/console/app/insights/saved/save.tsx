@@ -1,14 +1,13 @@
 /** Keeping a question: as a report, as a change of one, as a link. */
-import { type FormEvent, lazy, Suspense, useState } from "react"
+import { lazy, Suspense, useState } from "react"
 import type { ReportDocument, Tile } from "../../lib/api.ts"
 import { RequestFailed } from "../../lib/client.ts"
 import { useMay } from "../../lib/me.ts"
 import { Dialog } from "../../ui/dialog.tsx"
-import { Labelled } from "../../ui/fields.tsx"
+import { NameDialog, type Named } from "../../ui/naming.tsx"
 import { Failed, When } from "../../ui/parts.tsx"
 import type { Asked } from "../query/asked.ts"
 import { type Kind, type OfKind, type Question, shortest } from "../query/question.ts"
-import { keyOf } from "./keys.ts"
 import { type Report, useReport, useSave } from "./queries.ts"
 
 const AddToDashboard = lazy(() => import("../../dashboards/add.tsx"))
@@ -161,58 +160,24 @@ function SaveChanges<K extends Kind>(props: { asked: Asked<K>; saved: Report; di
 }
 
 function SaveNew<K extends Kind>({ asked, onClose }: { asked: Asked<K>; onClose: () => void }) {
-  const [name, setName] = useState("")
-  const [description, setDescription] = useState("")
   const save = useSave("reports")
-  const key = keyOf(name)
 
-  async function submit(event: FormEvent): Promise<void> {
-    event.preventDefault()
+  async function keep({ key, ...named }: Named): Promise<void> {
     const question = shortest(asked.question) as unknown as ReportDocument["question"]
-    await save.mutateAsync({
-      key,
-      document: { name: name.trim(), description: description.trim(), question },
-      version: 0,
-    })
+    await save.mutateAsync({ key, document: { ...named, question }, version: 0 })
     onClose()
     asked.keep(key)
   }
 
   return (
-    <Dialog title="Save as a report" onClose={onClose}>
-      <form className="form" onSubmit={(event) => submit(event).catch(() => {})}>
-        <Labelled label="Name" hint={key ? `Its key is ${key}.` : "The list of saved reports shows it."}>
-          {(names) => (
-            <input
-              {...names}
-              className="field"
-              autoComplete="off"
-              value={name}
-              onChange={({ target }) => setName(target.value)}
-            />
-          )}
-        </Labelled>
-        <Labelled label="Description">
-          {(names) => (
-            <input
-              {...names}
-              className="field"
-              autoComplete="off"
-              value={description}
-              onChange={({ target }) => setDescription(target.value)}
-            />
-          )}
-        </Labelled>
-        {save.error && <Failed problem={save.error} />}
-        <div className="dialog-foot">
-          <button type="button" className="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" className="button primary" disabled={!key || save.isPending}>
-            Save
-          </button>
-        </div>
-      </form>
-    </Dialog>
+    <NameDialog
+      title="Save as a report"
+      action="Save"
+      hint="The list of saved reports shows it."
+      problem={save.error}
+      busy={save.isPending}
+      onNamed={(named) => keep(named).catch(() => {})}
+      onClose={onClose}
+    />
   )
 }
