@@ -139,7 +139,7 @@ async def test_a_funnel_is_put_in_another_order_and_opens_its_people(console: Op
         await expect(people).to_have_count(0)
 
         # The whole funnel's numbers, and the times, open theirs.
-        await page.get_by_role("button", name="2, Still in progress", exact=True).click()
+        await page.get_by_role("button", name="3, Still in progress", exact=True).click()
         await expect(people.get_by_role("heading", level=2)).to_have_text("Still in progress")
         await expect(people.get_by_role("link", name="shopper-6")).to_be_visible()
         await page.keyboard.press("Escape")
