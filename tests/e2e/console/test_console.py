@@ -1,6 +1,7 @@
 """The console in a real browser: signing in, getting about, and what every page owes its readers."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ MOST_BYTES = 170_000
 #: The text field of the editor, compressed.
 MOST_BYTES_OF_EDITOR = 120_000
 MOST_BYTES_OF_ANOTHER_PART = 40_000
+#: The pages of analysis have answers, where there is an engine.
+ANALYTICS = find_spec("chdb") is not None
 ADDRESSES = (
     "/",
     "/live",
@@ -32,7 +35,8 @@ ADDRESSES = (
     "/new/segment",
     "/segments/newcomers?edit=yes&view=rows&person=clara",
     "/traits/favourite_category",
-    "/insights/funnels?steps.0.event=app_open&steps.1.event=cart",
+    "/insights/trends?series.0.event=*&series.0.name=All&breakdown.0.property=category&breakdown.1.property=amount",
+    "/insights/funnels?steps.0.event=app_open&steps.1.event=cart&cell.status=dropped",
     "/insights/retention?brackets.0.0=1&brackets.0.1=7",
     "/insights/lifecycle",
     "/insights/stickiness",

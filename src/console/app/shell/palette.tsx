@@ -30,10 +30,10 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
   const open = (path: string) => () => void navigate({ href: path })
   const may = useMay("admin")
   const begun = ["trait", "segment", "flag"].map((kind) => ({
-    id: `${kind}s/new`,
+    id: `new/${kind}`,
     title: `New ${kind}`,
     kind: "action",
-    go: open(`/${kind}s/new`),
+    go: open(`/new/${kind}`),
   }))
   const actions: Choice[] = [
     ...(may ? begun : []),
