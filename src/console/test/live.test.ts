@@ -29,7 +29,7 @@ const titles = (entries: { line: Line }[]) =>
 
 function left(cause: string | null): ShownTransition {
   const at = { at: "2026-11-29T12:00:00.000Z", recordedAt: "2026-11-29T12:00:01.000Z" }
-  return { segment: "newcomers", profileId: "7", person: "Ada", entered: false, cause, ...at }
+  return { segment: "newcomers", profileId: "7", name: "Ada", entered: false, cause, ...at }
 }
 
 describe("the live feed", () => {

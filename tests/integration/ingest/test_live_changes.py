@@ -60,7 +60,7 @@ async def test_every_transition_is_shown_with_its_cause(app: Application, clock:
         await app.track({"userId": "ada", "event": "open"}, {"userId": "bob", "event": "buy"})
         (entry,) = await shown(stream, 1)
         assert (entry["segment"], entry["entered"], entry["cause"]) == ("openers", True, "event")
-        assert (entry["profileId"], entry["person"]) == (await id_of(app, "ada"), "ada")
+        assert (entry["profileId"], entry["name"]) == (await id_of(app, "ada"), "ada")
         await app.track({"type": "identify", "userId": "ada", "traits": {"name": "Ada Lovelace"}})
         await app.define("segment", key="buyers", rule="events.buy.count(30d) >= 1")
         assert causes(await shown(stream, 2))[1:] == [("buyers", True, "edit")]
@@ -73,7 +73,7 @@ async def test_every_transition_is_shown_with_its_cause(app: Application, clock:
             pass
         left = (await shown(stream, 5))[3:]
         assert sorted(causes(left)) == [("both", False, "clock"), ("openers", False, "clock")]
-        assert {one["person"] for one in left} == {"Ada Lovelace"}
+        assert {one["name"] for one in left} == {"Ada Lovelace"}
         assert all(one["at"] < one["recordedAt"] for one in left)
     assert stream.received() == [], "messages were not included"
 

@@ -31,7 +31,7 @@ export interface ShownTransition {
   segment: string
   profileId: string
   /** The name, else the identifier that says most; null without either. */
-  person: string | null
+  name: string | null
   entered: boolean
   at: string
   /** Later than `at` if the clock was the cause. */

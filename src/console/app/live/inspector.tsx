@@ -106,7 +106,7 @@ export function Inspector({ message }: { message: Message }) {
 
 /** Who moved, when, and why. */
 export function Moved({ of }: { of: ShownTransition }) {
-  const { segment, profileId, person, at, recordedAt } = of
+  const { segment, profileId, name, at, recordedAt } = of
   const zone = useZone()
   const pairs = [
     [
@@ -115,7 +115,7 @@ export function Moved({ of }: { of: ShownTransition }) {
         {segment}
       </Link>,
     ],
-    ["Person", <Person key="person" id={profileId} name={person ?? profileId} />],
+    ["Person", <Person key="person" id={profileId} name={name ?? profileId} />],
     ["Cause", causeOf(of)],
     ["At", whole(at, zone)],
     ["Recorded", whole(recordedAt, zone)],
@@ -123,9 +123,9 @@ export function Moved({ of }: { of: ShownTransition }) {
   return (
     <div className="inspector">
       <dl className="pairs">
-        {pairs.map(([name, is]) => (
-          <div key={name}>
-            <dt>{name}</dt>
+        {pairs.map(([title, is]) => (
+          <div key={title}>
+            <dt>{title}</dt>
             <dd>{is}</dd>
           </div>
         ))}

@@ -324,7 +324,7 @@ function TransitionCells({ of }: { of: ShownTransition }) {
   return (
     <>
       <i>{of.entered ? "Entered" : "Left"} a segment</i>
-      <span className="who">{of.person ?? `person ${of.profileId}`}</span>
+      <span className="who">{of.name ?? `person ${of.profileId}`}</span>
       <span className="details">{causeOf(of)}</span>
       <span className="marks">
         <SegmentMark segment={of.segment} entered={of.entered} />

@@ -44,12 +44,12 @@ _encode = msgspec.json.Encoder().encode
 class ShownTransition(msgspec.Struct, frozen=True, rename="camel"):
     """A profile entered or left a segment, named by its last key.
 
-    person       its name, else the identifier that says most; null without either
+    name         of the profile: its property `name`, else the identifier that says most; null without either
     recorded_at  later than at if the clock was the cause"""
 
     segment: str
     profile_id: str
-    person: str | None
+    name: str | None
     entered: bool
     at: str
     recorded_at: str
