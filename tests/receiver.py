@@ -18,10 +18,12 @@ from aiohttp import web
 
 @dataclass
 class Request:
-    """What arrived."""
+    """What arrived. path: as it was written, with its query"""
 
     headers: dict[str, str]
     raw: bytes
+    method: str = "POST"
+    path: str = ""
 
     @property
     def id(self) -> str:
@@ -63,12 +65,13 @@ async def receiving(answer: Answer = ok) -> AsyncIterator[Receiver]:
     receiver = Receiver(0, answer)
 
     async def handle(raw: web.Request) -> web.StreamResponse:
-        request = Request({name.lower(): value for name, value in raw.headers.items()}, await raw.read())
+        headers = {name.lower(): value for name, value in raw.headers.items()}
+        request = Request(headers, await raw.read(), raw.method, raw.raw_path)
         receiver.requests.append(request)
         return await receiver.answer(request, raw)
 
     app = web.Application()
-    app.router.add_post("/{path:.*}", handle)
+    app.router.add_route("*", "/{path:.*}", handle)
     runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -135,17 +135,21 @@ async def test_a_destination_may_become_one_of_another_type(house: House, receiv
         await eventually(arrived)
 
 
-async def test_erased_people_are_left_out(house: House) -> None:
+async def test_erased_people_are_left_out_and_a_mapping_makes_the_rest(house: House) -> None:
     async with over_tcp(house.dsn) as far, house.delivering():
-        await put(house, "warehouse", **document_of(far, batch={"rows": 9, "seconds": 60}))
-        await house.enter("ada")
-        await house.enter("bob")
-        await waits(house, "warehouse", behind=2)
+        mapping = {"user": {"field": "identifier.userId"}, "went": {"expr": "segments.went"}}
+        document = document_of(far, batch={"rows": 9, "seconds": 60}, mapping=mapping, where="!exists(profile.robot)")
+        await put(house, "warehouse", **document)
+        robot = {"userId": "robot", "traits": {"robot": True}, "messageId": "robot"}
+        assert (await house.app.write.post("/v1/identify", json=robot)).status_code == 200
+        for user in ("ada", "bob", "robot"):
+            await house.enter(user)
+        await waits(house, "warehouse", behind=3)
         answer = await house.app.admin.delete("/v1/admin/profiles/ada")
         assert answer.status_code in (200, 202), answer.text
         house.clock.now += 61 * SECOND_MS
         await waits(house, "warehouse", delivered=1, behind=0)
-    assert [json.loads(row["data"])["profile"]["identifiers"][0]["value"] for row in await rows(house)] == ["bob"]
+    assert [json.loads(row["data"]) for row in await rows(house)] == [{"user": "bob", "went": True}]
 
 
 async def test_addresses_are_checked_when_a_destination_is_saved(house: House) -> None:

@@ -12,6 +12,7 @@ from delivering import House
 from receiver import Receiver, Request, ok, receiving
 from serving import eventually
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS
+from tinycdp.products.delivery import destinations
 from tinycdp.products.delivery.lanes import lane as lanes
 from tinycdp.products.delivery.lanes import sender
 from tinycdp.products.delivery.lanes.lane import SCHEDULE
@@ -354,14 +355,14 @@ async def test_a_deleted_destination_gets_nothing_and_the_last_one_ends_the_log(
 async def test_a_read_that_fails_skips_no_message(
     house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, failures = lanes.facts_of, iter([True, False, True])
+    read, failures = destinations.facts_of, iter([True, False, True])
 
     async def failing_now_and_then(*arguments: Any) -> Any:
         if next(failures, False):
             raise ConnectionResetError("the database is away")
         return await read(*arguments)
 
-    monkeypatch.setattr(lanes, "facts_of", failing_now_and_then)
+    monkeypatch.setattr(destinations, "facts_of", failing_now_and_then)
     monkeypatch.setattr(lanes, "_READ_AHEAD", 0)
     monkeypatch.setattr(lanes, "_FRESH_SECONDS", -1.0)  # as if each read took long
     await house.put("crm", receiver, "segment.entered", concurrency=8)

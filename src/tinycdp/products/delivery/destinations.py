@@ -1,19 +1,24 @@
 """The destinations of an environment as lanes and the log need them.
 
 Shape   Destinations().of(connection, environment_id) → the destinations, in memory until a save changes them
-        wants(destination) → WantedHappenings · facts_of(connection, …) → what bodies say of some happenings
+        facts_of(connection, …) → what bodies say of some happenings; Destinations.facts(…) with values of expressions
 Laws    never stale: each call reads the number of the newest save, one entry of an index
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from tinycdp.products.delivery.definitions.kinds import DESTINATIONS, KIND
-from tinycdp.products.delivery.definitions.schemas import DestinationDocument
+from tinycdp.products.delivery.definitions.requests import RequestPlan, plans_of
+from tinycdp.products.delivery.definitions.schemas import BatchDestination, DestinationDocument, HttpDocument
 from tinycdp.products.delivery.happenings import Happening, WantedHappenings
+from tinycdp.products.delivery.mapping.nodes import RecordMapping
+from tinycdp.products.delivery.mapping.reading import read_mapping
 from tinycdp.products.delivery.messages import MessageFacts, ProfileFacts, RevisionFacts
 from tinycdp.products.delivery.store import log as store
+from tinycdp.products.delivery.values import OutdatedExpression, ProfileValues
+from tinycdp.runtime.environment import Environment
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import identity as identity_store
 from tinycdp.store.database.pool import Connection
@@ -22,12 +27,19 @@ from tinycdp.store.products import saved as saved_store
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A destination: its lane's id, its document, and the segments that it names."""
+    """A destination: its lane's id, its document, and the segments that it names.
+
+    plans        how its requests are made, by type
+    record       makes the data of records in batches
+    expressions  that its mappings read"""
 
     id: int
     key: str
     document: DestinationDocument
     wanted: WantedHappenings
+    plans: Mapping[str, RequestPlan] = field(default_factory=dict)
+    record: RecordMapping | None = None
+    expressions: tuple[str, ...] = ()
 
 
 class Destinations:
@@ -35,6 +47,7 @@ class Destinations:
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[int, list[Destination]]] = {}
+        self._values = ProfileValues()
 
     async def of(self, connection: Connection, environment_id: int) -> list[Destination]:
         """All destinations."""
@@ -55,9 +68,39 @@ class Destinations:
                 document = DESTINATIONS.documents.read(KIND, row.document or {})
                 segments = frozenset(ids[key] for key in document.segments if key in ids) if document.segments else None
                 wanted = WantedHappenings(frozenset(document.events), segments)
-                found.append(Destination(row.definition_id, row.key, document, wanted))
+                plans = plans_of(document) if isinstance(document, HttpDocument) else {}
+                read = [one for path, document_ in document.mappings() if (one := read_mapping(document_, path)[0])]
+                sources = tuple(dict.fromkeys(source for one in read for source in one.expressions))
+                record = read[0] if read and isinstance(document, BatchDestination) else None
+                found.append(Destination(row.definition_id, row.key, document, wanted, plans, record, sources))
         self._known[environment_id] = (change, found)
         return found
+
+    async def facts(
+        self,
+        connection: Connection,
+        environment: Environment,
+        destination: Destination,
+        happenings: Sequence[Happening],
+    ) -> MessageFacts:
+        """What is true now of some happenings, with the values that the destination's mappings read."""
+        facts = await facts_of(connection, environment.id, happenings)
+        where = destination.document.where
+        if not destination.expressions and not where:
+            return facts
+        profile_of = {
+            one.seq: facts.profiles[one.profile_id].id
+            for one in happenings
+            if one.profile_id is not None and one.profile_id in facts.profiles
+        }
+        try:
+            read = await self._values.read(connection, environment.id, set(profile_of.values()), environment.now())
+            values = {id: read.values(id, destination.expressions) for id in set(profile_of.values())}
+            left_out = {seq for seq, id in profile_of.items() if where and not read.passes(id, where)}
+        except OutdatedExpression as outdated:
+            return replace(facts, problem=str(outdated))
+        plain = {id: {source: one.value for source, one in found.items()} for id, found in values.items()}
+        return replace(facts, values=plain, left_out=frozenset(left_out))
 
 
 async def facts_of(connection: Connection, environment_id: int, happenings: Sequence[Happening]) -> MessageFacts:

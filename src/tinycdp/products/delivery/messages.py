@@ -2,6 +2,7 @@
 
 Shape   MessageFacts: what bodies say of profiles, segments, flags and revisions
         body_of(happening, facts) → bytes, None if the profile was erased · headers_of(…)
+        fields_of(…), values_of(…): what a mapping may read
 Laws    pure. A body has at most MOST_BYTES: identifiers beyond that are left out, and the body says so.
         An absorbed profile is named by its own id, with the identifiers of the profile that it is part of now
 Source  docs/reference/webhooks.md
@@ -20,6 +21,8 @@ from tinycdp.times import iso
 
 MOST_BYTES = 20_000
 _FEWER = (100, 20, 5, 0)
+#: Identifiers that a mapping may read.
+_MOST_LISTED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,10 @@ class MessageFacts:
     """What bodies say, as of `read_at` of the event loop's clock.
 
     environment  its key
-    erased       the profiles that were looked for, and are no longer there"""
+    erased       the profiles that were looked for, and are no longer there
+    values       of the expressions of the destination, by profile
+    left_out     numbers of what the destination's conditions leave out
+    problem      why the values could not be read, or the conditions not be checked"""
 
     environment: str
     profiles: Mapping[int, ProfileFacts] = field(default_factory=dict)
@@ -51,6 +57,9 @@ class MessageFacts:
     revisions: Mapping[int, RevisionFacts] = field(default_factory=dict)
     read_at: float = 0.0
     erased: frozenset[int] = frozenset()
+    values: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    left_out: frozenset[int] = frozenset()
+    problem: str = ""
 
 
 def body_of(happening: Happening, facts: MessageFacts) -> bytes | None:
@@ -103,6 +112,25 @@ def _profile(id: int | None, facts: MessageFacts, most: int) -> dict[str, Any]:
     if len(profile.identifiers) > most:
         found["identifiersLeftOut"] = len(profile.identifiers) - most
     return found
+
+
+def fields_of(id: str, happening: Happening, facts: MessageFacts) -> dict[str, Any] | None:
+    """What a mapping may read of a happening, nested; None if the profile was erased."""
+    if happening.profile_id in facts.erased:
+        return None
+    found = {"id": id, "type": happening.type, "timestamp": iso(happening.at), **_data(happening, facts, _MOST_LISTED)}
+    if happening.profile_id is not None:
+        identifiers = found["profile"]["identifiers"]
+        found["identifiers"] = identifiers
+        found["identifier"] = {one["kind"]: one["value"] for one in identifiers}  # of a kind the newest
+    return found
+
+
+def values_of(happening: Happening, facts: MessageFacts) -> Mapping[str, Any]:
+    """The values of the destination's expressions for a happening's profile."""
+    if happening.profile_id is None:
+        return {}
+    return facts.values.get(facts.profiles[happening.profile_id].id, {})
 
 
 def id_of(environment_id: int, definition_id: int, seq: int, at: Instant) -> str:

@@ -1,7 +1,7 @@
 """Destinations for their routes: health, deliveries, replay, secrets and tests.
 
 Shape   one function per route; `lane_of` finds the destination and its lane
-Errors  NotFound · Conflict DESTINATION_PAUSED · InvalidInput INVALID_REPLAY
+Errors  NotFound · Conflict DESTINATION_PAUSED, UNSENDABLE · InvalidInput INVALID_REPLAY
 Source  docs/reference/webhooks.md
 """
 
@@ -13,9 +13,9 @@ from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import HOUR_MS, Instant
 from tinycdp.products.delivery import signing
 from tinycdp.products.delivery.definitions.kinds import DESTINATIONS, KIND
-from tinycdp.products.delivery.destinations import Destination, Destinations, facts_of
+from tinycdp.products.delivery.destinations import Destination, Destinations
 from tinycdp.products.delivery.happenings import OF_SEGMENTS, Happening
-from tinycdp.products.delivery.lanes.channels import Channels, Outgoing, PlannedDelivery
+from tinycdp.products.delivery.lanes.channels import Channels, DeliveryChannel, Outgoing, PlannedDelivery, Unsendable
 from tinycdp.products.delivery.lanes.lane import keys_of
 from tinycdp.products.delivery.lanes.sender import SendResult
 from tinycdp.products.delivery.messages import id_of
@@ -175,11 +175,11 @@ async def message(delivery: Delivery, environment: Environment, key: str, seq: i
         happening = await log_store.find_happening(connection, environment.id, seq)
         if happening is None:
             raise NotFound("NOT_FOUND", f"The log has no message {seq}; it may have been dropped.")
-        facts = await facts_of(connection, environment.id, [happening])
+        facts = await delivery.destinations.facts(connection, environment, destination, [happening])
     keys = await keys_of(environment, destination.id)
     id_ = id_of(environment.id, destination.id, seq, happening.at)
     planned = PlannedDelivery(id_, happening, facts, environment.now(), keys)
-    outgoing = delivery.channels.of(destination).prepare(destination, planned)
+    outgoing = _prepared(delivery.channels.of(destination), destination, planned)
     if outgoing is None:
         raise NotFound("NOT_FOUND", f"Message {seq} is about a person who was erased: nothing is sent.")
     return happening, id_, outgoing
@@ -201,16 +201,19 @@ async def test(
     now = environment.now()
     happening = await _example(environment, destination, type_, profile_id, now)
     async with acquired(environment.pool) as connection:
-        facts = await facts_of(connection, environment.id, [happening])
+        facts = await delivery.destinations.facts(connection, environment, destination, [happening])
     keys = await keys_of(environment, destination.id)
     id_ = f"msg_test_{random_secrets.token_hex(8)}"
     channel = delivery.channels.of(destination)
-    outgoing = channel.prepare(destination, PlannedDelivery(id_, happening, facts, now, keys, is_test=True))
+    outgoing = _prepared(channel, destination, PlannedDelivery(id_, happening, facts, now, keys, is_test=True))
     if outgoing is None:
         raise NotFound("PROFILE_NOT_FOUND", f"There is no profile {profile_id}.")
     if dry_run:
         return Tested(outgoing, None)
-    result = await channel.send(destination, outgoing)
+    try:
+        result = await channel.send(destination, outgoing)
+    except Unsendable as reason:
+        raise Conflict("UNSENDABLE", str(reason)) from None
     row = (
         None, list(happening.profile_ids), 1, now, result.duration_ms, result.status, result.error,
         "" if result.is_delivered else result.answer,
@@ -218,6 +221,15 @@ async def test(
     async with transaction(environment.pool) as connection:
         await store.add_deliveries(connection, environment.id, destination.id, [row])
     return Tested(outgoing, result)
+
+
+def _prepared(channel: DeliveryChannel, destination: Destination, planned: PlannedDelivery) -> Outgoing | None:
+    if planned.facts.problem:
+        raise Conflict("UNSENDABLE", planned.facts.problem)
+    try:
+        return channel.prepare(destination, planned)
+    except Unsendable as reason:
+        raise Conflict("UNSENDABLE", str(reason)) from None
 
 
 async def _example(

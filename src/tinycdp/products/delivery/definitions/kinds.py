@@ -3,7 +3,8 @@
 Shape   DESTINATIONS is what runtime/definitions/product_kinds.py asks for
 Laws    the first destination registers the consumer of the outbox, in the transaction that saves it; deleting the last
         removes it. A destination gets what is committed after its save.
-        A segment that a destination names is not deleted; if it is renamed, the name is rewritten
+        What a document names is not deleted; if it is renamed, the name is rewritten. A publish that changes what the
+        expressions of a mapping mean checks the mapping again
 """
 
 import os
@@ -11,14 +12,24 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from tinycdp.dsl.check.expressions import possible_references
+from tinycdp.dsl.check.filters import check_event_filter
+from tinycdp.dsl.diagnostics import SourceError
+from tinycdp.dsl.editor.rename import renamed as renamed_in
+from tinycdp.dsl.parser import parse
 from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.engine.catalog import Name
+from tinycdp.products.delivery.definitions import requests
 from tinycdp.products.delivery.definitions.schemas import (
     DEFAULT_TYPE,
+    AnyDestination,
     DestinationDocument,
     FromVariable,
+    HttpDocument,
     WebhookDocument,
 )
+from tinycdp.products.delivery.mapping.checks import HAPPENING_FIELDS, check_mapping, references_of
+from tinycdp.products.delivery.mapping.reading import read_mapping, rewritten
 from tinycdp.products.delivery.reach import NotAllowed, Reach
 from tinycdp.products.delivery.store import lanes as store
 from tinycdp.products.delivery.store.log import open_log
@@ -42,14 +53,37 @@ _TAKEN = frozenset(
         "expect", "keep-alive", "proxy-authorization", "proxy-connection", "user-agent", "accept-encoding",
     }
 )  # fmt: skip
+#: What a template of HTTP may set by itself.
+_OF_BODIES = frozenset({"content-type"})
 _MOST_HEADERS = 20
+
+
+class _Documents(DocumentKinds):
+    """Documents of delivery, whose mappings have expressions about profiles."""
+
+    def renamed_inside(self, name: str, value: Any, renames: Mapping[Name, str]) -> Any:
+        def change(source: str) -> str:
+            try:
+                return renamed_in(source, renames)
+            except SourceError:  # it is refused when it is checked
+                return source
+
+        if not renames or not value:
+            return value
+        if name == "parameters":  # their names are those of places
+            return {place: rewritten(one, change) for place, one in value.items()}
+        return change(value) if isinstance(value, str) else rewritten(value, change)
 
 
 class DestinationKinds(SavedKinds):
     """Destinations."""
 
-    documents = DocumentKinds(
-        {KIND: DestinationDocument}, of_core={"segments": "segment"}, defaults={KIND: DEFAULT_TYPE}
+    documents = _Documents(
+        {KIND: DestinationDocument},
+        of_core={"segments": "segment"},
+        defaults={KIND: DEFAULT_TYPE},
+        filters=frozenset({"where"}),
+        opaque=frozenset({"mapping", "parameters"}),
     )
     route = "/v1"
 
@@ -59,21 +93,50 @@ class DestinationKinds(SavedKinds):
         yield from found
         if not found:
             read: DestinationDocument = self.documents.read(kind, document)
-            if isinstance(read, WebhookDocument):
-                yield from _of_headers(read.headers)
+            if isinstance(read, WebhookDocument | HttpDocument):
+                yield from _of_headers(read.headers, _TAKEN - (_OF_BODIES if isinstance(read, HttpDocument) else set()))
+            for path, one in read.mappings():
+                yield from read_mapping(one, path)[1]
+            if isinstance(read, HttpDocument):
+                yield from requests.problems_of(read)
 
     def findings(self, documents: Documents, names: Names, of: Collection[Name]) -> list[DocumentFinding]:
-        """Segments that do not exist."""
-        return [
-            DocumentFinding(*name, path, f"there is no segment {key!r}.{did_you_mean(key, list(names.scope.segments))}")
-            for name in sorted(of)
-            for (_, key), path in self.documents.core_references_of(documents[name])
-            if key not in names.scope.segments
-        ]
+        """Segments that do not exist, and mappings that do not fit the definitions."""
+        found = []
+        for name in sorted(of):
+            found += [
+                DocumentFinding(
+                    *name, path, f"there is no segment {key!r}.{did_you_mean(key, list(names.scope.segments))}"
+                )
+                for (_, key), path in self.documents.core_references_of(documents[name])
+                if key not in names.scope.segments
+            ]
+            read: AnyDestination = self.documents.read(KIND, documents[name])
+            if read.where:
+                errors = check_event_filter(read.where, names.scope, None).errors[:1]
+                found += [DocumentFinding(*name, "$.where", f"{one.code} {one.message}") for one in errors]
+            for path, one in read.mappings():
+                mapping, _ = read_mapping(one, path)
+                if mapping is not None:
+                    wrong = check_mapping(mapping, names.scope, HAPPENING_FIELDS)
+                    found += [DocumentFinding(*name, place, message) for place, message in wrong]
+        return found
+
+    def depending(self, documents: Documents) -> Collection[Name]:
+        """The destinations with mappings or conditions."""
+        read = ((name, self.documents.read(KIND, one)) for name, one in documents.items() if name[0] == KIND)
+        return [name for name, one in read if one.where or one.mappings()]
 
     def core_names(self, name: Name, documents: Documents, names: Names) -> Collection[Name]:
-        """The segments that a document names."""
-        return {named for named, _ in self.documents.core_references_of(documents[name])}
+        """The definitions that a document names."""
+        found = {named for named, _ in self.documents.core_references_of(documents[name])}
+        read: AnyDestination = self.documents.read(KIND, documents[name])
+        if read.where:
+            found |= {reference for reference in possible_references(parse(read.where)) if reference[0] == "segment"}
+        for path, one in read.mappings():
+            mapping, _ = read_mapping(one, path)
+            found |= references_of(mapping) if mapping is not None else set()
+        return found
 
     async def draft(
         self, connection: Connection, names: Names, changes: Sequence[Change], edit: Edit, *, prune: bool
@@ -112,14 +175,14 @@ class DestinationKinds(SavedKinds):
             await unregister_in(connection, environment_id, CONSUMER)
 
 
-def _of_headers(headers: Mapping[str, str | FromVariable]) -> Iterator[tuple[str, str]]:
+def _of_headers(headers: Mapping[str, str | FromVariable], taken: Collection[str]) -> Iterator[tuple[str, str]]:
     if len(headers) > _MOST_HEADERS:
         yield "$.headers", f"there are at most {_MOST_HEADERS} headers."
     for name, value in headers.items():
         path = f"$.headers.{name}"
         if not _HEADER.fullmatch(name):
             yield path, f"{name!r} is no name of a header."
-        elif name.lower() in _TAKEN or name.lower().startswith("webhook-"):
+        elif name.lower() in taken or name.lower().startswith("webhook-"):
             yield path, f"{name!r} is set by TinyCDP; leave it out."
         elif isinstance(value, str) and (len(value) > 2_000 or not value.isprintable() or not value.isascii()):
             yield path, "a value has at most 2,000 printable characters of ASCII."

@@ -6,18 +6,24 @@ Laws    unknown fields are errors. A document without its key is what is stored.
 Source  docs/reference/webhooks.md
 """
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
 from tinycdp.products.delivery.happenings import Type
+from tinycdp.products.delivery.mapping.reading import path_below, quoted
+from tinycdp.products.delivery.mapping.urls import PLACE
 from tinycdp.products.delivery.reach import HostToReach
 
 
 class FromVariable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The value of an environment variable of the server, whose name begins with DELIVERY_."""
+    """The value of an environment variable of the server, whose name begins with DELIVERY_.
+
+    prefix  stands before it, such as "Bearer " """
 
     env: Annotated[str, msgspec.Meta(pattern="^DELIVERY_[A-Z0-9_]+$")]
+    prefix: Annotated[str, msgspec.Meta(max_length=100)] = ""
 
 
 class AnyDestination(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -27,6 +33,7 @@ class AnyDestination(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     name      what people call it; its key if empty
     events    the types that are sent
     segments  of segment events, only those of these segments; empty: of all
+    where     a condition on the person as they are when it is sent, and on an event; the rest is left out
     paused    nothing is sent; what happens meanwhile waits"""
 
     key: str = ""
@@ -34,6 +41,7 @@ class AnyDestination(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     description: str = ""
     events: Annotated[tuple[Type, ...], msgspec.Meta(min_length=1, max_length=20)]
     segments: Annotated[tuple[str, ...], msgspec.Meta(max_length=500)] = ()
+    where: Annotated[str, msgspec.Meta(max_length=4_000)] = ""
     paused: bool = False
 
     def addresses(self) -> tuple[tuple[str, str], ...]:
@@ -42,6 +50,10 @@ class AnyDestination(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
 
     def hosts(self) -> tuple[HostToReach, ...]:
         """Where it connects to, other than by a URL."""
+        return ()
+
+    def mappings(self) -> tuple[tuple[str, Any], ...]:
+        """(path, document) of all mappings in it."""
         return ()
 
 
@@ -77,6 +89,83 @@ class WebhookDocument(
         return (("$.url", self.url),)
 
 
+Statuses = Annotated[tuple[Annotated[int, msgspec.Meta(ge=300, le=599)], ...], msgspec.Meta(max_length=20)]
+Method = Literal["POST", "PUT", "PATCH", "DELETE", "GET"]
+
+
+class HttpVariant(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What is different for one type of what happened; what is left out stays.
+
+    method      of the request
+    url         as in the document
+    parameters  as in the document
+    mapping     the body; null for none
+    success     as in the document"""
+
+    method: Method | msgspec.UnsetType = msgspec.UNSET
+    url: str | msgspec.UnsetType = msgspec.UNSET
+    parameters: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    mapping: Any | msgspec.UnsetType = msgspec.UNSET
+    success: Statuses | msgspec.UnsetType = msgspec.UNSET
+
+
+class HttpDocument(
+    OneByOneDestination,
+    frozen=True,
+    kw_only=True,
+    rename="camel",
+    forbid_unknown_fields=True,
+    tag_field="type",
+    tag="http",
+):
+    """Requests in the form that a receiver wants.
+
+    method      of the request
+    url         https, on a public address. A place such as {email} in the path or the query is filled by a parameter
+    parameters  a mapping for each place of the URL, or the variable that has it
+    headers     a value, or the variable that has it
+    mapping     the body: a mapping of JSON. Without it, POST, PUT and PATCH have the body of a webhook
+    success     statuses that mean delivered, beside 2xx
+    by_type     what is different for one type"""
+
+    method: Method = "POST"
+    url: str
+    parameters: dict[str, Any] = {}
+    headers: dict[str, str | FromVariable] = {}
+    mapping: Any = None
+    success: Statuses = ()
+    by_type: dict[Type, HttpVariant] = {}
+
+    def addresses(self) -> tuple[tuple[str, str], ...]:
+        """(path, URL) of all that it leads to, with a text in each place."""
+        found = [("$.url", self.url)]
+        for name, variant in self.by_type.items():
+            if isinstance(variant.url, str):
+                found.append((f"$.byType[{quoted(name)}].url", variant.url))
+        return tuple((path, PLACE.sub("x", url)) for path, url in found)
+
+    def mappings(self) -> tuple[tuple[str, Any], ...]:
+        """(path, document) of all mappings in it."""
+        found = [*_mappings_of("$", self.parameters, self.mapping)]
+        for name, variant in self.by_type.items():
+            found += _mappings_of(f"$.byType[{quoted(name)}]", variant.parameters, variant.mapping)
+        return tuple(found)
+
+
+def _mappings_of(path: str, parameters: Any, mapping: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(parameters, dict):
+        yield from (
+            (path_below(f"{path}.parameters", name), one) for name, one in parameters.items() if not is_variable(one)
+        )
+    if mapping is not None and mapping is not msgspec.UNSET:
+        yield f"{path}.mapping", mapping
+
+
+def is_variable(document: Any) -> bool:
+    """Whether a parameter is a variable of the server, and no mapping."""
+    return isinstance(document, dict) and "env" in document
+
+
 class BatchLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When a batch is full. Left out: as the type of the destination has it.
 
@@ -96,12 +185,18 @@ _Plain = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern="^[^\
 class BatchDestination(AnyDestination, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """A destination that gets records in batches.
 
-    batch  when one is full"""
+    batch    when one is full
+    mapping  makes the data of a record; left out: as the body of a webhook has it"""
 
     #: Rows and seconds of a batch, if the document says nothing.
     usual: ClassVar[tuple[int, int]] = (5_000, 60)
 
     batch: BatchLimits = BatchLimits()
+    mapping: dict[str, Any] | None = None
+
+    def mappings(self) -> tuple[tuple[str, Any], ...]:
+        """(path, document) of all mappings in it."""
+        return () if self.mapping is None else (("$.mapping", self.mapping),)
 
     @property
     def rows(self) -> int:
@@ -245,7 +340,7 @@ class KafkaDocument(
 
 #: A union of all types.
 DestinationDocument = (
-    WebhookDocument | PostgresDocument | ClickHouseDocument | S3Document | DeltaDocument | KafkaDocument
+    WebhookDocument | HttpDocument | PostgresDocument | ClickHouseDocument | S3Document | DeltaDocument | KafkaDocument
 )
 #: The type of a document that names none.
 DEFAULT_TYPE = {"type": "webhook"}

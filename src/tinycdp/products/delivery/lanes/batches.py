@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from tinycdp.model import MINUTE_MS, SECOND_MS
 from tinycdp.products.delivery.definitions.schemas import BatchDestination
-from tinycdp.products.delivery.destinations import Destination, Destinations, facts_of
+from tinycdp.products.delivery.destinations import Destination, Destinations
 from tinycdp.products.delivery.happenings import Happening
 from tinycdp.products.delivery.lanes.lane import PAUSED_AFTER_MS
 from tinycdp.products.delivery.messages import id_of
@@ -284,10 +284,14 @@ class BatchLane:
         for begin in range(0, len(happenings), _FACTS):
             some = happenings[begin : begin + _FACTS]
             async with acquired(self._environment.pool) as connection:
-                facts = await facts_of(connection, self._environment.id, some)
+                facts = await self._destinations.facts(connection, self._environment, self.destination, some)
+            if facts.problem:
+                raise SinkError(facts.problem)
             for one in some:
+                if one.seq in facts.left_out:
+                    continue
                 id_ = id_of(self._environment.id, self.destination.id, one.seq, one.at)
-                if (record := record_of(id_, one, facts)) is not None:
+                if (record := record_of(id_, one, facts, self.destination.record)) is not None:
                     found.append(record)
         return found
 

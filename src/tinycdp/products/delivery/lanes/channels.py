@@ -3,32 +3,43 @@
 Shape   DeliveryChannel: prepare(destination, delivery) → Outgoing, None if the person was erased · send(…) → SendResult
         Channels(reach).of(destination) → its channel
 Laws    prepare is pure, and what it makes may be shown: variables are read in `send` alone.
+        A request of a template goes to the host of its document, whatever the values are
         send never raises for what a receiver does; it says what became of it
+Errors  Unsendable: nothing can be sent, and the receiver has no part in it
 """
 
 import asyncio
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
+from urllib.parse import quote
+
+import msgspec
 
 from tinycdp.model import Instant
 from tinycdp.products.delivery.definitions.schemas import (
     BatchDestination,
     FromVariable,
+    HttpDocument,
     OneByOneDestination,
     WebhookDocument,
 )
 from tinycdp.products.delivery.destinations import Destination
 from tinycdp.products.delivery.happenings import Happening
 from tinycdp.products.delivery.lanes.sender import SECONDS, Sender, SendResult
-from tinycdp.products.delivery.messages import MessageFacts, body_of, headers_of
+from tinycdp.products.delivery.mapping.formats import text_of
+from tinycdp.products.delivery.mapping.urls import BadUrl
+from tinycdp.products.delivery.messages import MessageFacts, body_of, fields_of, headers_of, values_of
 from tinycdp.products.delivery.reach import Reach
 from tinycdp.products.delivery.signing import SigningKey
 from tinycdp.products.delivery.sinks.make import Sinks
 from tinycdp.products.delivery.sinks.records import record_of
 from tinycdp.products.delivery.sinks.sink import SinkError, line_of
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_MOST_BYTES = 256_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +63,30 @@ class PlannedDelivery:
 class Outgoing:
     """What is sent, without what only the destination knows.
 
-    method, url  where; the method is empty for what is not HTTP"""
+    method, url  where; the method is empty for what is not HTTP. A place of the URL that a variable fills is open
+    variables    of these places
+    success      statuses that mean delivered, beside 2xx"""
 
     method: str
     url: str
     headers: dict[str, str]
     body: bytes
+    variables: Mapping[str, FromVariable] = field(default_factory=dict)
+    success: tuple[int, ...] = ()
+
+
+class Unsendable(Exception):
+    """Why a message cannot be sent: it is tried again, because a document or a variable may be mended meanwhile."""
 
 
 class DeliveryChannel(Protocol):
     """How one type of destinations sends."""
 
     def prepare(self, destination: Destination, delivery: PlannedDelivery) -> Outgoing | None:
-        """What is sent, None if it is about a profile that was erased."""
+        """What is sent, None if it is about a profile that was erased. May raise Unsendable."""
 
     async def send(self, destination: Destination, outgoing: Outgoing) -> SendResult:
-        """Send it once."""
+        """Send it once. May raise Unsendable."""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -94,10 +113,54 @@ class Webhooks:
         document = destination.document
         assert isinstance(document, WebhookDocument)
         headers = {**_values(document.headers), **outgoing.headers}
-        return await self._sender.send(outgoing.method, outgoing.url, headers, outgoing.body)
+        result = await self._sender.send(outgoing.method, outgoing.url, headers, outgoing.body)
+        return replace(result, is_gone=result.status == 410)
 
     async def close(self) -> None:
         await self._sender.close()
+
+
+class HttpRequests:
+    """Requests in a receiver's own form."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+
+    def prepare(self, destination: Destination, delivery: PlannedDelivery) -> Outgoing | None:
+        happening, facts = delivery.happening, delivery.facts
+        fields = fields_of(delivery.id, happening, facts)
+        if fields is None:
+            return None
+        plan, values = destination.plans[happening.type], values_of(happening, facts)
+        body = b""
+        if plan.body is not None:
+            body = _encode(plan.body.record(fields, values))
+        elif plan.has_body:
+            body = body_of(happening, facts) or b""
+        if len(body) > _MOST_BYTES:
+            raise Unsendable(f"The body has {len(body):,} bytes; at most {_MOST_BYTES:,} are sent.")
+        places = {name: text_of(one.record(fields, values)) or "" for name, one in plan.parameters.items()}
+        try:
+            url = plan.url.filled(places, {name: f"{{{name}}}" for name in plan.variables})
+        except BadUrl as reason:
+            raise Unsendable(str(reason)) from None
+        headers = {"Idempotency-Key": delivery.id, **({"Content-Type": "application/json"} if body else {})}
+        return Outgoing(plan.method, url, headers, body, plan.variables, plan.success)
+
+    async def send(self, destination: Destination, outgoing: Outgoing) -> SendResult:
+        document = destination.document
+        assert isinstance(document, HttpDocument)
+        url = outgoing.url
+        for name, variable in outgoing.variables.items():
+            url = url.replace(f"{{{name}}}", quote(_set(variable), safe="/"))
+        own = {name: value if isinstance(value, str) else _set(value) for name, value in document.headers.items()}
+        said = {name.lower() for name in own}
+        headers = {name: value for name, value in outgoing.headers.items() if name.lower() not in said} | own
+        result = await self._sender.send(outgoing.method, url, headers, outgoing.body)
+        return replace(result, error="") if result.status in outgoing.success else result
+
+    async def close(self) -> None:
+        """The sender is that of webhooks."""
 
 
 class TestedSinks:
@@ -107,7 +170,7 @@ class TestedSinks:
         self._sinks = sinks
 
     def prepare(self, destination: Destination, delivery: PlannedDelivery) -> Outgoing | None:
-        record = record_of(delivery.id, delivery.happening, delivery.facts)
+        record = record_of(delivery.id, delivery.happening, delivery.facts, destination.record)
         return None if record is None else Outgoing("", "", {}, line_of(record))
 
     async def send(self, destination: Destination, outgoing: Outgoing) -> SendResult:
@@ -135,7 +198,10 @@ class Channels:
 
     def __init__(self, reach: Reach) -> None:
         sender = Sender(reach)
-        self._of_type: dict[type[OneByOneDestination], DeliveryChannel] = {WebhookDocument: Webhooks(sender)}
+        self._of_type: dict[type[OneByOneDestination], DeliveryChannel] = {
+            WebhookDocument: Webhooks(sender),
+            HttpDocument: HttpRequests(sender),
+        }
         #: What takes batches.
         self.sinks = Sinks(reach, partial(sender.send, "POST"))
         self._tested = TestedSinks(self.sinks)
@@ -155,7 +221,17 @@ class Channels:
 def _values(headers: "dict[str, str | FromVariable]") -> dict[str, str]:
     """The values of headers; a variable that is not set gives none."""
     return {
-        name: found
-        for name, value in headers.items()
-        if (found := value if isinstance(value, str) else os.environ.get(value.env, ""))
+        name: found for name, value in headers.items() if (found := value if isinstance(value, str) else _value(value))
     }
+
+
+def _value(variable: FromVariable) -> str:
+    """The value of a variable with its prefix, "" if it is not set."""
+    found = os.environ.get(variable.env, "")
+    return variable.prefix + found if found else ""
+
+
+def _set(variable: FromVariable) -> str:
+    if not (found := _value(variable)):
+        raise Unsendable(f"The variable {variable.env} is not set where this runs; set it, and restart.")
+    return found

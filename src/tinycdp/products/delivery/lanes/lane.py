@@ -21,8 +21,8 @@ from typing import Any
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from tinycdp.products.delivery import signing
 from tinycdp.products.delivery.definitions.schemas import OneByOneDestination
-from tinycdp.products.delivery.destinations import Destination, Destinations, facts_of
-from tinycdp.products.delivery.lanes.channels import DeliveryChannel, PlannedDelivery
+from tinycdp.products.delivery.destinations import Destination, Destinations
+from tinycdp.products.delivery.lanes.channels import DeliveryChannel, PlannedDelivery, Unsendable
 from tinycdp.products.delivery.lanes.order import LaneItem, Order
 from tinycdp.products.delivery.lanes.pace import LanePace, Start
 from tinycdp.products.delivery.lanes.sender import SendResult
@@ -243,11 +243,19 @@ class Lane:
         happening, now = item.happening, self._environment.now()
         id_ = id_of(self._environment.id, self.destination.id, happening.seq, happening.at)
         destination = self.destination
-        outgoing = self._channel.prepare(destination, PlannedDelivery(id_, happening, facts, now, keys))
-        if outgoing is None:  # erased
+        if happening.seq in facts.left_out:
             self._finish(item)
             return
-        result = await self._channel.send(destination, outgoing)
+        try:
+            if facts.problem:
+                raise Unsendable(facts.problem)
+            outgoing = self._channel.prepare(destination, PlannedDelivery(id_, happening, facts, now, keys))
+            if outgoing is None:  # erased
+                self._finish(item)
+                return
+            result = await self._channel.send(destination, outgoing)
+        except Unsendable as reason:
+            result = SendResult(None, str(reason), "", 0, is_ours=True)
         self._note(item, result, now)
         if result.is_delivered:
             self._delivered += 1
@@ -268,7 +276,8 @@ class Lane:
             asking = {item.seq: item, **self._unread, **{one.seq: one for one in self._order.upcoming(_READ_AHEAD)}}
             self._unread.clear()
             async with acquired(self._environment.pool) as connection:
-                facts = await facts_of(connection, self._environment.id, [one.happening for one in asking.values()])
+                happenings = [one.happening for one in asking.values()]
+                facts = await self._destinations.facts(connection, self._environment, self.destination, happenings)
             self._facts.update(dict.fromkeys(asking, facts))
         return facts
 
@@ -330,7 +339,7 @@ class Lane:
             self._pace.slow(at, result.retry_after)
         if result.is_away:
             self._pace.failed(at)
-        elif self._pace.answered():
+        elif not result.is_ours and self._pace.answered():
             self._order.hurry(now)
         if result.is_delivered:
             second, n = self._logged

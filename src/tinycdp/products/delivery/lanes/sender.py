@@ -32,22 +32,23 @@ _HEADERS = {"User-Agent": f"TinyCDP/{__version__} (webhooks)", "Accept-Encoding"
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """What became of a request. status: None without an answer; error: why it failed, "" if it did not"""
+    """What became of a request.
+
+    status   None without an answer · error: why it failed, "" if it did not
+    is_ours  it was not sent: the receiver has no part in it
+    is_gone  the receiver wants nothing any more"""
 
     status: int | None
     error: str
     answer: str
     duration_ms: int
     retry_after: float | None = None
+    is_ours: bool = False
+    is_gone: bool = False
 
     @property
     def is_delivered(self) -> bool:
         return not self.error
-
-    @property
-    def is_gone(self) -> bool:
-        """The receiver wants nothing any more."""
-        return self.status == 410
 
     @property
     def is_slow(self) -> bool:
@@ -57,7 +58,8 @@ class SendResult:
     @property
     def is_away(self) -> bool:
         """The receiver does not work, whatever it is sent."""
-        return bool(self.error) and (self.status is None or self.status >= 500 or self.status == 429)
+        is_in_trouble = self.status is None or self.status >= 500 or self.status == 429
+        return bool(self.error) and not self.is_ours and is_in_trouble
 
 
 class _NotAllowed(OSError):
@@ -120,7 +122,7 @@ class Sender:
         self._sessions.clear()
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> SendResult:
-        """Send a request, and read the beginning of its answer."""
+        """Send a request, and read the beginning of its answer. An empty body is not sent."""
         began = time.monotonic()
 
         def result(status: int | None, error: str, answer: str = "", retry_after: float | None = None) -> SendResult:
@@ -133,7 +135,7 @@ class Sender:
                 session = self._sessions[place.named] = _session(only_public=not place.named)
             async with asyncio.timeout(SECONDS):
                 async with session.request(
-                    method, place.url, data=body, headers={**_HEADERS, **headers}, allow_redirects=False
+                    method, place.url, data=body or None, headers={**_HEADERS, **headers}, allow_redirects=False
                 ) as answer:
                     text = await _beginning(answer)
                     error = "" if 200 <= answer.status < 300 else _said(answer.status)

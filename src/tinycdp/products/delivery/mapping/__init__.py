@@ -1,7 +1,7 @@
 """Records made of a JSON document whose parts may be expressions.
 
 Shape   reading: a document → RecordMapping, or what is wrong with it · checks: its types, against the names that exist
-        nodes: its parts, which make a record of values · formats: what `as` names
+        nodes: its parts, which make a record of values · formats: what `as` names · urls: URLs with such parts
 Laws    pure. The cost of a record is bounded when its mapping is read: parts, expressions, one loop with a cap
 Source  docs/reference/mapping.md, docs/decisions/0046-mapping.md
 """

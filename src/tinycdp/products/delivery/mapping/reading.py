@@ -132,9 +132,9 @@ class _Reader:
                 said = valid_instead(name, sorted(known)) if known else ""
                 hint = f"To write an object with a field `{operator}`, put it in `plain`."
                 return self._wrong(
-                    _below(path, name), f"unknown field beside `{operator}`. {said} {hint}".replace("  ", " ")
+                    path_below(path, name), f"unknown field beside `{operator}`. {said} {hint}".replace("  ", " ")
                 )
-        inner, below = document[operator], _below(path, operator)
+        inner, below = document[operator], path_below(path, operator)
         match operator:
             case "plain":
                 if not isinstance(inner, Mapping):
@@ -150,12 +150,12 @@ class _Reader:
             case _:
                 formats = self._formats(document, path)
                 node = self._leaf(operator, inner, below, formats)
-        otherwise = self.node(document["else"], _below(path, "else"), depth + 1) if "else" in document else None
+        otherwise = self.node(document["else"], path_below(path, "else"), depth + 1) if "else" in document else None
         return FormattedNode(node, formats, otherwise) if formats or otherwise is not None else node
 
     def _fields(self, document: Mapping[str, Any], path: str, depth: int) -> MappingNode:
         return ObjectNode(
-            {str(name): self.node(one, _below(path, str(name)), depth + 1) for name, one in document.items()}
+            {str(name): self.node(one, path_below(path, str(name)), depth + 1) for name, one in document.items()}
         )
 
     def _leaf(self, operator: str, text: Any, path: str, formats: tuple[str, ...] = ()) -> MappingNode:
@@ -181,7 +181,7 @@ class _Reader:
     def _formats(self, document: Mapping[str, Any], path: str) -> tuple[str, ...]:
         found = document.get("as", ())
         names = [found] if isinstance(found, str) else found
-        below = _below(path, "as")
+        below = path_below(path, "as")
         if not isinstance(names, list | tuple) or len(names) > _MOST_FORMATS:
             self._wrong(below, f"expected the name of a format, or a list of at most {_MOST_FORMATS}.")
             return ()
@@ -197,19 +197,19 @@ class _Reader:
 
     def _join(self, document: Mapping[str, Any], path: str, depth: int) -> MappingNode:
         parts, separator = document["join"], document.get("with", "")
-        below = _below(path, "join")
+        below = path_below(path, "join")
         if not isinstance(parts, list | tuple):
             return self._wrong(below, "expected a list of parts.")
         if not isinstance(separator, str):
-            return self._wrong(_below(path, "with"), "expected a text.")
+            return self._wrong(path_below(path, "with"), "expected a text.")
         return JoinNode(tuple(self.node(one, f"{below}[{n}]", depth + 1) for n, one in enumerate(parts)), separator)
 
     def _choice(self, document: Mapping[str, Any], path: str, depth: int) -> MappingNode:
         if "then" not in document:
-            return self._wrong(_below(path, "then"), "this field is missing; give what is written if it is true.")
-        condition = self._condition(document["if"], _below(path, "if"))
-        then = self.node(document["then"], _below(path, "then"), depth + 1)
-        otherwise = self.node(document["else"], _below(path, "else"), depth + 1) if "else" in document else None
+            return self._wrong(path_below(path, "then"), "this field is missing; give what is written if it is true.")
+        condition = self._condition(document["if"], path_below(path, "if"))
+        then = self.node(document["then"], path_below(path, "then"), depth + 1)
+        otherwise = self.node(document["else"], path_below(path, "else"), depth + 1) if "else" in document else None
         return ChoiceNode(condition, then, otherwise)
 
     def _condition(self, document: Any, path: str) -> MappingNode:
@@ -219,40 +219,42 @@ class _Reader:
         if not isinstance(document, Mapping) or not document.keys() <= _TESTED or len(document) != 2:
             return self._wrong(path, 'expected an expression, or {"field": …, "in": […]}.')
         if not isinstance(document.get("in"), list | tuple):
-            return self._wrong(_below(path, "in"), "expected a list of values.")
+            return self._wrong(path_below(path, "in"), "expected a list of values.")
         among = tuple(Decimal(repr(one)) if isinstance(one, float) else one for one in document["in"])
         if len(among) > MOST_PARTS or not all(isinstance(one, str | int | Decimal) for one in among):
-            return self._wrong(_below(path, "in"), f"expected at most {MOST_PARTS} texts, numbers, true or false.")
+            return self._wrong(path_below(path, "in"), f"expected at most {MOST_PARTS} texts, numbers, true or false.")
         operator = "field" if "field" in document else "item"
-        return MembershipTest(self._leaf(operator, document[operator], _below(path, operator)), among)
+        return MembershipTest(self._leaf(operator, document[operator], path_below(path, operator)), among)
 
     def _loop(self, document: Mapping[str, Any], path: str, depth: int) -> MappingNode:
         if self._in_loop:
-            return self._wrong(_below(path, "each"), "a loop cannot be inside another one.")
+            return self._wrong(path_below(path, "each"), "a loop cannot be inside another one.")
         if "of" not in document:
-            return self._wrong(_below(path, "of"), "this field is missing; give what is made of each item.")
+            return self._wrong(path_below(path, "of"), "this field is missing; give what is made of each item.")
         most = document.get("most", ITEMS)
         if not isinstance(most, int) or isinstance(most, bool) or not 1 <= most <= MOST_ITEMS:
-            return self._wrong(_below(path, "most"), f"expected a whole number from 1 to {MOST_ITEMS:,}.")
-        listed, below = document["each"], _below(path, "each")
+            return self._wrong(path_below(path, "most"), f"expected a whole number from 1 to {MOST_ITEMS:,}.")
+        listed, below = document["each"], path_below(path, "each")
         if not isinstance(listed, Mapping) or listed.keys() not in ({"expr"}, {"field"}):
             return self._wrong(below, 'expected {"field": …} or {"expr": …}, which has a list.')
         operator = next(iter(listed))
         self.parts += 1
-        items = self._leaf(operator, listed[operator], _below(below, operator))
+        items = self._leaf(operator, listed[operator], path_below(below, operator))
         self._in_loop = True
         try:
-            where = self._condition(document["where"], _below(path, "where")) if "where" in document else None
-            of = self.node(document["of"], _below(path, "of"), depth + 1)
+            where = self._condition(document["where"], path_below(path, "where")) if "where" in document else None
+            of = self.node(document["of"], path_below(path, "of"), depth + 1)
         finally:
             self._in_loop = False
         return LoopNode(items, where, of, most)
 
 
-def _below(path: str, name: str) -> str:
-    return f"{path}.{name}" if name.isidentifier() else f"{path}[{_quoted(name)}]"
+def path_below(path: str, name: str) -> str:
+    """The JSON path of a field."""
+    return f"{path}.{name}" if name.isidentifier() else f"{path}[{quoted(name)}]"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name in brackets of a JSON path."""
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -5,12 +5,12 @@ Source  docs/reference/webhooks.md
 """
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-import msgspec
 from litestar import get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from tinycdp.api.http.bodies import decode_json
 from tinycdp.api.http.params import LAST_ID, Before, Limit
 from tinycdp.api.http.parts import Injected
 from tinycdp.errors import InvalidInput
@@ -151,7 +151,7 @@ async def get_message(
         method=outgoing.method,
         url=outgoing.url,
         headers=outgoing.headers,
-        body=msgspec.json.decode(outgoing.body),
+        body=_shown(outgoing.body),
     )
 
 
@@ -318,7 +318,9 @@ async def test_destination(
     found = await service.test(delivery, environment, name, data.type, profile, dry_run=data.dry_run)
     result = found.result
     return Tested(
-        body=msgspec.json.decode(found.outgoing.body),
+        method=found.outgoing.method,
+        url=found.outgoing.url,
+        body=_shown(found.outgoing.body),
         headers=found.outgoing.headers,
         delivered=None if result is None else result.is_delivered,
         status=None if result is None else result.status,
@@ -326,6 +328,11 @@ async def test_destination(
         answer="" if result is None else result.answer,
         duration_ms=None if result is None else result.duration_ms,
     )
+
+
+def _shown(body: bytes) -> Any:
+    """A body of JSON with all its digits, null if there is no body."""
+    return decode_json(body) if body else None
 
 
 ROUTES = [

@@ -223,9 +223,13 @@ class TestBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid
 class Tested(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The message, and what the receiver answered; null for a dry run.
 
-    headers  those of the standard; the destination's own are not shown"""
+    headers  without the destination's own, which are not shown
+    url      a place that a variable fills is open: its value is not shown
+    body     null without one"""
 
-    body: dict[str, Any]
+    method: str
+    url: str
+    body: Any
     headers: dict[str, str]
     delivered: bool | None
     status: int | None

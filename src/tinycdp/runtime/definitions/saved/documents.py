@@ -28,13 +28,15 @@ class DocumentKinds:
     naming    the fields that name a definition of the product, and the kind of what they name
     of_core   the same for definitions of the core
     filters   the fields that have an expression. It may name segments; bare names in it are properties
-    defaults  of kinds that are unions: the field that tells structs apart, as it is in a document without it"""
+    defaults  of kinds that are unions: the field that tells structs apart, as it is in a document without it
+    opaque    fields whose names, inside, are the user's own: nothing in them is a reference"""
 
     structs: Mapping[str, Any]
     naming: Mapping[str, str] = field(default_factory=dict)
     of_core: Mapping[str, str] = field(default_factory=dict)
     filters: frozenset[str] = frozenset()
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    opaque: frozenset[str] = frozenset()
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -66,11 +68,11 @@ class DocumentKinds:
 
     def references_of(self, document: Any, path: str = "$") -> Iterator[tuple[Name, str]]:
         """The definitions of the product that a stored document names, and the path of each name."""
-        yield from _references(document, self.naming, path)
+        yield from _references(document, self.naming, path, self.opaque)
 
     def core_references_of(self, document: Any) -> Iterator[tuple[Name, str]]:
         """The same for definitions of the core, without those in expressions."""
-        yield from _references(document, self.of_core, "$")
+        yield from _references(document, self.of_core, "$", self.opaque)
 
     def renamed(self, document: Any, renames: Mapping[Name, str]) -> Any:
         """A stored document that names what was renamed by its new keys; other parts of it stay as they are."""
@@ -81,6 +83,8 @@ class DocumentKinds:
         return document
 
     def _renamed_field(self, name: str, value: Any, renames: Mapping[Name, str]) -> Any:
+        if name in self.opaque:
+            return self.renamed_inside(name, value, renames)
         kind = self.naming.get(name) or self.of_core.get(name, "")
         if isinstance(value, list | tuple) and kind:
             return [renames.get((kind, one), one) if isinstance(one, str) else one for one in value]
@@ -90,6 +94,10 @@ class DocumentKinds:
             segments = {of: key for of, key in renames.items() if of[0] == "segment"}
             return renamed_in_filter(value, segments) if value and segments else value
         return renames.get((kind, value), value)
+
+    def renamed_inside(self, name: str, value: Any, renames: Mapping[Name, str]) -> Any:
+        """An opaque field after renames; a product whose opaque fields have expressions rewrites these."""
+        return value
 
     def cycle_of(self, name: Name, documents: Mapping[Name, Mapping[str, Any]]) -> list[Name]:
         """The definitions through which one names itself; empty if it does not."""
@@ -112,18 +120,22 @@ class DocumentKinds:
         )
 
 
-def _references(document: Any, naming: Mapping[str, str], path: str) -> Iterator[tuple[Name, str]]:
+def _references(
+    document: Any, naming: Mapping[str, str], path: str, opaque: frozenset[str]
+) -> Iterator[tuple[Name, str]]:
     if isinstance(document, Mapping):
         for name, value in document.items():
+            if name in opaque:
+                continue
             if name in naming and isinstance(value, str):
                 yield (naming[name], value), f"{path}.{name}"
             elif name in naming and isinstance(value, list | tuple):
                 yield from (((naming[name], one), f"{path}.{name}[{n}]") for n, one in enumerate(value))
             else:
-                yield from _references(value, naming, f"{path}.{name}")
+                yield from _references(value, naming, f"{path}.{name}", opaque)
     elif isinstance(document, list | tuple):
         for n, item in enumerate(document):
-            yield from _references(item, naming, f"{path}[{n}]")
+            yield from _references(item, naming, f"{path}[{n}]", opaque)
 
 
 def written(value: msgspec.Struct) -> dict[str, Any]:

@@ -84,6 +84,10 @@ class SavedKinds(ABC):
     def findings(self, documents: Documents, names: Names, of: Collection[Name]) -> list[DocumentFinding]:
         """What is wrong with some of the documents."""
 
+    def depending(self, documents: Documents) -> Collection[Name]:
+        """The documents that a change of the core's definitions may make wrong, beside those that name what is gone."""
+        return ()
+
     @abstractmethod
     def core_names(self, name: Name, documents: Documents, names: Names) -> Collection[Name]:
         """The definitions of the core that a document names."""
@@ -104,15 +108,14 @@ class SavedKinds(ABC):
         environment_id = names.environment_id
         rows = await store.newest_definitions(connection, environment_id, self.kinds)
         found = drafted(self.documents, rows, changes, edit, of_core=names.renamed, prune=prune)
-        written = {(row.kind, row.key) for row in found.written if row.document is not None}
-        findings = self.findings(found.after, names, written)
-        if errors := [one for one in findings if not one.is_warning]:
-            raise InvalidDocuments(errors)
-
         for gone in sorted(names.gone):
             users = [name for name in sorted(found.after) if gone in self.core_names(name, found.after, names)]
             if users:
                 raise referenced(gone, users)
+        written = {(row.kind, row.key) for row in found.written if row.document is not None}
+        findings = self.findings(found.after, names, written | set(self.depending(found.after)))
+        if errors := [one for one in findings if not one.is_warning]:
+            raise InvalidDocuments(errors)
 
         async def save(connection: Connection) -> None:
             if found.written:
