@@ -24,7 +24,7 @@ PARALLEL := -n $(PYTEST_WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run serve console test test-fast test-deep lint format bench bench-engine bench-analytics schema lock clean
+.PHONY: help setup run serve console test test-fast test-deep lint format bench bench-engine bench-analytics load schema lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +80,9 @@ bench-engine: $(VENV)/.dev ## Measure the language and the engine in µs, and ag
 
 bench-analytics: $(VENV)/.dev ## Measure questions against SQL by hand, the copy of events, and what it costs (EVENTS=10000000)
 	@$(BIN)/python -m loadtests.analytics --events "$${EVENTS:-10000000}"
+
+load: $(VENV)/.dev ## Run scenarios of load, with reports in load-reports (LOAD_SECONDS=60, ONLY=mixed)
+	@$(BIN)/python -m loadtests.scenarios --seconds "$${LOAD_SECONDS:-60}" $${ONLY:+--only $$ONLY}
 
 schema: $(VENV)/.dev ## Write migrations/schema.sql anew from the migrations
 	@UPDATE_SCHEMA=1 $(BIN)/pytest -q tests/integration/store/test_migrations.py -k make_the_schema
