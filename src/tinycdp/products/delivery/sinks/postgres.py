@@ -17,6 +17,7 @@ import asyncpg
 from tinycdp.products.delivery.definitions.schemas import PostgresDocument
 from tinycdp.products.delivery.reach import NotAllowed, Reach, address_for
 from tinycdp.products.delivery.sinks.sink import COLUMNS, RecordBatch, SinkError, secret_of
+from tinycdp.products.delivery.sinks.tls import context_for
 
 _CONNECT_SECONDS, _STATEMENT_SECONDS = 10.0, 60.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -126,7 +127,7 @@ class PostgresSink:
                 user=document.user,
                 password=secret_of(document.password) if document.password else "",  # never one of this process
                 database=document.database,
-                ssl=_tls(document) if document.tls == "verify" else False,
+                ssl=context_for(document.host, document.ca) if document.tls == "verify" else False,
                 timeout=_CONNECT_SECONDS,
                 command_timeout=_STATEMENT_SECONDS,
                 server_settings={"application_name": "tinycdp delivery"},
@@ -143,28 +144,6 @@ class PostgresSink:
             raise SinkError(f"The certificate of {where} is not valid: {error.verify_message}", lasting=True) from None
         except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
             raise SinkError(f"{where} cannot be reached: {error or type(error).__name__}") from None
-
-
-class _Named(ssl.SSLContext):
-    """Asks for the certificate of the document's host, whatever address is connected to."""
-
-    name = ""
-
-    def wrap_bio(self, *arguments: Any, **named: Any) -> ssl.SSLObject:
-        return super().wrap_bio(*arguments, **{**named, "server_hostname": self.name})
-
-
-def _tls(document: PostgresDocument) -> ssl.SSLContext:
-    context = _Named(ssl.PROTOCOL_TLS_CLIENT)
-    context.name = document.host
-    if document.ca is None:
-        context.load_default_certs()
-    else:
-        try:
-            context.load_verify_locations(cadata=secret_of(document.ca))
-        except ssl.SSLError:
-            raise SinkError(f"The variable {document.ca.env} has no certificates in PEM.", lasting=True) from None
-    return context
 
 
 def _quoted(name: str) -> str:
