@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tinycdp.model import MINUTE_MS, SECOND_MS
@@ -248,25 +249,35 @@ class BatchLane:
     async def _write(self, pending: batch_store.BatchRow) -> bool:
         """Write the batch, and move the cursor, or plan the next try. Returns whether it was written."""
         loop, now = asyncio.get_running_loop(), self._environment.now()
-        records = await self._records(pending)
-        began, failure = loop.time(), None
+        records: list[SinkRecord] = []
+        failure: SinkError | None = None
         try:
-            if records:
-                async with asyncio.timeout(_WRITE_SECONDS):
-                    await self._opened().write(
-                        RecordBatch(self._stream, pending.number, pending.first_seq, pending.last_seq, records)
-                    )
+            records = await self._records(pending)
         except SinkError as error:
             failure = error
+        began = loop.time()
+        if records:
+            failure = await self._written(pending, records)
+        await self._commit(pending, len(records), failure, now, int((loop.time() - began) * 1000))
+        return failure is None
+
+    async def _written(self, pending: batch_store.BatchRow, records: Sequence[SinkRecord]) -> SinkError | None:
+        """Have the sink write the batch. Returns why it did not."""
+        try:
+            async with asyncio.timeout(_WRITE_SECONDS):
+                await self._opened().write(
+                    RecordBatch(self._stream, pending.number, pending.first_seq, pending.last_seq, records)
+                )
+        except SinkError as error:
+            return error
         except TimeoutError:
-            failure = SinkError(f"It was not written within {_WRITE_SECONDS:.0f} seconds.")
+            return SinkError(f"It was not written within {_WRITE_SECONDS:.0f} seconds.")
         except Exception as error:
             # Of a library, or of ours: it is shown like any other, and its text may have values of records.
             if not pending.attempts:
                 log.exception("destination %s: a batch failed", self.destination.key)
-            failure = SinkError(f"{type(error).__name__}; the worker's log has more.")
-        await self._commit(pending, len(records), failure, now, int((loop.time() - began) * 1000))
-        return failure is None
+            return SinkError(f"{type(error).__name__}; the worker's log has more.")
+        return None
 
     def _opened(self) -> Sink:
         if self._sink is None:
@@ -318,7 +329,7 @@ class BatchLane:
                     await batch_store.drop_batch(connection, *ids, pending.number)
                 else:
                     await batch_store.postpone_batch(connection, *ids, pending.number, attempt, next_at, reason)
-                if n:
+                if n or failure is not None:
                     await batch_store.log_batch(
                         connection, *ids, pending.last_seq, attempt, now, duration_ms, reason, n
                     )

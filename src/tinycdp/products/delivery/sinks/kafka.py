@@ -66,16 +66,22 @@ class KafkaSink:
             if error is not None:
                 failed.append(error)
 
-        for record in records:
-            producer.produce(
-                self._document.topic,
-                line_of(record),
-                key=record.profile or record.id,
-                headers={"id": record.id, "type": record.type},
-                timestamp=max(record.at, 0),
-                on_delivery=arrived,
-            )
-            producer.poll(0)
+        kafka = library("confluent_kafka", EXTRA)
+        try:
+            for record in records:
+                producer.produce(
+                    self._document.topic,
+                    line_of(record),
+                    key=record.profile or record.id,
+                    headers={"id": record.id, "type": record.type},
+                    timestamp=max(record.at, 0),
+                    on_delivery=arrived,
+                )
+                producer.poll(0)
+        except kafka.KafkaException as error:  # such as a record that is longer than messages may be
+            raise self._failure(error.args[0]) from None
+        except BufferError:
+            raise SinkError("The broker takes messages more slowly than they come.") from None
         left = producer.flush(_WRITE_SECONDS + 5)
         if failed or left:
             raise self._failure(failed[0] if failed else None)
