@@ -53,9 +53,6 @@ WITHOUT = {
     ("POST", "/v1/destinations/{name}/pause"): "`resume` goes on where it stopped, and nothing is lost",
     ("POST", "/v1/destinations/{name}/resume"): "`pause` undoes it",
     ("POST", "/v1/destinations/{name}/secrets"): "the old secret signs on until the end of the overlap",
-    ("POST", "/v1/exports"): "a file that goes by itself",
-    ("POST", "/v1/exports/{id}/link"): "an address that ends by itself",
-    ("DELETE", "/v1/exports/{id}"): "the same rows can be exported again",
     ("POST", "/v1/admin/dead-letters/replay"): "accepted messages are stored; repeating it adds nothing",
 }
 

@@ -137,7 +137,7 @@ export type AskedInWords = {
 
 export type AuditEntry = {
   at: string
-  kind: "revision" | "flag" | "analytics" | "destination" | "policy" | "plan" | "key" | "merge" | "erasure" | "import" | "export"
+  kind: "revision" | "flag" | "analytics" | "destination" | "policy" | "plan" | "key" | "merge" | "erasure" | "import"
   action: string
   id: string
   name: string
@@ -651,55 +651,6 @@ export type ExplainedSource = {
   unknown: Array<string>
   cost: Cost
   diagnostics: Array<Diagnostic>
-}
-
-export type ExportBody = {
-  what: "segment" | "profiles" | "events"
-  segment?: string
-  columns?: Array<string> | null
-  traits?: Array<string>
-  events?: Array<string>
-  from?: string | null
-  to?: string | null
-  last?: string | null
-  format?: "csv" | "json" | "jsonl" | "xlsx" | "parquet"
-  raw?: boolean
-}
-
-export type ExportFault = {
-  code: string
-  message: string
-}
-
-export type ExportJob = {
-  id: number
-  status: "waiting" | "running" | "done" | "failed" | "canceled" | "removed"
-  name: string
-  format: "csv" | "json" | "jsonl" | "xlsx" | "parquet"
-  request: ExportBody
-  rows: number
-  total: number | null
-  share: number
-  size: number | null
-  asOf: string | null
-  author: string
-  schedule: string | null
-  createdAt: string
-  startedAt: string | null
-  finishedAt: string | null
-  expiresAt: string | null
-  note: string
-  error: ExportFault | null
-}
-
-export type ExportLink = {
-  url: string
-  until: string
-}
-
-export type ExportList = {
-  exports: Array<ExportJob>
-  next: number | null
 }
 
 export type ExportRequest = {
@@ -2003,40 +1954,6 @@ export type SavedVersions = {
 export type SavedWarning = {
   path: string
   message: string
-}
-
-export type Schedule = {
-  key: string
-  version: number
-  name: string
-  description: string
-  document: ScheduleDocument
-  savedAt: string
-  savedBy: string
-  note: string
-  zone: string
-  nextAt: string | null
-  last: ExportJob | null
-}
-
-export type ScheduleDocument = {
-  key?: string
-  name?: string
-  description?: string
-  cron: string
-  what: "segment" | "profiles" | "events"
-  segment?: string
-  columns?: Array<string> | null
-  traits?: Array<string>
-  events?: Array<string>
-  last?: string | null
-  format?: "csv" | "json" | "jsonl" | "xlsx" | "parquet"
-  raw?: boolean
-  paused?: boolean
-}
-
-export type Schedules = {
-  schedules: Array<Schedule>
 }
 
 export type Sdk = {

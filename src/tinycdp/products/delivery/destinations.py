@@ -11,7 +11,12 @@ from dataclasses import dataclass, field, replace
 
 from tinycdp.products.delivery.definitions.kinds import DESTINATIONS, KIND
 from tinycdp.products.delivery.definitions.requests import RequestPlan, plans_of
-from tinycdp.products.delivery.definitions.schemas import BatchDestination, DestinationDocument, HttpDocument
+from tinycdp.products.delivery.definitions.schemas import (
+    BatchDestination,
+    DestinationDocument,
+    HttpDocument,
+    SmtpDocument,
+)
 from tinycdp.products.delivery.happenings import Happening, WantedHappenings
 from tinycdp.products.delivery.mapping.nodes import RecordMapping
 from tinycdp.products.delivery.mapping.reading import read_mapping
@@ -30,7 +35,7 @@ class Destination:
     """A destination: its lane's id, its document, and the segments that it names.
 
     plans        how its requests are made, by type
-    record       makes the data of records in batches
+    record       makes the data of records in batches, or e-mails
     expressions  that its mappings read"""
 
     id: int
@@ -71,7 +76,7 @@ class Destinations:
                 plans = plans_of(document) if isinstance(document, HttpDocument) else {}
                 read = [one for path, document_ in document.mappings() if (one := read_mapping(document_, path)[0])]
                 sources = tuple(dict.fromkeys(source for one in read for source in one.expressions))
-                record = read[0] if read and isinstance(document, BatchDestination) else None
+                record = read[0] if read and isinstance(document, SmtpDocument | BatchDestination) else None
                 found.append(Destination(row.definition_id, row.key, document, wanted, plans, record, sources))
         self._known[environment_id] = (change, found)
         return found

@@ -15,9 +15,9 @@ from tinycdp.products.delivery import signing
 from tinycdp.products.delivery.definitions.kinds import DESTINATIONS, KIND
 from tinycdp.products.delivery.destinations import Destination, Destinations
 from tinycdp.products.delivery.happenings import OF_SEGMENTS, Happening
-from tinycdp.products.delivery.lanes.channels import Channels, DeliveryChannel, Outgoing, PlannedDelivery, Unsendable
+from tinycdp.products.delivery.lanes.channels import Channels, DeliveryChannel, Outgoing, PlannedDelivery
 from tinycdp.products.delivery.lanes.lane import keys_of
-from tinycdp.products.delivery.lanes.sender import SendResult
+from tinycdp.products.delivery.lanes.sender import SendResult, Unsendable
 from tinycdp.products.delivery.messages import id_of
 from tinycdp.products.delivery.reach import Reach
 from tinycdp.products.delivery.store import batches as batch_store

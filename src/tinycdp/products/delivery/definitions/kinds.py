@@ -10,6 +10,7 @@ Laws    the first destination registers the consumer of the outbox, in the trans
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from email.utils import parseaddr
 from typing import Any
 
 from tinycdp.dsl.check.expressions import possible_references
@@ -21,15 +22,18 @@ from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.engine.catalog import Name
 from tinycdp.products.delivery.definitions import requests
 from tinycdp.products.delivery.definitions.schemas import (
+    ADDRESS,
     DEFAULT_TYPE,
+    MAIL_FIELDS,
     AnyDestination,
     DestinationDocument,
     FromVariable,
     HttpDocument,
+    SmtpDocument,
     WebhookDocument,
 )
 from tinycdp.products.delivery.mapping.checks import HAPPENING_FIELDS, check_mapping, references_of
-from tinycdp.products.delivery.mapping.reading import read_mapping, rewritten
+from tinycdp.products.delivery.mapping.reading import path_below, read_mapping, rewritten
 from tinycdp.products.delivery.reach import NotAllowed, Reach
 from tinycdp.products.delivery.store import lanes as store
 from tinycdp.products.delivery.store.log import open_log
@@ -99,6 +103,8 @@ class DestinationKinds(SavedKinds):
                 yield from read_mapping(one, path)[1]
             if isinstance(read, HttpDocument):
                 yield from requests.problems_of(read)
+            if isinstance(read, SmtpDocument):
+                yield from _of_mail(read)
 
     def findings(self, documents: Documents, names: Names, of: Collection[Name]) -> list[DocumentFinding]:
         """Segments that do not exist, and mappings that do not fit the definitions."""
@@ -173,6 +179,19 @@ class DestinationKinds(SavedKinds):
             await store.open_lanes(connection, environment_id, kept)
         elif not await store.count_lanes(connection, environment_id):
             await unregister_in(connection, environment_id, CONSUMER)
+
+
+def _of_mail(document: SmtpDocument) -> Iterator[tuple[str, str]]:
+    _, address = parseaddr(document.sender)
+    if not (document.sender.isprintable() and ADDRESS.fullmatch(address)):
+        yield "$.from", "it is no address; write hello@shop.example, or Shop <hello@shop.example>."
+    mapping = document.mapping
+    for name in ("to", "subject", "text"):
+        if not isinstance(mapping, dict) or name not in mapping:
+            yield "$.mapping", f"it has no {name}; an e-mail has to, subject and text."
+    if isinstance(mapping, dict):
+        for name in mapping.keys() - MAIL_FIELDS:
+            yield path_below("$.mapping", name), f"an e-mail has {', '.join(sorted(MAIL_FIELDS))}."
 
 
 def _of_headers(headers: Mapping[str, str | FromVariable], taken: Collection[str]) -> Iterator[tuple[str, str]]:

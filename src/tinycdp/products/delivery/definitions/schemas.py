@@ -6,6 +6,7 @@ Laws    unknown fields are errors. A document without its key is what is stored.
 Source  docs/reference/webhooks.md
 """
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -166,6 +167,50 @@ def is_variable(document: Any) -> bool:
     return isinstance(document, dict) and "env" in document
 
 
+#: Addresses of e-mail, as most servers take them.
+ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+#: What the mapping of an e-mail may give.
+MAIL_FIELDS = frozenset({"to", "subject", "text", "html", "replyTo"})
+
+
+class SmtpDocument(
+    OneByOneDestination,
+    frozen=True,
+    kw_only=True,
+    rename="camel",
+    forbid_unknown_fields=True,
+    tag_field="type",
+    tag="smtp",
+):
+    """E-mail, handed to a server that sends it on.
+
+    host      of the server: on a public address, or one that the operator names
+    tls       starttls, tls from the first byte, or off: only for a host that the operator names
+    password  the variable that has it
+    ca        the variable with the certificates to trust, in PEM; left out: those of the system
+    sender    the address that it is from, such as hello@shop.example, or "Shop <hello@shop.example>"
+    mapping   of `to`, `subject`, `text`, and perhaps `html` and `replyTo`"""
+
+    host: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9.:_-]{1,253}$")]
+    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 587
+    tls: Literal["starttls", "tls", "off"] = "starttls"
+    user: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    password: FromVariable | None = None
+    ca: FromVariable | None = None
+    sender: Annotated[str, msgspec.Meta(max_length=500)] = msgspec.field(name="from")
+    mapping: Any
+
+    def hosts(self) -> tuple[HostToReach, ...]:
+        """Where it connects to, other than by a URL."""
+        why = "without TLS only such a host is used" if self.tls == "off" else ""
+        usual = 465 if self.tls == "tls" else 587
+        return (HostToReach("$.host", self.host, self.port, usual=usual, named_because=why),)
+
+    def mappings(self) -> tuple[tuple[str, Any], ...]:
+        """(path, document) of all mappings in it."""
+        return (("$.mapping", self.mapping),)
+
+
 class BatchLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When a batch is full. Left out: as the type of the destination has it.
 
@@ -179,7 +224,6 @@ class BatchLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 _Host = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9.:_-]{1,253}$")]
 _Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 _SqlName = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern="^[^\\x00-\\x1f]+$")]
-_Plain = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern="^[^\\x00-\\x1f]+$")]
 
 
 class BatchDestination(AnyDestination, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -340,7 +384,14 @@ class KafkaDocument(
 
 #: A union of all types.
 DestinationDocument = (
-    WebhookDocument | HttpDocument | PostgresDocument | ClickHouseDocument | S3Document | DeltaDocument | KafkaDocument
+    WebhookDocument
+    | HttpDocument
+    | SmtpDocument
+    | PostgresDocument
+    | ClickHouseDocument
+    | S3Document
+    | DeltaDocument
+    | KafkaDocument
 )
 #: The type of a document that names none.
 DEFAULT_TYPE = {"type": "webhook"}

@@ -9,6 +9,7 @@ Errors  Unsendable: nothing can be sent, and the receiver has no part in it
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,11 +25,13 @@ from tinycdp.products.delivery.definitions.schemas import (
     FromVariable,
     HttpDocument,
     OneByOneDestination,
+    SmtpDocument,
     WebhookDocument,
 )
 from tinycdp.products.delivery.destinations import Destination
 from tinycdp.products.delivery.happenings import Happening
-from tinycdp.products.delivery.lanes.sender import SECONDS, Sender, SendResult
+from tinycdp.products.delivery.lanes.mail import MailMessage, date_header, id_header, mail_of, send_mail
+from tinycdp.products.delivery.lanes.sender import SECONDS, Sender, SendResult, Unsendable
 from tinycdp.products.delivery.mapping.formats import text_of
 from tinycdp.products.delivery.mapping.urls import BadUrl
 from tinycdp.products.delivery.messages import MessageFacts, body_of, fields_of, headers_of, values_of
@@ -37,6 +40,8 @@ from tinycdp.products.delivery.signing import SigningKey
 from tinycdp.products.delivery.sinks.make import Sinks
 from tinycdp.products.delivery.sinks.records import record_of
 from tinycdp.products.delivery.sinks.sink import SinkError, line_of
+
+log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _MOST_BYTES = 256_000
@@ -73,10 +78,6 @@ class Outgoing:
     body: bytes
     variables: Mapping[str, FromVariable] = field(default_factory=dict)
     success: tuple[int, ...] = ()
-
-
-class Unsendable(Exception):
-    """Why a message cannot be sent: it is tried again, because a document or a variable may be mended meanwhile."""
 
 
 class DeliveryChannel(Protocol):
@@ -163,6 +164,34 @@ class HttpRequests:
         """The sender is that of webhooks."""
 
 
+class Mails:
+    """E-mails that a server sends on."""
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+
+    def prepare(self, destination: Destination, delivery: PlannedDelivery) -> Outgoing | None:
+        document, mapping = destination.document, destination.record
+        assert isinstance(document, SmtpDocument)
+        assert mapping is not None
+        fields = fields_of(delivery.id, delivery.happening, delivery.facts)
+        if fields is None:
+            return None
+        mail = mail_of(document, mapping.record(fields, values_of(delivery.happening, delivery.facts)))
+        headers = {"Message-ID": id_header(document, delivery.id), "Date": date_header(delivery.now)}
+        return Outgoing("", "", headers, msgspec.json.encode(mail))
+
+    async def send(self, destination: Destination, outgoing: Outgoing) -> SendResult:
+        document = destination.document
+        assert isinstance(document, SmtpDocument)
+        return await send_mail(
+            document, self._reach, msgspec.json.decode(outgoing.body, type=MailMessage), outgoing.headers
+        )
+
+    async def close(self) -> None:
+        """A connection is used once."""
+
+
 class TestedSinks:
     """Tests of destinations that take batches: a record is shown, and the sink is looked at. Nothing is written."""
 
@@ -185,6 +214,9 @@ class TestedSinks:
             error = failure.reason
         except TimeoutError:
             error = f"There was no answer within {SECONDS:.0f} seconds."
+        except Exception as failure:
+            log.exception("a test of destination %s failed", destination.key)
+            error = f"{type(failure).__name__}; the server's log has more."
         finally:
             await sink.close()
         return SendResult(None, error, "", int((loop.time() - began) * 1000))
@@ -201,6 +233,7 @@ class Channels:
         self._of_type: dict[type[OneByOneDestination], DeliveryChannel] = {
             WebhookDocument: Webhooks(sender),
             HttpDocument: HttpRequests(sender),
+            SmtpDocument: Mails(reach),
         }
         #: What takes batches.
         self.sinks = Sinks(reach, partial(sender.send, "POST"))

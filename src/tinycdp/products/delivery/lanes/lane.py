@@ -22,10 +22,10 @@ from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from tinycdp.products.delivery import signing
 from tinycdp.products.delivery.definitions.schemas import OneByOneDestination
 from tinycdp.products.delivery.destinations import Destination, Destinations
-from tinycdp.products.delivery.lanes.channels import DeliveryChannel, PlannedDelivery, Unsendable
+from tinycdp.products.delivery.lanes.channels import DeliveryChannel, PlannedDelivery
 from tinycdp.products.delivery.lanes.order import LaneItem, Order
 from tinycdp.products.delivery.lanes.pace import LanePace, Start
-from tinycdp.products.delivery.lanes.sender import SendResult
+from tinycdp.products.delivery.lanes.sender import SendResult, Unsendable
 from tinycdp.products.delivery.messages import MessageFacts, id_of
 from tinycdp.products.delivery.store import lanes as store
 from tinycdp.products.delivery.store import log as log_store

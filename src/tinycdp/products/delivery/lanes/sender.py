@@ -30,13 +30,18 @@ _LONGEST_PAUSE_SECONDS = 3600
 _HEADERS = {"User-Agent": f"TinyCDP/{__version__} (webhooks)", "Accept-Encoding": "identity"}
 
 
+class Unsendable(Exception):
+    """Why a message cannot be sent: it is tried again, because a document or a variable may be mended meanwhile."""
+
+
 @dataclass(frozen=True, slots=True)
 class SendResult:
     """What became of a request.
 
     status   None without an answer · error: why it failed, "" if it did not
     is_ours  it was not sent: the receiver has no part in it
-    is_gone  the receiver wants nothing any more"""
+    is_gone  the receiver wants nothing any more
+    is_up    the receiver works, though its status is one of servers in trouble"""
 
     status: int | None
     error: str
@@ -45,6 +50,7 @@ class SendResult:
     retry_after: float | None = None
     is_ours: bool = False
     is_gone: bool = False
+    is_up: bool = False
 
     @property
     def is_delivered(self) -> bool:
@@ -59,7 +65,7 @@ class SendResult:
     def is_away(self) -> bool:
         """The receiver does not work, whatever it is sent."""
         is_in_trouble = self.status is None or self.status >= 500 or self.status == 429
-        return bool(self.error) and not self.is_ours and is_in_trouble
+        return bool(self.error) and not (self.is_ours or self.is_up) and is_in_trouble
 
 
 class _NotAllowed(OSError):
