@@ -63,7 +63,7 @@ from tinycdp.runtime.transfer.export import Exports
 from tinycdp.runtime.transfer.import_queue import ImportQueue
 from tinycdp.settings import Settings, load
 from tinycdp.store.database.migrations import open_migrated
-from tinycdp.store.database.pool import Pool
+from tinycdp.store.database.pool import Pool, abandon, close_pool
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -166,7 +166,7 @@ class Parts:
         await self.delivery.close()
         if self.shared is not None:
             await self.shared.close()
-        await self.pool.close()
+        await close_pool(self.pool)
 
 
 async def open_parts(settings: Settings, now: Clock = clock.now) -> Parts:
@@ -395,16 +395,29 @@ async def work(settings: Settings, signals: StopSignals, now: Clock = clock.now)
     assert settings.database_url is not None
     stop = asyncio.Event()
     opening = open_migrated(settings.database_url, _WORKER_CONNECTIONS + _FEED_CONNECTIONS + _DELIVERY_CONNECTIONS)
-    async with await signals.unless_stopped(opening) as pool:
-        worker = Worker(
-            pool, Catalogs(), now, settings.backfill_share, settings.exposure_days, outbox_days=settings.outbox_days
-        )
-        feeding = asyncio.create_task(_feed(settings, pool, stop, now))
-        delivering = asyncio.create_task(_deliver(settings, pool, stop, now))
+    pool = await signals.unless_stopped(opening)
+    worker = Worker(
+        pool, Catalogs(), now, settings.backfill_share, settings.exposure_days, outbox_days=settings.outbox_days
+    )
+    feeding = asyncio.create_task(_feed(settings, pool, stop, now))
+    delivering = asyncio.create_task(_deliver(settings, pool, stop, now))
+    # A database that has stopped does not even answer that a statement is cancelled.
+    giving_up = asyncio.create_task(_abandon_after(settings.database_url, stop, settings.drain_seconds + 1))
+    try:
         with signals.calling(stop.set):
             await worker.run(stop, settings.drain_seconds)
         await feeding
         await delivering
+    finally:
+        giving_up.cancel()
+        await close_pool(pool)
+
+
+async def _abandon_after(dsn: str, stop: asyncio.Event, seconds: float) -> None:
+    """End the connections that are still in use so long after a request to stop."""
+    await stop.wait()
+    await asyncio.sleep(seconds)
+    abandon(dsn)
 
 
 async def _feed(settings: Settings, pool: Pool, stop: asyncio.Event, now: Clock) -> None:

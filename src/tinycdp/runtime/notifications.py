@@ -6,7 +6,8 @@ Shape   announce_* notify in the transaction that made the change; a Listener re
         connection, and calls its Subscriber
 Laws    a lost connection may have missed notifications: `disconnected` is called at once, and `reconnected` when the
         Listener listens again.
-        Every notification but `keys` names its environment
+        Every notification but `keys` names its environment.
+        A server that does not answer holds no request for ever: the connections of the process are ended
 Units   a notification holds at most 8,000 bytes, so many ids go out in several
 """
 
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 
 from tinycdp.runtime.background import Loop
 from tinycdp.store.database import notifications as notification_store
-from tinycdp.store.database.pool import Connection, connect, reaching
+from tinycdp.store.database.pool import Connection, abandon, connect, reaching
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,9 @@ _DIGESTS_PER_NOTICE = 600
 #: Between two tries to connect.
 _PAUSE_SECONDS = 0.25
 #: How often a quiet connection is tested: a server that vanished does not close it.
-_PING_SECONDS = 5.0
+_PING_SECONDS = 2.0
+#: A server that has not answered by then is stopped or unreachable.
+_ANSWER_SECONDS = 4.0
 
 
 async def announce_profiles(
@@ -141,9 +144,12 @@ class Listener:
             return
         try:
             with reaching():
-                await self._connection.execute("SELECT 1", timeout=_PING_SECONDS)
-        except Exception:
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    await self._connection.execute("SELECT 1")
+        except Exception as failure:
             self._close()
+            if isinstance(failure.__cause__, TimeoutError):
+                abandon(self._dsn)
             raise
 
     async def _connect(self) -> None:

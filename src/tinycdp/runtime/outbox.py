@@ -25,11 +25,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tinycdp.engine.outbox import Change, decode
+from tinycdp.errors import Unavailable
 from tinycdp.model import Instant
 from tinycdp.runtime.environment import Environment
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import outbox as store
-from tinycdp.store.database.pool import BUSY, Connection, Pool, acquired, frozen, transaction
+from tinycdp.store.database.pool import DATABASE_BUSY, Connection, Pool, acquired, frozen, transaction
 
 log = logging.getLogger(__name__)
 
@@ -283,8 +284,11 @@ async def tidy(pool: Pool, now: Instant, keep_ms: int) -> int:
             # New rows go into the current one: emptying it would block them.
             current = await store.last_position(connection) // store.PER_SLOT % store.SLOTS
         if drained and slot != current:
-            with contextlib.suppress(*BUSY):
+            try:
                 emptied += await _empty(pool, slot)
+            except Unavailable as busy:
+                if busy.code != DATABASE_BUSY:
+                    raise
     return emptied
 
 

@@ -46,6 +46,8 @@ _SUPERUSER = "postgres"
 _PORT = 5432  # only part of the socket's name: no TCP port is opened
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
+_ANSWER_SECONDS = 2.0
+_SSL_REQUEST = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
 _LOG_BYTES = 10_000_000
 # A unix socket's path is at most 107 bytes on Linux and 103 on macOS.
 _SOCKET_PATH_BYTES = 103
@@ -192,9 +194,12 @@ class EmbeddedPostgres:
 
         Does nothing if attached."""
         if self.process is not None:
-            for request in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            # One that is stopped or swapped out makes no checkpoint. At SIGQUIT it kills what of it does not end.
+            requests = [signal.SIGINT] if self._responds() else []
+            for request in (*requests, signal.SIGQUIT, signal.SIGKILL):
                 if self.process.poll() is not None:
                     break
+                self.process.send_signal(signal.SIGCONT)
                 self.process.send_signal(request)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self.process.wait(_STOP_SECONDS)
@@ -336,6 +341,15 @@ class EmbeddedPostgres:
             return False
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(str(self.socket_dir / f".s.PGSQL.{_PORT}")) == 0
+
+    def _responds(self) -> bool:
+        """Whether it answers a client's first question: if connections can be encrypted."""
+        with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
+            probe.settimeout(_ANSWER_SECONDS)
+            probe.connect(str(self.socket_dir / f".s.PGSQL.{_PORT}"))
+            probe.sendall(_SSL_REQUEST)
+            return bool(probe.recv(1))
+        return False
 
     def _postmaster(self) -> int | None:
         """The pid in postmaster.pid, if that process is this cluster's server.

@@ -9,7 +9,8 @@ Laws    a request to stop is heeded at every instant. HTTP (requests in flight f
         Each process is given longer to stop than those under it: granian's workers TINYCDP_DRAIN_SECONDS, a child of
         this process a few seconds more.
         A process that dies is restarted; one that dies five times in a row soon after its start ends the command with
-        status 1 and its last reason. Not so analytics: nothing else needs it, so it is tried again for ever.
+        status 1 and its last reason. Not so analytics, which nothing else needs, and the embedded Postgres, whose disk
+        may be full: they are tried again for ever.
         Whatever is killed, no process is left: each child dies with its parent
 Source  docs/decisions/0003-granian.md
 """
@@ -242,6 +243,7 @@ def _supervise(
     settings: Settings, server: EmbeddedPostgres | None, demo: Demo | None, keys: FirstKeys | None, signals: StopSignals
 ) -> int:
     children: list[Child] = []
+    database = _Database(server)
     announced = False
     try:
         if demo and not demo.done and Child("demo", demo.apply_arguments(), settings).wait(signals) != 0:
@@ -251,7 +253,7 @@ def _supervise(
         if _runs_analytics(settings):
             children.append(Child("analytics engine", ("analytics",), settings, vital=False))
         while not signals.requests:
-            _tend(server)
+            database.tend()
             for child in children:
                 child.tend()
             if not announced and _answers(settings):
@@ -293,16 +295,33 @@ def _banner(settings: Settings, demo: Demo | None, keys: FirstKeys | None) -> st
     return demo.banner(settings, usable)
 
 
-def _tend(server: EmbeddedPostgres | None) -> None:
-    if server is None:
-        return
-    for last in (False, False, True):
+class _Database:
+    """The embedded Postgres, restarted when it ends, and tried again for as long as that fails.
+
+    Its disk may be full: the HTTP server decides by what it has in memory until there is space."""
+
+    def __init__(self, server: EmbeddedPostgres | None) -> None:
+        self._server = server
+        self._failures = 0
+        self._again_at = 0.0
+
+    def tend(self) -> None:
+        if self._server is None or time.monotonic() < self._again_at:
+            return
         try:
-            return server.tend()
-        except Unavailable as failure:
-            if last:
-                raise
-            log.warning("%s", failure.message)
+            self._server.tend()
+        except (Unavailable, OSError) as failure:
+            self._failures += 1
+            delay = min(0.1 * 4**self._failures, LONGEST_BACKOFF_SECONDS)
+            self._again_at = time.monotonic() + delay
+            message = failure.message if isinstance(failure, Unavailable) else str(failure)
+            log.warning(
+                "%s\nThe database is tried again in %.1f s; known profiles are decided meanwhile", message, delay
+            )
+        else:
+            if self._failures:
+                log.info("the database runs again, after %d tries", self._failures)
+            self._failures, self._again_at = 0, 0.0
 
 
 def _answers(settings: Settings) -> bool:

@@ -8,6 +8,7 @@ Errors  NotFound FLAG_NOT_FOUND · Unavailable DATABASE_AWAY if Postgres is away
 """
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
@@ -18,10 +19,12 @@ from tinycdp.model import ANY_KIND, STRENGTH, Identifier, Instant
 from tinycdp.runtime.decisions.profile_variants import ProfileVariants
 from tinycdp.runtime.decisions.snapshots import Snapshot, Snapshots, unknown_profile
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.store.database.pool import DATABASE_AWAY
+from tinycdp.store.database.pool import DATABASE_AWAY, DATABASE_BUSY
 
 NO_CONTEXT: Mapping[str, Any] = {}
 
+#: While Postgres cannot be read, what is in memory is decided.
+_STALE_IF = {DATABASE_AWAY, DATABASE_BUSY}
 #: How long a decision waits for a version that nothing has yet.
 _PAUSES_SECONDS = (0.005, 0.015, 0.03, 0.05, 0.1, 0.2, 0.3, 0.3)
 
@@ -75,16 +78,14 @@ class ProfileLoader:
     async def _find(
         self, environment_id: int, identifier: Identifier, now: Instant, min_version: int
     ) -> tuple[Snapshot | None, bool]:
-        if not self._snapshots.away:
+        away = self._snapshots.away
+        if not away:
             if (snapshot := self.cached(environment_id, identifier, min_version)) is not None:
                 return snapshot, False
             try:
-                snapshot = await self._snapshots.load(environment_id, identifier, now)
-                if min_version > (snapshot.version if snapshot is not None else 0):
-                    snapshot = await self._no_older(environment_id, identifier, now, min_version)
-                return snapshot, False
+                return await self._read(environment_id, identifier, now, min_version), False
             except Unavailable as unavailable:
-                if unavailable.code != DATABASE_AWAY:
+                if unavailable.code not in _STALE_IF:
                     raise
         held = "not in memory"
         # By whatever kind it was found, it may be in memory by an exact name.
@@ -93,9 +94,21 @@ class ProfileLoader:
                 if snapshot.version >= min_version:
                     return snapshot, True
                 held = f"in memory only at version {snapshot.version}"
+        if away:  # perhaps only to notifications
+            with contextlib.suppress(Unavailable):
+                return await self._read(environment_id, identifier, now, min_version), False
         raise Unavailable(
             DATABASE_AWAY, f"The database cannot be reached, and this profile is {held}. Ask again shortly."
         )
+
+    async def _read(
+        self, environment_id: int, identifier: Identifier, now: Instant, min_version: int
+    ) -> Snapshot | None:
+        """The profile from Postgres, at this version or a newer one."""
+        snapshot = await self._snapshots.load(environment_id, identifier, now)
+        if min_version > (snapshot.version if snapshot is not None else 0):
+            return await self._no_older(environment_id, identifier, now, min_version)
+        return snapshot
 
     async def _no_older(
         self, environment_id: int, identifier: Identifier, now: Instant, min_version: int

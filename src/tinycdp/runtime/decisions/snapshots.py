@@ -12,6 +12,7 @@ Units   at most `size` identifiers are kept, each with its profile's snapshot; t
 Errors  Unavailable when Postgres is away and the profile is not known here
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
@@ -27,10 +28,12 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.notifications import digest_of
 from tinycdp.store import outbox as outbox_store
 from tinycdp.store import profiles as profile_store
-from tinycdp.store.database.pool import Pool, acquired
+from tinycdp.store.database.pool import DATABASE_AWAY, Pool, acquired
 
 _Name = tuple[int, str, str]  # (environment id, identifier kind, identifier value)
 
+#: Between two requests that ask whether a database that does not answer answers again.
+_ASK_SECONDS = 0.5
 #: Digits of the greatest id that Postgres can hold, less one.
 _LONGEST_ID = 18
 
@@ -177,6 +180,7 @@ class Snapshots:
         self._size = size
         self._epoch = self._grown = 1
         self.away = True
+        self._answers, self._ask_at = True, 0.0
 
     def __len__(self) -> int:
         return len(self._cache)
@@ -249,7 +253,7 @@ class Snapshots:
 
     def disconnected(self) -> None:
         """Notifications may be missed from now on; Postgres may be away."""
-        self.away = True
+        self.away, self._answers = True, True
 
     def outgrown(self) -> None:
         """Distrust what is kept: the catalog reads state that it may lack."""
@@ -278,8 +282,22 @@ class Snapshots:
         """Read the snapshot from Postgres; None for an unknown profile.
 
         "profileId" names a profile's id, ANY_KIND an identifier of any kind."""
-        if self.away:
-            raise Unavailable("DATABASE_AWAY", "The database cannot be reached, and this profile is not in memory.")
+        if not self.away:
+            return await self._load_by(environment_id, identifier, now)
+        # Perhaps only notifications are lost. While others do not answer either, one request a moment asks.
+        time = asyncio.get_running_loop().time
+        if not self._answers and time() < self._ask_at:
+            raise Unavailable(DATABASE_AWAY, "The database cannot be reached, and this profile is not in memory.")
+        self._ask_at = time() + _ASK_SECONDS
+        try:
+            found = await self._load_by(environment_id, identifier, now)
+        except Unavailable:
+            self._answers = False
+            raise
+        self._answers = True
+        return found
+
+    async def _load_by(self, environment_id: int, identifier: Identifier, now: Instant) -> Snapshot | None:
         if identifier.kind != ANY_KIND:
             return await self._load(environment_id, identifier, now, _Reading())
         value, reading = (environment_id, digest_of(identifier.value)), _Reading()

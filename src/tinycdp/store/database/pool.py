@@ -1,17 +1,24 @@
 """Connections to Postgres, with codecs for our types.
 
-Shape   open_pool(dsn, size) · transaction(pool) · snapshot(pool) · reaching(): raises Unavailable if it is away.
+Shape   open_pool(dsn, size), close_pool(pool) · transaction(pool) · snapshot(pool) · reaching(): raises Unavailable
+        if it is away. abandon(dsn) ends every connection of this process, and thereby what waits for an answer
         `outage` logs one line when it goes away, one when it is back
 Units   timestamptz ↔ integer milliseconds; json and jsonb ↔ plain values with exact numbers (int, Decimal)
-Errors  Unavailable (503, Retry-After 1) if the server cannot be reached or ends the connection.
+Laws    no lock is waited for longer than LOCK_SECONDS, unless a transaction sets its own limit
+Errors  Unavailable (503, Retry-After 1) if the server cannot be reached or ends the connection, DATABASE_BUSY if a lock
+        is held for long, DATABASE_FULL if its disk is full.
         With explain=True, the part of DATABASE_URL that is wrong, for the person who runs a command: see dsn_errors.py
 """
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeAlias
+from weakref import WeakSet
 
 import asyncpg
 import msgspec
@@ -29,7 +36,15 @@ _EPOCH_MS = 946_684_800_000
 _encode_json = msgspec.json.Encoder(decimal_format="number").encode
 _decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
 
-DATABASE_AWAY = "DATABASE_AWAY"
+DATABASE_AWAY, DATABASE_BUSY = "DATABASE_AWAY", "DATABASE_BUSY"
+
+#: How long a statement waits for a lock. What is locked for longer is being altered or restored.
+LOCK_SECONDS = 5
+_SET_LOCK_TIMEOUT = f"SET lock_timeout = '{LOCK_SECONDS}s';"
+#: How long closing a pool may take.
+_CLOSE_SECONDS = 3.0
+#: The connections of this process, by address.
+_open: dict[str, WeakSet["_Connection"]] = {}
 
 _GONE = (
     OSError,
@@ -88,7 +103,7 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
             return ""
         self._lingers = False
         query: str = super().get_reset_query()
-        return query
+        return query + _SET_LOCK_TIMEOUT  # it resets all settings
 
 
 async def open_pool(dsn: str, size: int, *, explain: bool = False) -> Pool:
@@ -101,11 +116,33 @@ async def open_pool(dsn: str, size: int, *, explain: bool = False) -> Pool:
             min_size=1,
             max_size=size,
             connection_class=_Connection,
-            init=_set_codecs,
+            init=partial(_prepare, dsn),
             timeout=5,
             command_timeout=60,
             server_settings={"application_name": "tinycdp", "timezone": "UTC"},
         )
+
+
+async def _prepare(dsn: str, connection: "_Connection") -> None:
+    """Make a connection of a pool ready for use."""
+    _open.setdefault(dsn, WeakSet()).add(connection)
+    await _set_codecs(connection)
+    await connection.execute(_SET_LOCK_TIMEOUT)
+
+
+def abandon(dsn: str) -> None:
+    """End every connection to this address at once; what waits for an answer raises Unavailable.
+
+    A server that is stopped answers nothing, not even that a statement is cancelled, and waiting has no end."""
+    for connection in list(_open.get(dsn, ())):
+        connection.terminate()
+
+
+async def close_pool(pool: Pool) -> None:
+    """Close the connections when they are returned; end them if that takes long, as with a server that is stopped."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await pool.close()  # terminates all when it is cancelled
 
 
 async def connect(dsn: str, *, explain: bool = False) -> asyncpg.Connection:
@@ -114,6 +151,7 @@ async def connect(dsn: str, *, explain: bool = False) -> asyncpg.Connection:
         connection = await asyncpg.connect(
             dsn, timeout=5, connection_class=_Connection, server_settings={"application_name": "tinycdp"}
         )
+        _open.setdefault(dsn, WeakSet()).add(connection)
         await _set_codecs(connection)
         return connection
 
@@ -145,7 +183,13 @@ class reaching:
             return
         if self._dsn is not None and (explanation := explained(self._dsn, error)) is not None:
             raise explanation from error
-        if isinstance(error, _GONE) and not isinstance(error, (Unavailable, *BUSY)):
+        if isinstance(error, BUSY):
+            message = f"What this needs has been locked in the database for {LOCK_SECONDS} seconds; try again shortly."
+            raise Unavailable(DATABASE_BUSY, message) from error
+        if isinstance(error, asyncpg.DiskFullError):
+            message = "The database's disk is full, so nothing can be stored until there is space on it."
+            raise Unavailable("DATABASE_FULL", message, retry_after_seconds=5) from error
+        if isinstance(error, _GONE) and not isinstance(error, Unavailable):
             outage.noticed(error)
             raise Unavailable(DATABASE_AWAY, "The database cannot be reached; try again shortly.") from error
 
