@@ -315,9 +315,7 @@ class _Database:
             delay = min(0.1 * 4**self._failures, LONGEST_BACKOFF_SECONDS)
             self._again_at = time.monotonic() + delay
             message = failure.message if isinstance(failure, Unavailable) else str(failure)
-            log.warning(
-                "%s\nThe database is tried again in %.1f s; known profiles are decided meanwhile", message, delay
-            )
+            log.warning("%s\nThe database is tried again in %.1f s; profiles in memory are decided", message, delay)
         else:
             if self._failures:
                 log.info("the database runs again, after %d tries", self._failures)

@@ -1,6 +1,7 @@
 """Statements about messages: their ids, their rows, and reads of them."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
@@ -12,6 +13,8 @@ from tinycdp.store.database.statements import load
 
 _SQL = load("events")
 
+#: Rows that are encoded before other tasks run.
+_AT_ONCE = 250
 #: Before every event: the beginning of the year 1.
 _EARLIEST = -62_135_596_800_000
 
@@ -89,7 +92,16 @@ _EVENT_COLUMNS = [
 async def append_events(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Append messages by COPY, with the columns of _EVENT_COLUMNS."""
     if rows:
-        await connection.copy_records_to_table("events", records=rows, columns=_EVENT_COLUMNS)
+        records = rows if len(rows) <= _AT_ONCE else _in_turns(rows)
+        await connection.copy_records_to_table("events", records=records, columns=_EVENT_COLUMNS)
+
+
+async def _in_turns(rows: Sequence[tuple[Any, ...]]) -> AsyncIterator[tuple[Any, ...]]:
+    """The rows; encoding them takes the driver long, so other tasks run between some of them."""
+    for n, row in enumerate(rows):
+        if n % _AT_ONCE == 0:
+            await asyncio.sleep(0)
+        yield row
 
 
 async def events_of_profiles(

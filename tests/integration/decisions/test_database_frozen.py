@@ -13,14 +13,17 @@ import httpx
 import pytest
 
 from serving import (
+    ADMIN_KEY,
     BINARIES,
     PATIENCE_SECONDS,
     READ_KEY,
     WRITE_KEY,
     Server,
+    bearer,
     define,
     eventually,
     living,
+    new_environment,
     served,
     services,
     until,
@@ -146,6 +149,7 @@ async def test_profiles_are_read_though_notifications_are_lost(dsn: str, mainten
             await maintenance.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS true')
 
 
+@pytest.mark.slow
 def test_serve_outlives_a_database_that_cannot_start(tmp_path: Path) -> None:
     """As with a full disk. It decides, says what is wrong, and goes on when that is mended; and stops when frozen."""
     with served(tmp_path, drain_seconds=1) as server:

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import random
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +16,9 @@ from serving import eventually
 from tinycdp.api.http import bodies
 from tinycdp.errors import Overloaded
 from tinycdp.runtime.memory_budget import MemoryBudget
+
+#: Of the processor; a batch of 4 MB takes ten times as much in all.
+LONGEST_TURN_SECONDS = 0.1
 
 
 @pytest.fixture
@@ -92,6 +96,26 @@ async def test_a_body_that_does_not_come_is_given_up(app: Application, monkeypat
     late = await app.write.post("/v1/batch", content=Slow(batch(10), 100))
     assert (late.status_code, late.json()["code"]) == (408, "BODY_TOO_SLOW")
     assert app.service.memory_budget.used == 0
+
+
+async def test_decisions_go_on_beside_a_large_batch(app: Application) -> None:
+    """The event loop is never held for long: not by one body of 4,000 events with 60 objects each."""
+    await app.define("flag", key="opened", rule="events.tick.exists()")
+    properties = {f"k{n}": {"a": 1} for n in range(60)}
+    events = [
+        {"type": "track", "userId": f"u{n % 500}", "event": "tick", "properties": properties} for n in range(4_000)
+    ]
+    body = json.dumps({"batch": events}, separators=(",", ":")).encode()
+    sending = asyncio.create_task(app.write.post("/v1/batch", content=body))
+    began, turns = time.thread_time(), [0.0]
+    while not sending.done():
+        before = time.thread_time()
+        await asyncio.sleep(0)
+        turns.append(time.thread_time() - before)
+    assert sending.result().json()["accepted"] == 4_000
+    # Of the processor time of this thread, in which the loop runs: a busy machine does not count.
+    assert max(turns) < LONGEST_TURN_SECONDS, sorted(turns)[-5:]
+    assert time.thread_time() - began > LONGEST_TURN_SECONDS
 
 
 async def test_nothing_is_read_where_nothing_can_be_stored(app: Application) -> None:

@@ -6,7 +6,9 @@ Laws    The answer is 200 only after everything is committed. An invalid event i
 Source  docs/reference/tracking.md
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import perf_counter
 from typing import Any, Literal, Protocol
@@ -43,14 +45,20 @@ from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.ingest.event_stream import EventStreams
 from tinycdp.runtime.ingest.group_commit import Ingest
-from tinycdp.runtime.ingest.pipeline import Client, Pipeline, address_of
+from tinycdp.runtime.ingest.pipeline import Client, Pipeline, Processed, address_of
 from tinycdp.runtime.memory_budget import MemoryBudget
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.policies.documents import Policies
-from tinycdp.runtime.policies.limits import Limiter, Limits
+from tinycdp.runtime.policies.limits import Charge, Limiter, Limits
 from tinycdp.settings import Settings
 
 _MOST_WARNINGS = 20
+#: Bodies from this size on take milliseconds to parse. They are parsed in one thread, one by one: several would wait
+#: for the interpreter in turns, and the event loop behind all of them.
+_LARGE_BYTES = 128 * 1024
+_LARGE_BODIES = ThreadPoolExecutor(1, thread_name_prefix="large-bodies")
+#: Messages that the pipeline takes before other tasks run: a few milliseconds.
+_AT_ONCE = 250
 
 Parse = Callable[[bytes, Instant], Parsed]
 
@@ -134,12 +142,15 @@ async def accept(
         request.scope["auth"] = key  # for the access log
         limits = parts.policies.of(key.environment_id, Limits)
         await parts.limiter.request(limits, key.id, received_at)
-        parsed = parse(body, received_at)
+        if len(body) < _LARGE_BYTES:
+            parsed = parse(body, received_at)
+        else:
+            parsed = await asyncio.get_running_loop().run_in_executor(_LARGE_BODIES, parse, body, received_at)
         if parsed.rejections:
             parsed.rejections = _without_keys(parsed.rejections, (key_in(body), auth.in_headers(request)))
         sent = len(parsed.messages) + len(parsed.rejections) + len(parsed.exposures)
         async with await parts.limiter.admit(limits, key.environment_id, key.id, sent, received_at) as charge:
-            processed = parts.pipeline.run(key.environment_id, parsed.messages, _client(request, parts), charge)
+            processed = await _process(parts, key.environment_id, parsed.messages, _client(request, parts), charge)
             reported, invalid = (
                 exposures.known(parts, key.environment_id, parsed.exposures) if parsed.exposures else ((), ())
             )
@@ -175,6 +186,24 @@ async def accept(
         rejected=[_rejected(r) for r in rejections[:20]],
         warnings=_warnings(parsed, receipt.warned) if receipt.warned else (),
     )
+
+
+async def _process(
+    parts: Intake, environment_id: int, messages: Sequence[Message], client: Client, charge: Charge | None
+) -> Processed:
+    """The messages through the pipeline; of many, some at a time, so that decisions go on between them."""
+    if len(messages) <= _AT_ONCE:
+        return parts.pipeline.run(environment_id, messages, client, charge)
+    kept: list[Message] = []
+    rejections: list[Rejection] = []
+    sampled = 0
+    for start in range(0, len(messages), _AT_ONCE):
+        some = parts.pipeline.run(environment_id, messages[start : start + _AT_ONCE], client, charge)
+        kept += some.messages
+        rejections += some.rejections
+        sampled += some.sampled
+        await asyncio.sleep(0)
+    return Processed(kept, rejections, sampled)
 
 
 def _warnings(parsed: Parsed, warned: Sequence[Message]) -> list[IngestWarning]:

@@ -46,6 +46,10 @@ Writing = Callable[[int, int, Catalog, Mapping[int, Profile], Mapping[int, int]]
 Screen = Callable[[int, Sequence[Message]], tuple[Sequence[Message], list[Rejection]]]
 
 
+#: Messages that are applied before other tasks run: a few milliseconds.
+_AT_ONCE = 250
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """The outcome of one request.
@@ -309,7 +313,7 @@ class Ingest:
             connection, [_event_row(environment_id, id, identities, one) for one, id in events]
         )
         traits = await groups.apply_calls(connection, environment_id, messages, identities.now)
-        transitions = _apply_to_profiles(identities, messages, traits)
+        transitions = await _apply_to_profiles(identities, messages, traits)
         stored = [profile for id, profile in identities.profiles.items() if id not in identities.new]
         former = {profile.id: profile.version for profile in stored}
         version = await storage.save(
@@ -361,14 +365,18 @@ def _halves(parts: list[_Part]) -> list[list[_Part]]:
     return [[piece] for piece in pieces]
 
 
-def _apply_to_profiles(
+async def _apply_to_profiles(
     identities: resolution.IdentityTransaction, messages: list[Message], groups: Mapping[str, Mapping[str, Any]]
 ) -> list[recompute.Transition]:
     by_profile: dict[int, list[Message]] = {}
     for message in messages:
         by_profile.setdefault(_owner(identities, message), []).append(message)
     transitions: list[recompute.Transition] = []
+    applied = 0
     for profile_id, own in by_profile.items():
+        if (applied := applied + len(own)) > _AT_ONCE:
+            applied = 0
+            await asyncio.sleep(0)  # decisions go on beside a large group
         transitions += recompute.apply(identities.profiles[profile_id], own, identities.catalog, identities.now, groups)
     named_only = identities.new - by_profile.keys()  # created by an alias call, without a message of its own
     for profile_id in (identities.review | identities.listed | named_only) - identities.merged.keys():
