@@ -2,7 +2,7 @@
 
 Shape   services(dsn, n, clock) → the working parts of n processes, in this one · ManualClock
         served(settings…) → Server: a real `tinycdp serve`, stopped and swept up at the end · Server.batch, .decide …
-        new_environment(pool, document) → id · until(check) and eventually(check) wait for a condition
+        without_database(parts) · new_environment(pool, document) → id · until(check) and eventually(check) wait for a condition
         with_cluster(folder) → the folder, which need not make its cluster
 Laws    keys are the same for every server, so that two of them may share one database
         of a run in parallel each worker process has ports of its own
@@ -28,6 +28,7 @@ from typing import Any, TypeVar
 import httpx
 
 from tinycdp.app import Parts, open_parts
+from tinycdp.errors import Unavailable
 from tinycdp.model import Identifier, Instant
 from tinycdp.runtime.access.keys import environment_named
 from tinycdp.runtime.clock import Clock
@@ -38,7 +39,7 @@ from tinycdp.runtime.environment import Environment
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.settings import Settings
 from tinycdp.store import definitions as tenancy
-from tinycdp.store.database.pool import Pool, open_pool
+from tinycdp.store.database.pool import DATABASE_AWAY, Pool, open_pool
 
 WRITE_KEY, READ_KEY, ADMIN_KEY = "write-key-of-the-tests", "read-key-of-the-tests", "admin-key-of-the-tests"
 KEYS = {
@@ -248,6 +249,22 @@ async def holds_for(
     """Whether a boolean flag is on for a person, asked of the service as a request handler does."""
     catalog, snapshot, _ = await service.profile_loader.load(environment_id, identifier, service.now(), min_version)
     return decide_one(catalog, flag, snapshot, service.now()).value is True
+
+
+@contextlib.contextmanager
+def without_database(service: Parts) -> Iterator[None]:
+    """Meanwhile notifications are lost, and no profile can be read."""
+
+    async def away(*asked: Any) -> Any:
+        raise Unavailable(DATABASE_AWAY, "The database of this test is away.")
+
+    service.mirror.disconnected()
+    service.snapshots._read = away  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del service.snapshots._read  # type: ignore[method-assign]
+        service.mirror.reconnected()
 
 
 async def waiting_for_a_lock(connection: Any, n: int) -> None:

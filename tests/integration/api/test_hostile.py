@@ -117,3 +117,22 @@ async def test_a_body_that_never_ends(app: Application, monkeypatch: pytest.Monk
         if (route.method, route.path) in read:
             text = b"".join(message.get("body", b"") for message in sent[1:])
             assert (status == 408 and b"BODY_TOO_SLOW" in text) or b"did not arrive" in text, (route, sent)
+
+
+async def test_every_page_says_what_a_browser_may_do_with_it(app: Application) -> None:
+    """It runs no script of others, is not framed, is of the type it says, and names itself to no other site."""
+    pages = 0
+    for route in routes(app):
+        if route.method != "GET" or route.path in STREAMS:
+            continue
+        answer = await app.admin.get(route.address(), params=route.required(), headers={"Accept": "text/html"})
+        if not answer.headers.get("content-type", "").startswith("text/html"):
+            continue
+        pages += 1
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy, route
+        assert "unsafe" not in policy and "*" not in policy and "http" not in policy, (route, policy)
+        assert answer.headers["x-content-type-options"] == "nosniff", route
+        assert answer.headers["referrer-policy"] == "no-referrer", route
+        assert answer.headers["cross-origin-opener-policy"] == "same-origin", route
+    assert pages >= 3

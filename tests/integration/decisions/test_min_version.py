@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from application import Application, running
+from serving import without_database
 from tinycdp.runtime.decisions.snapshots import Snapshots
 from tinycdp.store import profiles as profile_store
 
@@ -93,10 +94,10 @@ async def test_without_it_the_newest_version_is_not_asked_for(
 async def test_while_the_database_is_away_an_older_version_is_not_served(app: Application) -> None:
     known = await app.read.get("/v1/decide", params={"flag": "on", "userId": "ada"})
     version = known.json()["version"]
-    app.service.snapshots.disconnected()
     question = {"flag": "on", "userId": "ada"}
-    stale = await app.read.get("/v1/decide", params={**question, "minVersion": version})
-    assert (stale.status_code, stale.json()["reason"]) == (200, "STALE")
-    older = await app.read.get("/v1/decide", params={**question, "minVersion": version + 1})
+    with without_database(app.service):
+        stale = await app.read.get("/v1/decide", params={**question, "minVersion": version})
+        assert (stale.status_code, stale.json()["reason"]) == (200, "STALE")
+        older = await app.read.get("/v1/decide", params={**question, "minVersion": version + 1})
     assert (older.status_code, older.json()["code"]) == (503, "DATABASE_AWAY")
     assert f"in memory only at version {version}" in older.json()["message"]

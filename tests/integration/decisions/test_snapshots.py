@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import serving
-from serving import PATIENCE_SECONDS, eventually, holds_for, new_environment
+from serving import PATIENCE_SECONDS, eventually, holds_for, new_environment, without_database
 from tinycdp.app import Parts
 from tinycdp.errors import Unavailable
 from tinycdp.model import Identifier, IdentifierKind, Message
@@ -108,10 +108,10 @@ async def test_with_the_database_away_an_alias_that_moved_is_not_decided_as_its_
     assert await holds_for(service, shop, "opened", TAB)
     await service.ingest.accept(shop, [opened("m2", BOB, TAB, ago=5, name="other")])  # earlier, so the tab is Bob's
     assert await holds_for(service, shop, "opened", ADA)
-    service.mirror.disconnected()
-    assert await holds_for(service, shop, "opened", ADA), "known, and not moved"
-    with pytest.raises(Unavailable):
-        await holds_for(service, shop, "opened", TAB)
+    with without_database(service):
+        assert await holds_for(service, shop, "opened", ADA), "known, and not moved"
+        with pytest.raises(Unavailable):
+            await holds_for(service, shop, "opened", TAB)
 
 
 async def test_what_was_read_before_a_revision_went_live_is_read_again(services: list[Parts], shop: int) -> None:
@@ -127,10 +127,9 @@ async def test_what_was_read_before_a_revision_went_live_is_read_again(services:
         pass
     await service.catalogs.refresh(service.pool, shop)
     assert service.snapshots.find(shop, ADA.kind, ADA.value) is None
-    service.mirror.disconnected()
-    with pytest.raises(Unavailable):  # what is known would answer for a profile that never did anything
+    # What is known would answer for a profile that never did anything.
+    with without_database(service), pytest.raises(Unavailable):
         await holds_for(service, shop, "often", ADA)
-    service.mirror.reconnected()
     assert await holds_for(service, shop, "often", ADA)
 
 

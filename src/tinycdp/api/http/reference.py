@@ -14,10 +14,10 @@ from textwrap import wrap
 from threading import Lock
 from typing import Any
 
-from litestar import Litestar, MediaType, Request, Response, get
+from litestar import Litestar, Request, Response, get
 
 from tinycdp.api.http.openapi import document
-from tinycdp.api.http.pages import PALETTE, policy_of
+from tinycdp.api.http.pages import PALETTE, html, policy_of
 from tinycdp.api.http.requests import host_of, scheme_of
 from tinycdp.runtime.access.keys import ANY_SCOPE
 
@@ -43,9 +43,9 @@ def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 @get("/docs", include_in_schema=False, sync_to_thread=True)
-def docs(request: Request[Any, Any, Any]) -> Response[bytes]:
+def docs(request: Request[Any, Any, Any]) -> Response[Any]:
     text = _page(_document(request.app)).replace(_ADDRESS.encode(), escape(address_of(request)).encode())
-    return Response(text, media_type=MediaType.HTML, headers={"Content-Security-Policy": _POLICY})
+    return html(text, _POLICY)
 
 
 def address_of(request: Request[Any, Any, Any]) -> str:

@@ -10,9 +10,9 @@ import asyncio
 from html import escape
 from typing import Any
 
-from litestar import MediaType, Request, Response, get
+from litestar import Request, Response, get
 
-from tinycdp.api.http.pages import PALETTE, policy_of
+from tinycdp.api.http.pages import PALETTE, html, policy_of
 from tinycdp.api.http.responses import ExactResponse
 from tinycdp.api.operations.schemas import Home
 from tinycdp.api.pages.routes import is_built, page
@@ -37,7 +37,7 @@ async def home(request: Request[Any, Any, Any]) -> Response[Any]:
         answer = await asyncio.to_thread(page, "console.html")
         answer.headers.update(vary)
         return answer
-    return Response(_PAGE, media_type=MediaType.HTML, headers={**vary, "Content-Security-Policy": _POLICY})
+    return html(_PAGE, _POLICY, vary)
 
 
 _STYLE = f"""

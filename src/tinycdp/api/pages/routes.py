@@ -15,12 +15,12 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from litestar import HttpMethod, MediaType, Request, Response, route
+from litestar import HttpMethod, Request, Response, route
 from litestar.params import FromPath
 
 from tinycdp import resources
 from tinycdp.api.http import compression
-from tinycdp.api.http.pages import PALETTE, policy_of
+from tinycdp.api.http.pages import PALETTE, SAFE_HEADERS, html, policy_of
 from tinycdp.errors import NotFound
 
 #: Stands in a built page wherever its nonce goes.
@@ -30,11 +30,6 @@ _METHODS = [HttpMethod.GET, HttpMethod.HEAD]
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 #: What a browser says it takes → the ending of the file that has it; the best first.
 _ENCODINGS = {"br": ".br", "gzip": ".gz"}
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -42,16 +37,14 @@ def is_built(name: str) -> bool:
     return (resources.PAGES / name).is_file()
 
 
-def page(name: str) -> Response[bytes]:
+def page(name: str) -> Response[Any]:
     """A built page, with a nonce of its own; or how to build it."""
     try:
         built = (resources.PAGES / name).read_bytes()
     except FileNotFoundError:
-        headers = _HEADERS | {"Cache-Control": "no-store", "Content-Security-Policy": policy_of(_STYLE)}
-        return Response(_NOT_BUILT, media_type=MediaType.HTML, status_code=503, headers=headers)
+        return html(_NOT_BUILT, policy_of(_STYLE), {"Cache-Control": "no-store"}, status=503)
     nonce = secrets.token_urlsafe(16)
-    headers = _HEADERS | {"Cache-Control": "no-cache", "Content-Security-Policy": _policy(nonce)}
-    return Response(built.replace(NONCE, nonce.encode()), media_type=MediaType.HTML, headers=headers)
+    return html(built.replace(NONCE, nonce.encode()), _policy(nonce), {"Cache-Control": "no-cache"})
 
 
 def _policy(nonce: str) -> str:
@@ -68,7 +61,7 @@ def asset(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[byte
     path = resources.PAGES / "assets" / name
     if not _NAME.fullmatch(name) or path.suffix in _ENCODINGS.values() or not path.is_file():
         raise NotFound("NOT_FOUND", "No page has this file. Load the page again: it may have been built anew.")
-    headers = _HEADERS | {"Cache-Control": _FOR_EVER, "Vary": "Accept-Encoding"}
+    headers = SAFE_HEADERS | {"Cache-Control": _FOR_EVER, "Vary": "Accept-Encoding"}
     encoding, file = _encoded(path, request.headers.get("accept-encoding", ""))
     if encoding:
         headers["Content-Encoding"] = encoding
