@@ -22,9 +22,13 @@ SOURCES := $(shell find src/console sdk-ts/src \( -name node_modules -o -name te
 PYTEST_WORKERS ?= auto
 PARALLEL := -n $(PYTEST_WORKERS) --dist worksteal
 
+# What is killed, frozen or taken away.
+FAULTS := $(addprefix tests/integration/,server/test_random_kills.py ingest/test_kill.py analytics/test_feed_killed.py \
+	delivery/test_delivery_killed.py decisions/test_database_away.py decisions/test_database_frozen.py)
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run serve console test test-fast test-deep lint format bench bench-engine bench-analytics load schema lock clean
+.PHONY: help setup run serve console test test-fast test-deep test-faults lint format bench bench-engine bench-analytics load schema lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -56,11 +60,15 @@ test-deep: $(VENV)/.dev ## Run every test, the SQL oracle at length, then what n
 	@TEST_POSTGRES=system $(BIN)/pytest $(PARALLEL) tests/integration tests/conformance/test_vectors_in_sql.py \
 		tests/property/test_sql_oracle.py $(PYTEST)
 
-lint: $(VENV)/.dev sdk-ts/node_modules/.package-lock.json src/console/node_modules/.installed-lock.json ## Check style, types and the direction of imports
+test-faults: $(VENV)/.dev ## Kill every part at random instants under load (FAULT_KILLS=100), and print what came of it
+	@$(BIN)/pytest -m "" $(FAULTS) $(PYTEST)
+
+lint: $(VENV)/.dev sdk-ts/node_modules/.package-lock.json src/console/node_modules/.installed-lock.json ## Check style, types, the direction of imports, and advisories
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python .ci/audit.py
 	@$(NPM) --prefix sdk-ts run --silent lint
 	@$(NPM) --prefix sdk-ts run --silent types
 	@$(NPM) --prefix src/console run --silent lint

@@ -2,7 +2,8 @@
 
 Shape   services(dsn, n, clock) → the working parts of n processes, in this one · ManualClock
         served(settings…) → Server: a real `tinycdp serve`, stopped and swept up at the end · Server.batch, .decide …
-        without_database(parts) · new_environment(pool, document) → id · until(check) and eventually(check) wait for a condition
+        without_database(parts) · new_environment(pool, document) → id
+        until(check) and eventually(check) wait for a condition
         with_cluster(folder) → the folder, which need not make its cluster
 Laws    keys are the same for every server, so that two of them may share one database
         of a run in parallel each worker process has ports of its own
