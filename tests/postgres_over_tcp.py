@@ -54,13 +54,14 @@ class FarPostgres:
                     return
             there, back = await asyncio.open_unix_connection(self._socket)
             self._open.add(back)
-            await asyncio.gather(_copy(reader, back), _copy(there, writer))
+            await asyncio.gather(copied(reader, back), copied(there, writer))
 
     async def close(self) -> None:
         await self.cut()
 
 
-async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+async def copied(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    """All that comes from one side, to the other."""
     while part := await source.read(65_536):
         target.write(part)
         await target.drain()

@@ -21,7 +21,7 @@ import pytest
 
 from clickhouse_engine import Engine
 from object_storage import Storage
-from postgres_over_tcp import certificate, over_tcp
+from postgres_over_tcp import certificate, copied, over_tcp
 from tinycdp.products.delivery.definitions.schemas import (
     ClickHouseDocument,
     DeltaDocument,
@@ -32,8 +32,11 @@ from tinycdp.products.delivery.definitions.schemas import (
 )
 from tinycdp.products.delivery.lanes.sender import Sender
 from tinycdp.products.delivery.reach import Reach
+from tinycdp.products.delivery.sinks import storage as storage_module
+from tinycdp.products.delivery.sinks.delta import DeltaSink
 from tinycdp.products.delivery.sinks.make import Sinks
 from tinycdp.products.delivery.sinks.relay import Relay
+from tinycdp.products.delivery.sinks.s3 import S3Sink
 from tinycdp.products.delivery.sinks.sink import RecordBatch, Sink, SinkError, SinkRecord
 
 NOW = 1_790_000_000_000
@@ -346,6 +349,46 @@ async def test_a_library_leaves_only_through_the_checks_of_addresses() -> None:
     assert "407" in await asked("CONNECT 1.1.1.1:443 HTTP/1.1")
     assert "407" in await asked("GET http://127.0.0.1/ HTTP/1.1", ours)
     await relay.close()
+
+
+@pytest.mark.parametrize("kind", ["s3", "delta"])
+async def test_a_storage_on_a_public_address_is_reached_through_the_relay(
+    kind: str, storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test has no public address: the relay is told that loopback may be reached, and the sink is not."""
+    context, _ = certificate(tmp_path, "localhost")
+    through: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", int(storage.url.rpartition(":")[2]))
+        await asyncio.gather(copied(reader, back), copied(there, writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    relay = Relay(Reach(frozenset({"localhost"})))
+    is_ours = Relay._is_ours
+    monkeypatch.setattr(Relay, "_is_ours", lambda self, headers: through.append("") or is_ours(self, headers))
+    monkeypatch.setattr(Reach, "check", nothing)
+    options_of = storage_module.options_of
+
+    async def trusting(*given: Any) -> dict[str, str]:
+        return {**await options_of(*given), "allow_invalid_certificates": "true"}
+
+    monkeypatch.setattr(f"tinycdp.products.delivery.sinks.{kind}.options_of", trusting)
+    keys = {**_keys(storage, monkeypatch), "endpoint": f"https://localhost:{port}", "bucket": storage.bucket()}
+    public = Reach(ports=frozenset({port}))
+    if kind == "s3":
+        await S3Sink(S3Document(**keys), public, relay).write(batch(1, 1, 3))
+    else:
+        await DeltaSink(DeltaDocument(**keys, path="t"), public, relay).write(batch(1, 1, 3))
+    assert through, "no connection went around the relay"
+    assert storage.objects(keys["bucket"])
+    server.close()
+    await relay.close()
+
+
+async def nothing(*given: Any) -> None:
+    pass
 
 
 @dataclass

@@ -58,12 +58,11 @@ class S3Sink:
     async def _store(self) -> Any:
         s3, exceptions = library("obstore.store", EXTRA), library("obstore.exceptions", EXTRA)
         options = await options_of(self._document, self._reach, self._relay)
-        client = ("allow_http", "connect_timeout", "proxy_url", "timeout")
         try:
             return s3.S3Store(
                 self._document.bucket,
-                config={name: value for name, value in options.items() if name not in client},
-                client_options={name: value for name, value in options.items() if name in client},
+                config={name: value for name, value in options.items() if name.startswith("aws_")},
+                client_options={name: value for name, value in options.items() if not name.startswith("aws_")},
                 retry_config={"max_retries": 2},
             )
         except exceptions.BaseError as error:
