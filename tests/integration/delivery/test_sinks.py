@@ -242,9 +242,14 @@ async def test_postgres_says_what_is_wrong(
         assert await connection.fetchval("SELECT to_regclass('tinycdp_batches')") is None, "all of it was rolled back"
         assert "does not exist" in await refused(sinks.of(postgres(far.port, "nowhere")), lasting=True)
         await connection.execute("CREATE ROLE guest LOGIN")
-        guest = sinks.of(postgres(far.port, far.database, user="guest", schema="private"))
-        assert "permission denied for database" in await refused(guest, lasting=True)
-        await connection.execute("DROP ROLE guest")
+        guest_document = postgres(far.port, far.database, user="guest", schema="private")
+        assert "permission denied for database" in await refused(sinks.of(guest_document), lasting=True)
+        await connection.execute("CREATE SCHEMA crm; GRANT USAGE, CREATE ON SCHEMA crm TO guest")
+        await sinks.of(replaced(guest_document, schema="crm")).write(batch(1, 1, 2))
+        await connection.execute("REVOKE CREATE ON SCHEMA crm FROM guest")
+        await sinks.of(replaced(guest_document, schema="crm")).write(batch(2, 3, 4))
+        assert await connection.fetchval("SELECT count(*) FROM crm.tinycdp_happenings") == 4
+        await connection.execute("DROP OWNED BY guest; DROP ROLE guest")
         monkeypatch.setenv("PGPASSWORD", "of-this-process")
         missing = postgres(far.port, far.database, password=FromVariable(env="DELIVERY_MISSING"))
         assert "DELIVERY_MISSING is not set" in await refused(sinks.of(missing), lasting=True)
