@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import sys
+from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -13,7 +14,15 @@ from standardwebhooks import Webhook
 
 from tinycdp.products.delivery import signing
 from tinycdp.products.delivery.happenings import Happening, WantedHappenings, of_all
-from tinycdp.products.delivery.messages import MOST_BYTES, MessageFacts, ProfileFacts, body_of, headers_of, id_of
+from tinycdp.products.delivery.messages import (
+    MOST_BYTES,
+    EventFacts,
+    MessageFacts,
+    ProfileFacts,
+    body_of,
+    headers_of,
+    id_of,
+)
 
 NOW = 1_790_000_000_123
 ENTERED = Happening(7, 40, NOW, "segment.entered", 1, object_id=5, cause="clock")
@@ -39,6 +48,21 @@ def test_a_body_says_what_who_when_and_why() -> None:
             },
         },
     }
+
+
+@pytest.mark.parametrize(("given", "left_out"), [
+    ({}, None),
+    ({"context": {"x": "y" * 30_000}}, ["context"]),
+    ({"context": {"x": "y" * 30_000}, "properties": {"x": "y" * 30_000}}, ["context", "properties"]),
+])  # fmt: skip
+def test_a_body_about_an_event_stays_small(given: dict[str, Any], left_out: list[str] | None) -> None:
+    event = EventFacts("track", "buy", "m", NOW, given.get("properties", {"n": 1}), given.get("context", {}))
+    happening = Happening(7, 40, NOW, "event", 1, object_id=9, cause="buy")
+    body = body_of(happening, MessageFacts("prod", FACTS.profiles, events={9: event}))
+    assert body is not None and len(body) < MOST_BYTES
+    said = json.loads(body)["data"]["event"]
+    assert (said.get("leftOut"), said["name"]) == (left_out, "buy")
+    assert body_of(happening, MessageFacts("prod", FACTS.profiles)) is None, "the message is gone"
 
 
 def test_nothing_is_said_about_an_erased_person() -> None:
@@ -119,3 +143,8 @@ def test_the_log_has_what_some_destination_wants() -> None:
     assert of_all([flags, of_five]).has(ENTERED) is True
     assert of_all([of_six, WantedHappenings(frozenset({"segment.entered"}))]).has(ENTERED) is True
     assert of_all([]).has(ENTERED) is False
+    bought = Happening(8, 41, NOW, "event", 1, object_id=9, cause="buy")
+    named = WantedHappenings(frozenset({"event"}), names=frozenset({"view"}))
+    assert of_all([named, of_five]).has(bought) is False
+    assert of_all([named, WantedHappenings(frozenset({"event"}), names=frozenset({"buy"}))]).has(bought) is True
+    assert of_all([named, WantedHappenings(frozenset({"event"}))]).has(bought) is True

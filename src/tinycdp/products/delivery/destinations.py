@@ -6,23 +6,25 @@ Laws    never stale: each call reads the number of the newest save, one entry of
 """
 
 import asyncio
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tinycdp.products.delivery.definitions.kinds import DESTINATIONS, KIND
 from tinycdp.products.delivery.definitions.requests import RequestPlan, plans_of
 from tinycdp.products.delivery.definitions.schemas import (
+    AnyDestination,
     BatchDestination,
     DestinationDocument,
     HttpDocument,
     SmtpDocument,
 )
-from tinycdp.products.delivery.happenings import Happening, WantedHappenings
+from tinycdp.products.delivery.happenings import EVENT, Happening, WantedHappenings
 from tinycdp.products.delivery.mapping.nodes import RecordMapping
 from tinycdp.products.delivery.mapping.reading import read_mapping
-from tinycdp.products.delivery.messages import MessageFacts, ProfileFacts, RevisionFacts
+from tinycdp.products.delivery.messages import EventFacts, MessageFacts, ProfileFacts, RevisionFacts
 from tinycdp.products.delivery.store import log as store
-from tinycdp.products.delivery.values import OutdatedExpression, ProfileValues
+from tinycdp.products.delivery.values import GivenEvent, OutdatedExpression, ProfileValues
 from tinycdp.runtime.environment import Environment
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import identity as identity_store
@@ -72,7 +74,8 @@ class Destinations:
             for row in rows:
                 document = DESTINATIONS.documents.read(KIND, row.document or {})
                 segments = frozenset(ids[key] for key in document.segments if key in ids) if document.segments else None
-                wanted = WantedHappenings(frozenset(document.events), segments)
+                names = frozenset(document.event_names) or None
+                wanted = WantedHappenings(frozenset(document.events), segments, names)
                 plans = plans_of(document) if isinstance(document, HttpDocument) else {}
                 read = [one for path, document_ in document.mappings() if (one := read_mapping(document_, path)[0])]
                 sources = tuple(dict.fromkeys(source for one in read for source in one.expressions))
@@ -90,9 +93,10 @@ class Destinations:
     ) -> MessageFacts:
         """What is true now of some happenings, with the values that the destination's mappings read."""
         facts = await facts_of(connection, environment.id, happenings)
-        where = destination.document.where
-        if not destination.expressions and not where:
-            return facts
+        document = destination.document
+        left_out = {one.seq for one in happenings if _is_denied(document, facts.events.get(one.object_id or 0), one)}
+        if not destination.expressions and not document.where and document.sample == 1:
+            return replace(facts, left_out=frozenset(left_out))
         profile_of = {
             one.seq: facts.profiles[one.profile_id].id
             for one in happenings
@@ -101,7 +105,12 @@ class Destinations:
         try:
             read = await self._values.read(connection, environment.id, set(profile_of.values()), environment.now())
             values = {id: read.values(id, destination.expressions) for id in set(profile_of.values())}
-            left_out = {seq for seq, id in profile_of.items() if where and not read.passes(id, where)}
+            for one in happenings:
+                if (id := profile_of.get(one.seq)) is not None and not (
+                    _is_sampled(destination, id)
+                    and (not document.where or read.passes(id, document.where, _given(facts, one)))
+                ):
+                    left_out.add(one.seq)
         except OutdatedExpression as outdated:
             return replace(facts, problem=str(outdated))
         plain = {id: {source: one.value for source, one in found.items()} for id, found in values.items()}
@@ -121,8 +130,11 @@ async def facts_of(connection: Connection, environment_id: int, happenings: Sequ
             identifiers[row.profile_id].append((row.kind, row.value))
         profiles = {id: ProfileFacts(now, identifiers[now]) for id, now in survivors.items()}
     of_definitions = {
-        one.object_id for one in happenings if one.object_id is not None and not one.type.startswith("profile.")
+        one.object_id
+        for one in happenings
+        if one.object_id is not None and one.type != EVENT and not one.type.startswith("profile.")
     }
+    events = [one for one in happenings if one.type == EVENT and one.object_id is not None]
     names = await store.names_of_definitions(connection, environment_id, sorted(of_definitions))
     numbers = {one.revision for one in happenings if one.revision is not None}
     revisions = await store.find_revisions(connection, environment_id, sorted(numbers)) if numbers else {}
@@ -133,4 +145,43 @@ async def facts_of(connection: Connection, environment_id: int, happenings: Sequ
         {number: RevisionFacts(*said) for number, said in revisions.items()},
         asked,
         frozenset(profile_ids - profiles.keys()),
+        await _events(connection, environment_id, events),
     )
+
+
+async def _events(
+    connection: Connection, environment_id: int, happenings: Sequence[Happening]
+) -> dict[int, EventFacts]:
+    if not happenings:
+        return {}
+    ids = [one.object_id or 0 for one in happenings]
+    rows = await store.forwarded_events(connection, environment_id, ids, min(one.at for one in happenings))
+    return {
+        row.id: EventFacts(row.kind, row.name, row.message_id, row.received_at, row.properties, row.context)
+        for row in rows
+    }
+
+
+def _given(facts: MessageFacts, happening: Happening) -> GivenEvent | None:
+    if happening.type != EVENT or (event := facts.events.get(happening.object_id or 0)) is None:
+        return None
+    return GivenEvent(event.properties, event.context)
+
+
+def _is_denied(document: AnyDestination, event: EventFacts | None, happening: Happening) -> bool:
+    """Whether a message says that one of the destination's purposes was not granted."""
+    if not document.consent or happening.type != EVENT or event is None:
+        return False
+    consent = event.context.get("consent")
+    stated = consent.get("categoryPreferences") if isinstance(consent, dict) else None
+    preferences = stated if isinstance(stated, dict) else {}
+    return any(preferences.get(purpose, True) is not True for purpose in document.consent)
+
+
+def _is_sampled(destination: Destination, profile_id: int) -> bool:
+    """Whether a profile is in the sample: always the same ones, and others for another destination."""
+    share = destination.document.sample
+    if share >= 1:
+        return True
+    digest = hashlib.blake2b(f"{destination.id}:{profile_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) < share * 2**64

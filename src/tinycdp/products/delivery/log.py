@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 
 from tinycdp.products.delivery.definitions.kinds import CONSUMER
 from tinycdp.products.delivery.destinations import Destinations
-from tinycdp.products.delivery.happenings import Happening, erased_in, happenings_of, of_all
+from tinycdp.products.delivery.happenings import (
+    EVENT,
+    Happening,
+    NamedEvent,
+    erased_in,
+    happenings_of,
+    of_all,
+    stored_in,
+)
 from tinycdp.products.delivery.store import lanes as lane_store
 from tinycdp.products.delivery.store import log as store
 from tinycdp.runtime.environment import Environment
@@ -63,10 +71,11 @@ class HappeningLog:
             if held is None:
                 return None
             wanted = of_all(one.wanted for one in await self._destinations.of(connection, environment_id))
+            events = await self._events(connection, batch) if EVENT in wanted.types else {}
             found: list[Happening] = []
             erased: list[int] = []
             for row in batch.rows:
-                found += filter(wanted.has, happenings_of(row.position, row.at, row.changes))
+                found += filter(wanted.has, happenings_of(row.position, row.at, row.changes, events))
                 erased += erased_in(row.changes)
             if held.revision != held.live_revision:
                 flags = await self._flags(connection, held.revision, held.live_revision, batch.last, now)
@@ -81,6 +90,15 @@ class HappeningLog:
             if batch:
                 await self._consumer.acknowledge(connection, batch, now)
         return LogStep(len(numbered), last, is_behind=len(batch.rows) >= _ROWS)
+
+    async def _events(self, connection: Connection, batch: Batch) -> dict[int, NamedEvent]:
+        """The names and instants of a batch's messages."""
+        stored = [one for row in batch.rows for one in stored_in(row.changes)]
+        if not stored:
+            return {}
+        received = (min(one.received[0] for one in stored), max(one.received[1] for one in stored))
+        ids = [id for one in stored for id, _ in one.pairs()]
+        return await store.named_events(connection, self._environment.id, ids, received)
 
     async def _flags(self, connection: Connection, after: int, upto: int, position: int, now: int) -> list[Happening]:
         return [

@@ -3,7 +3,8 @@
 Shape   MessageFacts: what bodies say of profiles, segments, flags and revisions
         body_of(happening, facts) → bytes, None if the profile was erased · headers_of(…)
         fields_of(…), values_of(…): what a mapping may read
-Laws    pure. A body has at most MOST_BYTES: identifiers beyond that are left out, and the body says so.
+Laws    pure. A body has at most MOST_BYTES: identifiers beyond that are left out, then context and properties of an
+        event, and the body says so.
         An absorbed profile is named by its own id, with the identifiers of the profile that it is part of now
 Source  docs/reference/webhooks.md
 """
@@ -16,10 +17,11 @@ import msgspec
 
 from tinycdp.model import Instant
 from tinycdp.products.delivery import signing
-from tinycdp.products.delivery.happenings import OF_SEGMENTS, Happening
+from tinycdp.products.delivery.happenings import EVENT, OF_SEGMENTS, Happening
 from tinycdp.times import iso
 
 MOST_BYTES = 20_000
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 _FEWER = (100, 20, 5, 0)
 #: Identifiers that a mapping may read.
 _MOST_LISTED = 1_000
@@ -42,11 +44,24 @@ class RevisionFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class EventFacts:
+    """A message as it was stored. kind: track, page, screen, identify, group or alias"""
+
+    kind: str
+    name: str
+    message_id: str
+    received_at: Instant
+    properties: Mapping[str, Any]
+    context: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class MessageFacts:
     """What bodies say, as of `read_at` of the event loop's clock.
 
     environment  its key
     erased       the profiles that were looked for, and are no longer there
+    events       by id; those that are no longer there are left out
     values       of the expressions of the destination, by profile
     left_out     numbers of what the destination's conditions leave out
     problem      why the values could not be read, or the conditions not be checked"""
@@ -57,19 +72,31 @@ class MessageFacts:
     revisions: Mapping[int, RevisionFacts] = field(default_factory=dict)
     read_at: float = 0.0
     erased: frozenset[int] = frozenset()
+    events: Mapping[int, EventFacts] = field(default_factory=dict)
     values: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     left_out: frozenset[int] = frozenset()
     problem: str = ""
 
 
+def is_erased(happening: Happening, facts: MessageFacts) -> bool:
+    """Whether it is about a profile that was erased, or a message that is no longer there."""
+    return happening.profile_id in facts.erased or (
+        happening.type == EVENT and (happening.object_id or 0) not in facts.events
+    )
+
+
 def body_of(happening: Happening, facts: MessageFacts) -> bytes | None:
-    """The body, None if it is about a profile that was erased."""
-    if happening.profile_id in facts.erased:
+    """The body, None if what it is about was erased."""
+    if is_erased(happening, facts):
         return None
     for most in _FEWER:
-        body = msgspec.json.encode(
-            {"type": happening.type, "timestamp": iso(happening.at), "data": _data(happening, facts, most)}
-        )
+        data = _data(happening, facts, most)
+        body = _encode({"type": happening.type, "timestamp": iso(happening.at), "data": data})
+        if len(body) < MOST_BYTES:
+            return body
+    for name in ("context", "properties"):  # of an event that is itself too large
+        data["event"] = {**data["event"], name: {}, "leftOut": [*data["event"].get("leftOut", ()), name]}
+        body = _encode({"type": happening.type, "timestamp": iso(happening.at), "data": data})
         if len(body) < MOST_BYTES:
             break
     return body
@@ -88,6 +115,17 @@ def _data(happening: Happening, facts: MessageFacts, most: int) -> dict[str, Any
             "note": revision.note,
         }
     data["version"] = happening.position
+    if happening.type == EVENT:
+        event = facts.events[happening.object_id or 0]
+        said = {
+            "type": event.kind,
+            "name": event.name,
+            "messageId": event.message_id,
+            "receivedAt": iso(event.received_at),
+            "properties": event.properties,
+            "context": event.context,
+        }
+        return data | {"event": said, "profile": _profile(happening.profile_id, facts, most)}
     data["cause"] = happening.cause
     if happening.type in OF_SEGMENTS:
         return data | {"segment": {"key": key, "name": name}, "profile": _profile(happening.profile_id, facts, most)}
@@ -115,8 +153,8 @@ def _profile(id: int | None, facts: MessageFacts, most: int) -> dict[str, Any]:
 
 
 def fields_of(id: str, happening: Happening, facts: MessageFacts) -> dict[str, Any] | None:
-    """What a mapping may read of a happening, nested; None if the profile was erased."""
-    if happening.profile_id in facts.erased:
+    """What a mapping may read of a happening, nested; None if what it is about was erased."""
+    if is_erased(happening, facts):
         return None
     found = {"id": id, "type": happening.type, "timestamp": iso(happening.at), **_data(happening, facts, _MOST_LISTED)}
     if happening.profile_id is not None:

@@ -14,7 +14,7 @@ from tinycdp.model import HOUR_MS, Instant
 from tinycdp.products.delivery import signing
 from tinycdp.products.delivery.definitions.kinds import DESTINATIONS, KIND
 from tinycdp.products.delivery.destinations import Destination, Destinations
-from tinycdp.products.delivery.happenings import OF_SEGMENTS, Happening
+from tinycdp.products.delivery.happenings import EVENT, OF_SEGMENTS, Happening
 from tinycdp.products.delivery.lanes.channels import Channels, DeliveryChannel, Outgoing, PlannedDelivery
 from tinycdp.products.delivery.lanes.lane import keys_of
 from tinycdp.products.delivery.lanes.sender import SendResult, Unsendable
@@ -26,8 +26,11 @@ from tinycdp.products.delivery.store import log as log_store
 from tinycdp.runtime.environment import Environment
 from tinycdp.settings import Settings
 from tinycdp.store import definitions as definition_store
+from tinycdp.store import events as event_store
 from tinycdp.store.database.pool import acquired, transaction
 
+#: Events of a profile that a test looks through.
+_LOOKED_AT = 100
 _OVERLAP_MS = 24 * HOUR_MS
 
 
@@ -246,6 +249,8 @@ async def _example(
     if profile_id is None:
         message = f"A test of {type_} is about a profile; name it by `profile`, as answers have its id."
         raise InvalidInput("INVALID_REQUEST", message, path="$.profile")
+    if type_ == EVENT:
+        return await _newest_event(environment, destination, profile_id)
     if type_ not in OF_SEGMENTS:
         return Happening(0, 0, now, type_, profile_id, object_id=0, cause="manual")
     wanted = destination.wanted.segments
@@ -254,3 +259,16 @@ async def _example(
     )
     object_id = segment.definition_id if segment is not None else 0
     return Happening(0, 0, now, type_, profile_id, object_id=object_id, cause="event")
+
+
+async def _newest_event(environment: Environment, destination: Destination, profile_id: int) -> Happening:
+    """The newest event of a profile that the destination asks for."""
+    before = (environment.now() + HOUR_MS, 2**62)
+    async with acquired(environment.pool) as connection:
+        rows = await event_store.events_of_profile(connection, environment.id, profile_id, before, _LOOKED_AT)
+    for row in rows:
+        found = Happening(0, 0, row.occurred_at, EVENT, profile_id, object_id=row.id, cause=row.name or f"${row.kind}")
+        if destination.wanted.has(found):
+            return found
+    message = f"The newest {_LOOKED_AT} events of profile {profile_id} have none that this destination asks for."
+    raise NotFound("PROFILE_NOT_FOUND", message)

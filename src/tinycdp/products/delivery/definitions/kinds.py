@@ -99,6 +99,8 @@ class DestinationKinds(SavedKinds):
             read: DestinationDocument = self.documents.read(kind, document)
             if isinstance(read, WebhookDocument | HttpDocument):
                 yield from _of_headers(read.headers, _TAKEN - (_OF_BODIES if isinstance(read, HttpDocument) else set()))
+            if "event" not in read.events and (read.event_names or read.consent):
+                yield "$.eventNames" if read.event_names else "$.consent", "this is of events; add `event` to `events`."
             for path, one in read.mappings():
                 yield from read_mapping(one, path)[1]
             if isinstance(read, HttpDocument):

@@ -27,6 +27,9 @@ class FromVariable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     prefix: Annotated[str, msgspec.Meta(max_length=100)] = ""
 
 
+_Many = msgspec.Meta(max_length=500)
+
+
 class AnyDestination(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What the document of every destination has.
 
@@ -34,6 +37,9 @@ class AnyDestination(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     name      what people call it; its key if empty
     events    the types that are sent
     segments  of segment events, only those of these segments; empty: of all
+    event_names  of events, only those of these names; empty: of all
+    sample    the share of people whose happenings are sent, from 0 to 1: always the same people
+    consent   purposes; an event whose message refuses one of them is left out
     where     a condition on the person as they are when it is sent, and on an event; the rest is left out
     paused    nothing is sent; what happens meanwhile waits"""
 
@@ -43,6 +49,9 @@ class AnyDestination(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     events: Annotated[tuple[Type, ...], msgspec.Meta(min_length=1, max_length=20)]
     segments: Annotated[tuple[str, ...], msgspec.Meta(max_length=500)] = ()
     where: Annotated[str, msgspec.Meta(max_length=4_000)] = ""
+    event_names: Annotated[tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=200)], ...], _Many] = ()
+    sample: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1
+    consent: Annotated[tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=200)], ...], _Many] = ()
     paused: bool = False
 
     def addresses(self) -> tuple[tuple[str, str], ...]:

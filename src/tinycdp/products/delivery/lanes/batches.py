@@ -194,6 +194,7 @@ class BatchLane:
                 None if wanted.segments is None else sorted(wanted.segments),
                 (self._row.from_position, self._row.from_revision),
                 n,
+                None if wanted.names is None else sorted(wanted.names),
             )
 
     async def _pass(self) -> None:

@@ -202,6 +202,7 @@ class Lane:
                 None if wanted.segments is None else sorted(wanted.segments),
                 (self._row.from_position, self._row.from_revision),
                 room,
+                None if wanted.names is None else sorted(wanted.names),
             )
             self._read_to = found[-1].seq if len(found) == room else self._last_seq
         now = asyncio.get_running_loop().time()

@@ -44,6 +44,14 @@ HAPPENING_FIELDS: Mapping[str, Kind] = {
     "revision": "number",
     "author": "text",
     "note": "text",
+    "event.type": "text",
+    "event.name": "text",
+    "event.messageId": "text",
+    "event.receivedAt": "instant",
+    "event.properties": "any",
+    "event.properties.": "any",
+    "event.context": "any",
+    "event.context.": "any",
 }
 _KINDS: dict[Type, Kind] = {
     Type.BOOL: "bool",

@@ -69,15 +69,33 @@ ORDER BY s.revision, s.definition_id;
 -- name: read_happenings
 -- What a destination wants after a position of its lane, in order.
 -- args: environment_id integer, after bigint, upto bigint, types text[], segments bigint[] (null: all),
---       from_position bigint, from_revision integer, n integer
+--       from_position bigint, from_revision integer, n integer, names text[] of events (null: all)
 -- index: happenings_pkey
 SELECT seq, position, at, type, profile_id, other_id, object_id, revision, cause
 FROM happenings
 WHERE environment_id = $1 AND seq > $2 AND seq <= $3 AND type = ANY ($4::text[])
   AND ($5::bigint[] IS NULL OR type NOT IN ('segment.entered', 'segment.exited') OR object_id = ANY ($5::bigint[]))
+  AND ($9::text[] IS NULL OR type <> 'event' OR cause = ANY ($9::text[]))
   AND CASE WHEN revision IS NULL THEN position > $6::bigint ELSE revision > $7::integer END
 ORDER BY seq
 LIMIT $8;
+
+-- name: named_events
+-- Messages with their names; calls without one are named by their kind.
+-- args: environment_id integer, ids bigint[], from timestamptz, to timestamptz
+-- index: events_pkey
+SELECT id, CASE WHEN name <> '' THEN name ELSE '$' || kind END AS name, occurred_at
+FROM events
+WHERE environment_id = $1 AND id = ANY ($2::bigint[]) AND received_at BETWEEN $3::timestamptz AND $4::timestamptz;
+
+-- name: forwarded_events
+-- What is said of messages. They arrived at their instant at the earliest, so older partitions are not looked at.
+-- args: environment_id integer, ids bigint[], since timestamptz
+-- index: events_pkey
+SELECT id, kind, CASE WHEN name <> '' THEN name ELSE '$' || kind END AS name, message_id, occurred_at, received_at,
+       properties, context
+FROM events
+WHERE environment_id = $1 AND id = ANY ($2::bigint[]) AND received_at >= $3::timestamptz;
 
 -- name: find_happening
 -- args: environment_id integer, seq bigint

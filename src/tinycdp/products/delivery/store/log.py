@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from typing import Any
 
-from tinycdp.products.delivery.happenings import Happening
+from tinycdp.products.delivery.happenings import Happening, NamedEvent
 from tinycdp.store.database.pool import Connection
 from tinycdp.store.database.rows import Row, affected
 from tinycdp.store.database.statements import load
@@ -74,12 +75,42 @@ async def read_happenings(
     segments: Sequence[int] | None,
     since: tuple[int, int],
     n: int,
+    names: Sequence[str] | None,
 ) -> list[Happening]:
     """since: the position and the revision after which a destination gets what happens"""
     rows = await connection.fetch(
-        _SQL["read_happenings"], environment_id, after, upto, list(types), segments, *since, n
+        _SQL["read_happenings"], environment_id, after, upto, list(types), segments, *since, n, names
     )
     return [Happening(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardedEventRow(Row):
+    """A message that is forwarded."""
+
+    id: int
+    kind: str
+    name: str
+    message_id: str
+    occurred_at: int
+    received_at: int
+    properties: dict[str, Any]
+    context: dict[str, Any]
+
+
+async def named_events(
+    connection: Connection, environment_id: int, ids: Sequence[int], received: tuple[int, int]
+) -> dict[int, NamedEvent]:
+    """Messages by id. received: the earliest and the latest arrival"""
+    rows = await connection.fetch(_SQL["named_events"], environment_id, list(ids), *received)
+    return {row["id"]: NamedEvent(row["name"], row["occurred_at"]) for row in rows}
+
+
+async def forwarded_events(
+    connection: Connection, environment_id: int, ids: Sequence[int], since: int
+) -> list[ForwardedEventRow]:
+    """Messages with all that is said of them; since: the earliest instant of one"""
+    return ForwardedEventRow.every(await connection.fetch(_SQL["forwarded_events"], environment_id, list(ids), since))
 
 
 async def find_happening(connection: Connection, environment_id: int, seq: int) -> Happening | None:
