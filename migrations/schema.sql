@@ -848,7 +848,7 @@ CREATE TABLE public.saved_definitions (
     saved_at timestamp with time zone NOT NULL,
     is_newest boolean NOT NULL,
     revision integer NOT NULL,
-    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['report'::text, 'metric'::text, 'event'::text, 'dashboard'::text, 'destination'::text])))
+    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['report'::text, 'metric'::text, 'event'::text, 'dashboard'::text, 'destination'::text, 'schedule'::text, 'sync'::text])))
 );
 
 CREATE TABLE public.session_variants (
@@ -895,6 +895,74 @@ CREATE TABLE public.suppressions (
     note text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     created_by text NOT NULL
+);
+
+CREATE TABLE public.sync_marks (
+    environment_id integer NOT NULL,
+    profile_id bigint NOT NULL,
+    mark bigint NOT NULL
+);
+
+CREATE TABLE public.sync_records (
+    environment_id integer NOT NULL,
+    definition_id integer NOT NULL,
+    profile_id bigint NOT NULL,
+    match_key text,
+    hash bytea,
+    number bigint NOT NULL,
+    state text NOT NULL,
+    next_change_at timestamp with time zone,
+    attempts integer NOT NULL,
+    reason text NOT NULL,
+    tried_run bigint NOT NULL,
+    CONSTRAINT state_is_known CHECK ((state = ANY (ARRAY['sent'::text, 'sending'::text, 'failed'::text, 'waiting'::text, 'unmatched'::text, 'left'::text, 'out'::text])))
+);
+
+CREATE TABLE public.sync_removals (
+    environment_id integer NOT NULL,
+    definition_id integer NOT NULL,
+    match_key text NOT NULL,
+    profile_id bigint NOT NULL,
+    hash bytea,
+    number bigint NOT NULL,
+    is_allowed boolean NOT NULL,
+    attempts integer NOT NULL,
+    reason text NOT NULL,
+    tried_run bigint NOT NULL
+);
+
+CREATE TABLE public.sync_states (
+    environment_id integer NOT NULL,
+    definition_id integer NOT NULL,
+    destination_id integer,
+    meaning bytea DEFAULT '\x'::bytea NOT NULL,
+    generation bigint DEFAULT 0 NOT NULL,
+    mark bigint NOT NULL,
+    mark_profile bigint DEFAULT 0 NOT NULL,
+    scan text DEFAULT 'all'::text NOT NULL,
+    scan_after bigint DEFAULT 0 NOT NULL,
+    scan_profiles bigint DEFAULT 0 NOT NULL,
+    scan_differences bigint DEFAULT 0 NOT NULL,
+    last_run bigint DEFAULT 0 NOT NULL,
+    last_number bigint DEFAULT 0 NOT NULL,
+    state text DEFAULT 'active'::text NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    is_requested boolean DEFAULT false NOT NULL,
+    next_run_at timestamp with time zone,
+    ran_at timestamp with time zone,
+    problem text DEFAULT ''::text NOT NULL,
+    last_success_at timestamp with time zone,
+    last_failure_at timestamp with time zone,
+    last_failure text DEFAULT ''::text NOT NULL,
+    sent bigint DEFAULT 0 NOT NULL,
+    removed bigint DEFAULT 0 NOT NULL,
+    next_proof_at timestamp with time zone,
+    proved_at timestamp with time zone,
+    proof_profiles bigint DEFAULT 0 NOT NULL,
+    proof_differences bigint DEFAULT 0 NOT NULL,
+    differences bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT scan_is_known CHECK ((scan = ANY (ARRAY[''::text, 'all'::text, 'proof'::text]))),
+    CONSTRAINT state_is_known CHECK ((state = ANY (ARRAY['active'::text, 'braked'::text])))
 );
 
 CREATE TABLE public.transitions (
@@ -1164,6 +1232,18 @@ ALTER TABLE ONLY public.splits
 ALTER TABLE ONLY public.suppressions
     ADD CONSTRAINT suppressions_pkey PRIMARY KEY (environment_id, digest);
 
+ALTER TABLE ONLY public.sync_marks
+    ADD CONSTRAINT sync_marks_pkey PRIMARY KEY (environment_id, profile_id);
+
+ALTER TABLE ONLY public.sync_records
+    ADD CONSTRAINT sync_records_pkey PRIMARY KEY (environment_id, definition_id, profile_id);
+
+ALTER TABLE ONLY public.sync_removals
+    ADD CONSTRAINT sync_removals_pkey PRIMARY KEY (environment_id, definition_id, match_key);
+
+ALTER TABLE ONLY public.sync_states
+    ADD CONSTRAINT sync_states_pkey PRIMARY KEY (environment_id, definition_id);
+
 ALTER TABLE ONLY public.transitions
     ADD CONSTRAINT transitions_pkey PRIMARY KEY (environment_id, id);
 
@@ -1244,6 +1324,14 @@ CREATE INDEX session_variants_expired ON public.session_variants USING btree (en
 CREATE INDEX splits_of_profile ON public.splits USING btree (environment_id, profile_id);
 
 CREATE INDEX suppressions_in_order ON public.suppressions USING btree (environment_id, id);
+
+CREATE INDEX sync_marks_in_order ON public.sync_marks USING btree (environment_id, mark, profile_id);
+
+CREATE UNIQUE INDEX sync_records_by_key ON public.sync_records USING btree (environment_id, definition_id, match_key) WHERE (match_key IS NOT NULL);
+
+CREATE INDEX sync_records_due ON public.sync_records USING btree (environment_id, definition_id, next_change_at) WHERE (next_change_at IS NOT NULL);
+
+CREATE INDEX sync_records_unsettled ON public.sync_records USING btree (environment_id, definition_id, profile_id) WHERE (state = ANY (ARRAY['sending'::text, 'failed'::text, 'waiting'::text, 'unmatched'::text]));
 
 CREATE INDEX transitions_of_profile ON public.transitions USING btree (environment_id, profile_id, id);
 

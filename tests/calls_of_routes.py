@@ -108,6 +108,12 @@ SAVED: dict[str, dict[str, Any]] = {
     "report": {"question": {"kind": "trend", "last": "7d", "series": [{"event": "app_open"}]}},
     "dashboard": {"tiles": [{"text": "hello"}]},
 }
+SYNC = {
+    "destination": "one",
+    "mapping": {"id": {"field": "profile.id"}, "constant": MARK},
+    "match": ["id"],
+    "mode": "mirror",
+}
 #: What nothing answers for: an address that no machine has.
 DESTINATION = {"url": "https://destination.invalid/", "events": ["flag.changed"]}
 SHOWING: dict[str, Call] = {
@@ -222,6 +228,13 @@ SHOWING: dict[str, Call] = {
     "GET /v1/destinations/{name}/messages/{seq}": admin("one", 1),
     "GET /v1/destinations/{name}/undelivered": admin("one"),
     "GET /v1/destinations/{name}/deliveries": admin("one"),
+    "GET /v1/syncs": admin(),
+    "GET /v1/syncs/{name}": admin("one"),
+    "GET /v1/syncs/{name}/versions": admin("one"),
+    "GET /v1/syncs/{name}/health": admin("one"),
+    "GET /v1/syncs/{name}/records": admin("one"),
+    "GET /v1/syncs/{name}/removals": admin("one"),
+    "POST /v1/syncs/{name}/preview": admin("one", body={}),
     "GET /array/{token}/config": counted(Call("write", ("$key",), door="address")),
     "GET /array/{token}/config.js": counted(Call("write", ("$key",), door="address")),
 }
@@ -285,6 +298,12 @@ CHANGING: dict[str, Call] = {
     "POST /v1/destinations/{name}/replay": admin("one", body={"undelivered": True}),
     "POST /v1/destinations/{name}/secrets": replace(admin("one"), status=201),
     "POST /v1/destinations/{name}/rename": admin("one", body={"key": "two"}),
+    "PUT /v1/syncs/{name}": admin("one", body=SYNC),
+    "POST /v1/syncs/{name}/versions/{version}/restore": admin("one", 1),
+    "DELETE /v1/syncs/{name}": admin("spare"),
+    "POST /v1/syncs/{name}/run": admin("one", body={"prove": True}),
+    "POST /v1/syncs/{name}/release": admin("one", body={}),
+    "POST /v1/syncs/{name}/rename": admin("one", body={"key": "two"}),
     "PUT /v1/admin/policies/{name}": admin("limits"),
     "PUT /v1/registry/plan/{name}": admin("app_open"),
     "DELETE /v1/registry/plan/{name}": admin("app_open"),

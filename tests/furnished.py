@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from application import Application
-from calls_of_routes import ADA, DESTINATION, KINDS, MARK, SAVED
+from calls_of_routes import ADA, DESTINATION, KINDS, MARK, SAVED, SYNC
 from serving import eventually
 from tinycdp.times import iso
 
@@ -30,7 +30,8 @@ async def furnish(app: Application) -> dict[str, str]:
     )
 
     async def put(path: str, document: Any) -> None:
-        noted = path.startswith(("admin/traits", "admin/segments", "admin/flags", "analytics/", "destinations/"))
+        definitions = ("admin/traits", "admin/segments", "admin/flags", "analytics/", "destinations/", "syncs/")
+        noted = path.startswith(definitions)
         answer = await app.admin.put(f"/v1/{path}", json=document, params={"note": MARK} if noted else {})
         assert answer.status_code in {200, 201}, answer.text
 
@@ -92,6 +93,8 @@ async def furnish(app: Application) -> dict[str, str]:
             await put(f"analytics/{kind}s/{key}", {**document, **about})
     for key in ("one", "spare"):
         await put(f"destinations/{key}", {**DESTINATION, **about})
+    for key in ("one", "spare"):
+        await put(f"syncs/{key}", {**SYNC, **about})
     await done(app.admin.post("/v1/destinations/one/pause", json={"reason": MARK}))
     await done(app.admin.post("/v1/destinations/one/secrets"))
     for statement in (
@@ -105,8 +108,14 @@ async def furnish(app: Application) -> dict[str, str]:
         " SELECT environment_id, definition_id, '{}', 1, now(), 5, $1, '' FROM destination_lanes",
         "undelivered (environment_id, definition_id, seq, profile_ids, attempts, reason, answer, died_at)"
         " SELECT environment_id, definition_id, 1, '{}', 10, $1, '', now() FROM destination_lanes",
+        "sync_marks (environment_id, profile_id, mark) SELECT DISTINCT environment_id, 1, length($1) FROM sync_states",
+        "sync_records (environment_id, definition_id, profile_id, number, state, attempts, reason, tried_run)"
+        " SELECT environment_id, definition_id, 1, 1, 'failed', 1, $1, 1 FROM sync_states",
+        "sync_removals (environment_id, definition_id, match_key, profile_id, number, is_allowed, attempts, reason,"
+        " tried_run) SELECT environment_id, definition_id, '{}', 1, 1, false, 1, $1, 1 FROM sync_states",
     ):
         await app.service.pool.execute(f"INSERT INTO {statement}", MARK)
+    await app.service.pool.execute("UPDATE sync_states SET state = 'braked', reason = $1", MARK)
     # All of it was read: how far behind a destination is changes by the second.
     await app.service.pool.execute("UPDATE destination_lanes SET cursor = 1")
     await app.service.pool.execute("UPDATE happening_logs SET last_seq = 1")

@@ -438,10 +438,12 @@ async def _deliver(settings: Settings, pool: Pool, stop: asyncio.Event, now: Clo
     """Deliver to destinations until `stop` is set."""
     from tinycdp.products.delivery.lanes.supervisor import Deliveries  # noqa: PLC0415 - only the worker delivers
     from tinycdp.products.delivery.reach import Reach  # noqa: PLC0415
+    from tinycdp.products.delivery.syncs.worker import SyncWorker  # noqa: PLC0415
 
     assert settings.database_url is not None
-    deliveries = Deliveries(settings.database_url, pool, now, Reach.of(settings), days=settings.delivery_days)
-    await deliveries.run(stop)
+    dsn, reach = settings.database_url, Reach.of(settings)
+    deliveries = Deliveries(dsn, pool, now, reach, days=settings.delivery_days)
+    await asyncio.gather(deliveries.run(stop), SyncWorker(dsn, pool, now, reach).run(stop))
 
 
 # The command line

@@ -20,7 +20,7 @@ from tinycdp.store.history import audit as store
 from tinycdp.times import iso
 
 AuditKind = Literal[
-    "revision", "flag", "analytics", "destination", "policy", "plan", "key", "merge", "erasure", "import"
+    "revision", "flag", "analytics", "destination", "sync", "policy", "plan", "key", "merge", "erasure", "import"
 ]
 KINDS: tuple[AuditKind, ...] = get_args(AuditKind)
 

@@ -17,7 +17,16 @@ _SQL = load("privacy")
 
 #: Tables that have ids and digests on purpose. Consumers of the outbox have to erase the profiles too.
 _EXEMPT = frozenset(
-    {"erasures", "suppressions", "outbox", "happenings", "waiting_deliveries", "undelivered", "deliveries"}
+    {
+        "erasures",
+        "suppressions",
+        "outbox",
+        "happenings",
+        "waiting_deliveries",
+        "undelivered",
+        "deliveries",
+        "sync_marks",
+    }
 )
 _PROFILE_COLUMNS = frozenset({"profile_id", "survivor_id", "absorbed_id", "from_id", "to_id", "merged_into"})
 _IDENTIFIER_COLUMNS = frozenset(

@@ -52,6 +52,9 @@ async def change_everything(app: Application) -> list[tuple[str, str, str]]:
     await done(admin.delete("/v1/analytics/metrics/opens"))
     address = "https://hooks.example.com/tinycdp"
     await done(admin.put("/v1/destinations/crm", json={"url": address, "events": ["segment.entered"]}))
+    sync = {"destination": "crm", "mapping": {"email": {"expr": "profile.email"}}, "match": ["email"]}
+    await done(admin.put("/v1/syncs/contacts", json=sync))
+    await done(admin.delete("/v1/syncs/contacts"))
     await done(admin.delete("/v1/destinations/crm"))
     await done(admin.put("/v1/admin/policies/limits", json={"sampling": [{"event": "scroll", "percent": 10}]}))
     await done(admin.put("/v1/registry/plan/open", json={"description": "the app"}))
@@ -86,6 +89,8 @@ async def change_everything(app: Application) -> list[tuple[str, str, str]]:
         ("analytics", "saved", "metric opens"),
         ("analytics", "deleted", "metric opens"),
         ("destination", "saved", "crm"),
+        ("sync", "saved", "contacts"),
+        ("sync", "deleted", "contacts"),
         ("destination", "deleted", "crm"),
         ("policy", "changed", "limits"),
         ("plan", "changed", "open"),

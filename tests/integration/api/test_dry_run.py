@@ -33,6 +33,7 @@ READS = {
     "/v1/admin/erasures/{id}/check",
     "/v1/analytics/ask", "/v1/analytics/query", "/v1/analytics/export", "/v1/analytics/people", "/v1/analytics/sql",
     "/v1/analytics/reports/{name}/run", "/v1/analytics/dashboards/{name}/run",
+    "/v1/syncs/{name}/preview",
     "/v1/dsl/check", "/v1/dsl/complete", "/v1/dsl/format", "/v1/dsl/hover", "/v1/dsl/explain",
 }  # fmt: skip
 
@@ -53,6 +54,7 @@ WITHOUT = {
     ("POST", "/v1/destinations/{name}/pause"): "`resume` goes on where it stopped, and nothing is lost",
     ("POST", "/v1/destinations/{name}/resume"): "`pause` undoes it",
     ("POST", "/v1/destinations/{name}/secrets"): "the old secret signs on until the end of the overlap",
+    ("POST", "/v1/syncs/{name}/run"): "a record that the receiver has is not sent again",
     ("POST", "/v1/admin/dead-letters/replay"): "accepted messages are stored; repeating it adds nothing",
 }
 

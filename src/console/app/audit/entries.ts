@@ -9,6 +9,7 @@ export const KINDS: { kind: Kind; title: string }[] = [
   { kind: "flag", title: "Kill switches" },
   { kind: "analytics", title: "Saved analytics" },
   { kind: "destination", title: "Destinations" },
+  { kind: "sync", title: "Syncs" },
   { kind: "policy", title: "Policies" },
   { kind: "plan", title: "Tracking plan" },
   { kind: "key", title: "Keys" },
@@ -29,6 +30,8 @@ export function deed(entry: AuditEntry): string {
       return `${done} the`
     case "destination":
       return `${done} the destination`
+    case "sync":
+      return `${done} the sync`
     case "policy":
       return `${done} the policy`
     case "plan":

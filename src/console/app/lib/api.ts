@@ -137,7 +137,7 @@ export type AskedInWords = {
 
 export type AuditEntry = {
   at: string
-  kind: "revision" | "flag" | "analytics" | "destination" | "policy" | "plan" | "key" | "merge" | "erasure" | "import"
+  kind: "revision" | "flag" | "analytics" | "destination" | "sync" | "policy" | "plan" | "key" | "merge" | "erasure" | "import"
   action: string
   id: string
   name: string

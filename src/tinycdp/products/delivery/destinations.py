@@ -62,7 +62,7 @@ class Destinations:
         known = self._known.get(environment_id)
         if known is not None and known[0] == change:
             return known[1]
-        rows = await DESTINATIONS.current(connection, environment_id)
+        rows = [row for row in await DESTINATIONS.current(connection, environment_id) if row.kind == KIND]
         found = []
         if rows:
             head = (await definition_store.find_environment(connection, environment_id)).head_revision

@@ -1,7 +1,7 @@
-"""What is measured of destinations, for Prometheus.
+"""What is measured of destinations and syncs, for Prometheus.
 
-Shape   gauges(pool, now) → the series of the first MOST destinations, as the database has them
-Laws    one read, however many destinations there are
+Shape   gauges(pool, now) → the series of the first MOST destinations and syncs, as the database has them
+Laws    two reads, however many there are
 Source  docs/reference/operations.md
 """
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from tinycdp.model import Instant
 from tinycdp.products.delivery.store import lanes as store
+from tinycdp.products.delivery.store import syncs as sync_store
 from tinycdp.runtime.metrics import LabelledGauge
 from tinycdp.store.database.pool import Pool, acquired
 
@@ -24,13 +25,35 @@ _SERIES: tuple[tuple[str, str, Callable[[store.LaneFiguresRow, Instant], float]]
     ("delivered_total", "Deliveries that arrived.", lambda row, _: row.delivered),
     ("failed_total", "Attempts that failed.", lambda row, _: row.failed),
 )
+_OF_SYNCS: tuple[tuple[str, str, Callable[[sync_store.SyncFiguresRow], float]], ...] = (
+    (
+        "active",
+        "1 while it runs; 0 while it is paused, braked or its last run failed.",
+        lambda row: float(row.is_active),
+    ),
+    ("unsettled", "Records that failed, wait or have no match key, at most 100,000.", lambda row: row.unsettled),
+    ("removals", "Keys that have to leave the receiver, at most 100,000.", lambda row: row.removals),
+    ("sent_total", "Records that were acknowledged.", lambda row: row.sent),
+    ("removed_total", "Removals that were acknowledged.", lambda row: row.removed),
+    ("differences_total", "Differences that nightly comparisons found.", lambda row: row.differences),
+)
 
 
 async def gauges(pool: Pool, now: Instant) -> list[LabelledGauge]:
-    """All series of destinations."""
+    """All series of destinations and syncs."""
     async with acquired(pool) as connection:
         rows = await store.lane_figures(connection, MOST)
-    return [
+        syncs = await sync_store.sync_figures(connection, MOST)
+    of_syncs: list[LabelledGauge] = [
+        (
+            f"tinycdp_sync_{name}",
+            text,
+            ("environment", "sync"),
+            {(row.environment, row.sync): value(row) for row in syncs},
+        )
+        for name, text, value in _OF_SYNCS
+    ]
+    return of_syncs + [
         (
             f"tinycdp_destination_{name}",
             text,

@@ -23,6 +23,7 @@ from tinycdp.products.delivery.reach import Reach
 from tinycdp.products.delivery.store import batches as batch_store
 from tinycdp.products.delivery.store import lanes as store
 from tinycdp.products.delivery.store import log as log_store
+from tinycdp.products.delivery.syncs.definitions import SavedSyncs
 from tinycdp.runtime.environment import Environment
 from tinycdp.settings import Settings
 from tinycdp.store import definitions as definition_store
@@ -40,6 +41,7 @@ class Delivery:
     def __init__(self, settings: Settings) -> None:
         self.channels = Channels(Reach.of(settings))
         self.destinations = Destinations()
+        self.syncs = SavedSyncs(self.destinations)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -1,6 +1,7 @@
 """Values of expressions for many profiles, read at once: what mappings are filled with.
 
 Shape   ProfileValues().of(connection, environment_id, profile_ids, expressions, now) → by profile and expression
+        compiled(catalog, expression), activation_of(catalog, row, now) → the same for a reader of its own
         read(…) → ReadProfiles, which also tests conditions on a profile and an event
 Units   a profile costs one row, and what the expressions need of its state; a catalog's expressions are compiled once
 Laws    a value is that of a decision at the same instant, as JSON; None is unknown, also while a trait is backfilled.
@@ -49,7 +50,7 @@ class ProfileValue:
     until: Instant
 
 
-_Evaluate = Callable[[Snapshot, Instant], ProfileValue]
+Evaluate = Callable[[Snapshot, Instant], ProfileValue]
 _Test = Callable[["_EventAndProfile", Instant], bool]
 
 
@@ -114,7 +115,7 @@ class ReadProfiles:
             return {}
         snapshot = self._snapshot(id)
         return {
-            source: self._owner.kept(self._catalog, "value", source, _compiled)(snapshot, self._now)
+            source: self._owner.kept(self._catalog, "value", source, compiled)(snapshot, self._now)
             for source in expressions
         }
 
@@ -194,7 +195,8 @@ def scope_of(catalog: Catalog) -> Scope:
     )
 
 
-def _compiled(catalog: Catalog, source: str) -> _Evaluate:
+def compiled(catalog: Catalog, source: str) -> Evaluate:
+    """A function of an activation and an instant. Raises OutdatedExpression."""
     checked = check(source, scope_of(catalog))
     node = checked.node
     if node is None or checked.reads:

@@ -10,11 +10,11 @@ SELECT a.at, a.place, a.kind, a.action, a.id, a.name, a.author, a.note FROM (
     UNION ALL
     SELECT saved_at, 'analytics ' || lpad(change::text, 12, '0') || ' ' || kind || ' ' || key, 'analytics',
            CASE WHEN document IS NULL THEN 'deleted' ELSE 'saved' END, change::text, kind || ' ' || key, author, note
-    FROM saved_definitions WHERE environment_id = $1 AND kind <> 'destination' AND 'analytics' = ANY ($2)
+    FROM saved_definitions WHERE environment_id = $1 AND kind NOT IN ('destination', 'sync') AND 'analytics' = ANY ($2)
     UNION ALL
-    SELECT saved_at, 'destination ' || lpad(change::text, 12, '0') || ' ' || key, 'destination',
+    SELECT saved_at, kind || ' ' || lpad(change::text, 12, '0') || ' ' || key, kind,
            CASE WHEN document IS NULL THEN 'deleted' ELSE 'saved' END, change::text, key, author, note
-    FROM saved_definitions WHERE environment_id = $1 AND kind = 'destination' AND 'destination' = ANY ($2)
+    FROM saved_definitions WHERE environment_id = $1 AND kind IN ('destination', 'sync') AND kind = ANY ($2)
     UNION ALL
     SELECT k.killed_at, 'flag ' || lpad(k.id::text, 20, '0') || ' killed', 'flag', 'killed', k.id::text,
            (SELECT v.key FROM definition_versions v

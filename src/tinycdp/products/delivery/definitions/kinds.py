@@ -1,8 +1,9 @@
-"""Destinations as a part of publishes.
+"""Destinations and syncs as a part of publishes.
 
 Shape   DESTINATIONS is what runtime/definitions/product_kinds.py asks for
 Laws    the first destination registers the consumer of the outbox, in the transaction that saves it; deleting the last
         removes it. A destination gets what is committed after its save.
+        A sync has a ledger from its first version to its deletion; a changed document compares everybody anew.
         What a document names is not deleted; if it is renamed, the name is rewritten. A publish that changes what the
         expressions of a mapping mean checks the mapping again
 """
@@ -32,10 +33,13 @@ from tinycdp.products.delivery.definitions.schemas import (
     SmtpDocument,
     WebhookDocument,
 )
+from tinycdp.products.delivery.definitions.syncs import checks as sync_checks
+from tinycdp.products.delivery.definitions.syncs.schemas import SyncDocument
 from tinycdp.products.delivery.mapping.checks import HAPPENING_FIELDS, check_mapping, references_of
 from tinycdp.products.delivery.mapping.reading import path_below, read_mapping, rewritten
 from tinycdp.products.delivery.reach import NotAllowed, Reach
 from tinycdp.products.delivery.store import lanes as store
+from tinycdp.products.delivery.store import syncs as sync_store
 from tinycdp.products.delivery.store.log import open_log
 from tinycdp.runtime.definitions.changes import Change
 from tinycdp.runtime.definitions.product_kinds import DocumentFinding, InvalidDocuments, Names, ProductDraft
@@ -48,7 +52,10 @@ from tinycdp.store.database.pool import Connection
 from tinycdp.store.products.saved import SavedRow
 
 KIND = "destination"
+SYNC = "sync"
 CONSUMER = "delivery"
+#: Of the outbox, too: marks people whose records may have changed.
+SYNC_CONSUMER = "syncs"
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 #: What the client and the standard set.
 _TAKEN = frozenset(
@@ -60,10 +67,12 @@ _TAKEN = frozenset(
 #: What a template of HTTP may set by itself.
 _OF_BODIES = frozenset({"content-type"})
 _MOST_HEADERS = 20
+#: The types of destinations that take the records of syncs.
+_OF_RECORDS = frozenset({"webhook"})
 
 
 class _Documents(DocumentKinds):
-    """Documents of delivery, whose mappings have expressions about profiles."""
+    """Documents of delivery, whose mappings and filters have expressions about profiles."""
 
     def renamed_inside(self, name: str, value: Any, renames: Mapping[Name, str]) -> Any:
         def change(source: str) -> str:
@@ -80,14 +89,15 @@ class _Documents(DocumentKinds):
 
 
 class DestinationKinds(SavedKinds):
-    """Destinations."""
+    """Destinations, and syncs, which name them."""
 
     documents = _Documents(
-        {KIND: DestinationDocument},
-        of_core={"segments": "segment"},
+        {KIND: DestinationDocument, SYNC: SyncDocument},
+        naming={"destination": KIND},
+        of_core={"segments": "segment", "segment": "segment"},
         defaults={KIND: DEFAULT_TYPE},
         filters=frozenset({"where"}),
-        opaque=frozenset({"mapping", "parameters"}),
+        opaque=frozenset({"mapping", "parameters", "filter"}),
     )
     route = "/v1"
 
@@ -95,7 +105,9 @@ class DestinationKinds(SavedKinds):
         """(path, message) of all that is wrong with the form of a document."""
         found = list(super().problems(kind, document))
         yield from found
-        if not found:
+        if not found and kind == SYNC:
+            yield from sync_checks.form_problems(self.documents.read(kind, document))
+        elif not found:
             read: DestinationDocument = self.documents.read(kind, document)
             if isinstance(read, WebhookDocument | HttpDocument):
                 yield from _of_headers(read.headers, _TAKEN - (_OF_BODIES if isinstance(read, HttpDocument) else set()))
@@ -109,9 +121,16 @@ class DestinationKinds(SavedKinds):
                 yield from _of_mail(read)
 
     def findings(self, documents: Documents, names: Names, of: Collection[Name]) -> list[DocumentFinding]:
-        """Segments that do not exist, and mappings that do not fit the definitions."""
-        found = []
+        """Segments and destinations that do not exist, and expressions that do not fit the definitions."""
+        found = [
+            DocumentFinding(*name, path, message)
+            for name in sorted(documents)
+            if name[0] == SYNC and (name in of or (KIND, documents[name]["destination"]) in of)
+            for path, message in self._of_sync(documents, name, names)
+        ]
         for name in sorted(of):
+            if name[0] == SYNC:
+                continue
             found += [
                 DocumentFinding(
                     *name, path, f"there is no segment {key!r}.{did_you_mean(key, list(names.scope.segments))}"
@@ -131,12 +150,25 @@ class DestinationKinds(SavedKinds):
         return found
 
     def depending(self, documents: Documents) -> Collection[Name]:
-        """The destinations with mappings or conditions."""
+        """The syncs, and the destinations with mappings or conditions."""
         read = ((name, self.documents.read(KIND, one)) for name, one in documents.items() if name[0] == KIND)
-        return [name for name, one in read if one.where or one.mappings()]
+        syncs = [name for name in documents if name[0] == SYNC]
+        return syncs + [name for name, one in read if one.where or one.mappings()]
+
+    def _of_sync(self, documents: Documents, name: Name, names: Names) -> Iterator[tuple[str, str]]:
+        document: SyncDocument = self.documents.read(SYNC, documents[name])
+        known = [key for kind, key in documents if kind == KIND]
+        if document.destination not in known:
+            hint = did_you_mean(document.destination, known)
+            yield "$.destination", f"there is no destination {document.destination!r}.{hint}"
+        elif (type_ := documents[KIND, document.destination].get("type", "webhook")) not in _OF_RECORDS:
+            yield "$.destination", f"records are sent to a webhook; {document.destination!r} is of the type {type_!r}."
+        yield from sync_checks.findings(document, names.scope)
 
     def core_names(self, name: Name, documents: Documents, names: Names) -> Collection[Name]:
         """The definitions that a document names."""
+        if name[0] == SYNC:
+            return sync_checks.core_names(self.documents.read(SYNC, documents[name]))
         found = {named for named, _ in self.documents.core_references_of(documents[name])}
         read: AnyDestination = self.documents.read(KIND, documents[name])
         if read.where:
@@ -152,7 +184,7 @@ class DestinationKinds(SavedKinds):
         """What the changes do; refuses addresses that must not be reached."""
         reach = Reach.of(load(os.environ))
         for change in changes:
-            if change.document is None:
+            if change.document is None or change.kind != KIND:
                 continue
             read: DestinationDocument = self.documents.read(KIND, change.document)
             path = "$"
@@ -170,17 +202,29 @@ class DestinationKinds(SavedKinds):
     async def saving(self, connection: Connection, names: Names, rows: Sequence[SavedRow], edit: Edit) -> None:
         """Open and close lanes with their definitions, and the log with the first and the last."""
         environment_id = names.environment_id
-        gone = [row.definition_id for row in rows if row.document is None]
-        if gone:
+        of_lanes = [row for row in rows if row.kind == KIND]
+        if gone := [row.definition_id for row in of_lanes if row.document is None]:
             await store.close_lanes(connection, environment_id, gone)
-        kept = [row.definition_id for row in rows if row.document is not None]
-        if kept:
+        if kept := [row.definition_id for row in of_lanes if row.document is not None]:
             # Messages are kept out until this is committed, so what is committed later has a greater position.
             await register_in(connection, environment_id, CONSUMER, edit.now)
             await open_log(connection, environment_id)
             await store.open_lanes(connection, environment_id, kept)
-        elif not await store.count_lanes(connection, environment_id):
+        elif of_lanes and not await store.count_lanes(connection, environment_id):
             await unregister_in(connection, environment_id, CONSUMER)
+        await _save_syncs(connection, environment_id, [row for row in rows if row.kind == SYNC], edit)
+
+
+async def _save_syncs(connection: Connection, environment_id: int, rows: Sequence[SavedRow], edit: Edit) -> None:
+    """Begin the ledgers of syncs with the first version, and end them with the last."""
+    if gone := [row.definition_id for row in rows if row.document is None]:
+        await sync_store.close_syncs(connection, environment_id, gone)
+    if kept := [row.definition_id for row in rows if row.document is not None]:
+        await register_in(connection, environment_id, SYNC_CONSUMER, edit.now)
+        await sync_store.open_syncs(connection, environment_id, kept)
+    elif rows and not await sync_store.count_syncs(connection, environment_id):
+        await unregister_in(connection, environment_id, SYNC_CONSUMER)
+        await sync_store.drop_marks(connection, environment_id)
 
 
 def _of_mail(document: SmtpDocument) -> Iterator[tuple[str, str]]:

@@ -35,7 +35,7 @@ class AnyDestination(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
 
     key       may be left out in a PUT, whose path has it
     name      what people call it; its key if empty
-    events    the types that are sent
+    events    the types that are sent; empty for one that only gets the records of syncs
     segments  of segment events, only those of these segments; empty: of all
     event_names  of events, only those of these names; empty: of all
     sample    the share of people whose happenings are sent, from 0 to 1: always the same people
@@ -46,7 +46,7 @@ class AnyDestination(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     key: str = ""
     name: str = ""
     description: str = ""
-    events: Annotated[tuple[Type, ...], msgspec.Meta(min_length=1, max_length=20)]
+    events: Annotated[tuple[Type, ...], msgspec.Meta(max_length=20)] = ()
     segments: Annotated[tuple[str, ...], msgspec.Meta(max_length=500)] = ()
     where: Annotated[str, msgspec.Meta(max_length=4_000)] = ""
     event_names: Annotated[tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=200)], ...], _Many] = ()
