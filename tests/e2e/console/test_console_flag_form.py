@@ -58,7 +58,8 @@ async def test_a_flag_is_made_in_three_fields_then_split_and_decided(console: Op
     async with console("/segments/newcomers") as page:
         await page.get_by_role("link", name="Use in a flag").click()
         await expect(condition(page, "Condition")).to_have_text("segments.newcomers")
-        await page.get_by_label("Key", exact=True).fill("tea_banner")
+        await page.get_by_label("Key", exact=True).fill("Tea banner")
+        await page.get_by_role("button", name="Call it tea_banner").click()
         await page.get_by_label("Description").fill("Says that tea is new")
         await write(page, "Condition", "revenue_90d >= 4 &&")
         await expect(page.locator(".messages .error")).to_be_visible()

@@ -11,6 +11,7 @@ import { useDefinitions } from "../definitions/queries.ts"
 import type { Published } from "../lib/api.ts"
 import { RequestFailed } from "../lib/client.ts"
 import { parsed, written } from "../lib/json.ts"
+import { keyOf } from "../lib/key_of.ts"
 import { Labelled } from "../ui/fields.tsx"
 import { Page } from "../ui/parts.tsx"
 import { type Change, isConflict, outcomeOf, useRemember } from "./changes.ts"
@@ -155,27 +156,48 @@ export function useCounted(change: Change, valid: boolean, differs: boolean): Ch
   return counted === undefined ? undefined : (parsed(counted) as Change)
 }
 
+/** What the server takes for a key. An expression names a trait as it stands. */
+const NAMED = { like: /^[\w.~:-]{1,64}$/, words: "A key is 1 to 64 letters, digits and ._~:-, without spaces." }
+const KEYS: Record<Kind, typeof NAMED> = {
+  traits: { like: /^[A-Za-z_]\w{0,63}$/, words: "A trait's key is 1 to 64 letters, digits and _, no digit first." },
+  segments: NAMED,
+  flags: NAMED,
+}
+
 export function KeyField(props: { kind: Kind; value: string; problem?: string; onChange: (key: string) => void }) {
   const others = useDefinitions(props.kind).data ?? []
   const taken = others.some(({ key }) => key === props.value)
   const one = WORDS[props.kind].one
+  const wrong = props.value !== "" && !KEYS[props.kind].like.test(props.value)
+  const instead = keyOf(props.value)
   return (
     <Labelled
       label="Key"
       hint="What expressions and applications call it. It can be renamed later."
-      problem={props.problem ?? (taken ? `There is a ${one} ${props.value} already.` : undefined)}
+      problem={
+        props.problem ??
+        (wrong ? KEYS[props.kind].words : taken ? `There is a ${one} ${props.value} already.` : undefined)
+      }
     >
       {(names) => (
-        <input
-          {...names}
-          className="field mono"
-          value={props.value}
-          autoComplete="off"
-          spellCheck={false}
-          // biome-ignore lint/a11y/noAutofocus: the page is about this field
-          autoFocus
-          onChange={(event) => props.onChange(event.target.value.trim())}
-        />
+        <div className="key-field">
+          <input
+            {...names}
+            className="field mono"
+            value={props.value}
+            autoComplete="off"
+            spellCheck={false}
+            // biome-ignore lint/a11y/noAutofocus: the page is about this field
+            autoFocus
+            onChange={(event) => props.onChange(event.target.value.trimStart())}
+            onBlur={() => props.value !== props.value.trimEnd() && props.onChange(props.value.trimEnd())}
+          />
+          {wrong && instead && (
+            <button type="button" className="button" onClick={() => props.onChange(instead)}>
+              Call it {instead}
+            </button>
+          )}
+        </div>
       )}
     </Labelled>
   )

@@ -2,7 +2,7 @@
 import type { Definition } from "../definitions/kinds.ts"
 import { count } from "../lib/format.ts"
 import { Failed } from "../ui/parts.tsx"
-import { outcomeOf, undoOf, useLastPublished, usePublish, useRemember } from "./changes.ts"
+import { type LastPublished, outcomeOf, undoOf, useLastPublished, usePublish, useRemember } from "./changes.ts"
 
 export function PublishedNotice({ kind, name, live }: { kind: string; name: string; live?: Definition }) {
   const last = useLastPublished(kind, name)
@@ -24,7 +24,7 @@ export function PublishedNotice({ kind, name, live }: { kind: string; name: stri
   return (
     <div className="notice" role="status" aria-label="Published">
       <div className="published">
-        <p>{sentence(last, computing)}</p>
+        <p>{sentence(last, computing, `The ${kind} ${name}`)}</p>
         {computing && (
           <>
             <progress max={progress?.total || 1} value={progress?.done ?? 0} aria-label="Computed people" />
@@ -48,8 +48,8 @@ export function PublishedNotice({ kind, name, live }: { kind: string; name: stri
   )
 }
 
-function sentence({ undo, version, before }: { undo: boolean; version: number; before: unknown }, computing: boolean) {
+function sentence({ undo, version, before }: LastPublished, computing: boolean, named: string): string {
   if (undo) return `Undone: version ${version} is as before.`
-  const what = before === null ? "It is created" : `Version ${version} is published`
+  const what = before === null ? `${named} is created` : `Version ${version} is published`
   return computing ? `${what}, and computed for all people before it serves.` : `${what}.`
 }

@@ -81,7 +81,8 @@ export function Review(props: ReviewProps) {
               {changed?.sameMeaning && <p>Nobody moves: only its description or its layout differs.</p>}
               {backfilling && (
                 <p className="mute">
-                  It is computed for all people first. Until that is done, the version of now serves on.
+                  It is computed for all people first. Until that is done,{" "}
+                  {change.expects === 0 ? "it is unknown for everyone." : "the version of now serves on."}
                 </p>
               )}
             </>

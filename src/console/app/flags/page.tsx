@@ -10,7 +10,7 @@ import { PublishedNotice } from "../editor/published.tsx"
 import type { Flag } from "../lib/api.ts"
 import { useSingleKey } from "../lib/keys.ts"
 import { useMay } from "../lib/me.ts"
-import { Answered, Badge, Page, Waiting } from "../ui/parts.tsx"
+import { Answered, Badge, Copyable, Page, Panel, Waiting } from "../ui/parts.tsx"
 import { Tabs, useTab } from "../ui/tabs.tsx"
 import { ExposuresOf } from "./exposures.tsx"
 import "./flags.css"
@@ -99,6 +99,11 @@ function Content({ of }: { of: Flag }) {
           </div>
           <div className="side-column">
             <Simulate flag={of.key} document={of.document} />
+            <Panel title="From an application" aside={<Link to="/keys">Keys</Link>}>
+              <Copyable
+                text={`curl '${location.origin}/v1/decide?userId=ada&flag=${encodeURIComponent(of.key)}' \\\n     -H "Authorization: Bearer $READ_KEY"`}
+              />
+            </Panel>
           </div>
         </div>
       )}

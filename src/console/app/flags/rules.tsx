@@ -48,7 +48,7 @@ export function Rules({ of, live = true }: { of: FlagBody; live?: boolean }) {
           {rules.map((rule, index) => (
             <li key={rule.id ?? index}>
               <header>
-                <b>{rule.id || `rule ${index + 1}`}</b>
+                <b>{nameOf(rule, index)}</b>
                 <span className="facts">
                   <Admits rule={rule} />
                   {rule.serve && <Serves variant={rule.serve} />}
@@ -83,6 +83,11 @@ export function Rules({ of, live = true }: { of: FlagBody; live?: boolean }) {
       </Panel>
     </>
   )
+}
+
+/** The one rule of a short flag has an id that says nothing. */
+function nameOf({ id }: RuleBody, index: number): string {
+  return id && id !== "rule" ? id : `rule ${index + 1}`
 }
 
 function Serves({ variant }: { variant: string }) {
