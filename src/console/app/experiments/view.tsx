@@ -5,6 +5,7 @@ import { percent } from "../insights/figures.ts"
 import { probability } from "../insights/rates.ts"
 import type { ExperimentAnswer, MetricResult, VariantResult } from "../lib/api.ts"
 import { Badge, Panel } from "../ui/parts.tsx"
+import { TableFrame } from "../ui/table.tsx"
 import {
   chance,
   differenceOf,
@@ -65,7 +66,7 @@ function Variants({ answer, open }: { answer: ExperimentAnswer; open?: OpenPeopl
   const units = answer.variants.reduce((total, one) => total + one.units, 0)
   return (
     <Panel title="Variants">
-      <div className="table-frame">
+      <TableFrame>
         <table>
           <thead>
             <tr>
@@ -112,7 +113,7 @@ function Variants({ answer, open }: { answer: ExperimentAnswer; open?: OpenPeopl
             ))}
           </tbody>
         </table>
-      </div>
+      </TableFrame>
       <p className="mute small">
         A unit counts under its first exposure. Crossovers saw another variant too; they are counted here, and are in no
         result.
@@ -133,7 +134,7 @@ function Metric(props: {
   const drawn = metric.variants.some(({ difference }) => difference !== null)
   return (
     <Panel title={metric.name} aside={<span className="mute">{MEASURES[metric.measure] ?? metric.measure}</span>}>
-      <div className="table-frame">
+      <TableFrame>
         <table className="results">
           <thead>
             <tr>
@@ -202,7 +203,7 @@ function Metric(props: {
             ))}
           </tbody>
         </table>
-      </div>
+      </TableFrame>
       {drawn && (
         <ul className="interval-legend mute small" aria-label="How to read the intervals">
           <li data-line="interval">95 % interval, for one look at the planned end</li>

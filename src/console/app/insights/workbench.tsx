@@ -84,7 +84,12 @@ export function Bench<K extends Kind>(
             <section className="builder" aria-label="Question">
               {props.builder}
             </section>
-            <section className="result" aria-label="Answer" ref={place} aria-busy={answer.isFetching && !data}>
+            <section
+              className="result"
+              aria-label="Answer"
+              ref={place}
+              aria-busy={(answer.isFetching && !data) || undefined}
+            >
               <header className="result-head">
                 <AsOf answer={data} fetching={answer.isFetching} stale={answer.isPlaceholderData} />
                 <div className="result-actions">

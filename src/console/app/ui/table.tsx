@@ -7,7 +7,7 @@ export function Table(props: { heads: string[]; rows: ReactNode[][]; wide?: numb
     return [end && "end", props.wide?.includes(column) && "wide-only"].filter(Boolean).join(" ") || undefined
   }
   return (
-    <Frame>
+    <TableFrame>
       <table>
         <thead>
           <tr>
@@ -31,12 +31,12 @@ export function Table(props: { heads: string[]; rows: ReactNode[][]; wide?: numb
           ))}
         </tbody>
       </table>
-    </Frame>
+    </TableFrame>
   )
 }
 
 /** What is wider than its place scrolls, and then has a place among the stops of the keyboard. */
-function Frame({ children }: { children: ReactNode }) {
+export function TableFrame({ children }: { children: ReactNode }) {
   const frame = useRef<HTMLDivElement>(null)
   const [scrolls, setScrolls] = useState(false)
   useEffect(() => {
