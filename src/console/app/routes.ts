@@ -5,6 +5,7 @@ import { audit } from "./audit/routes.ts"
 import { changes } from "./changes/routes.ts"
 import { dashboards } from "./dashboards/routes.ts"
 import { definitions } from "./definitions/routes.tsx"
+import { delivery } from "./delivery/routes.ts"
 import { experiments } from "./experiments/routes.ts"
 import { flags } from "./flags/routes.ts"
 import { groups } from "./groups/routes.ts"
@@ -36,6 +37,7 @@ export const router = createRouter({
     ...registry,
     ...quality,
     ...transfer,
+    ...delivery,
     ...access,
     ...settings,
     ...audit,

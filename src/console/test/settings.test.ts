@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { difference, documentOf, textOf } from "../app/settings/text.ts"
+import { difference } from "../app/lib/difference.ts"
+import { documentOf, textOf } from "../app/settings/text.ts"
 
 describe("the document of a policy", () => {
   it("is read from the text that it was written as", () => {

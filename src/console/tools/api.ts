@@ -93,6 +93,16 @@ const NEEDED = [
   "ImportFiles",
   "Imports",
   "InspectedFile",
+  "Deliveries",
+  "DeliveryHealth",
+  "Destinations",
+  "DestinationVersions",
+  "MadeMessage",
+  "ReplayedDeliveries",
+  "Secret",
+  "Secrets",
+  "Tested",
+  "UndeliveredPage",
 ]
 
 interface Schema {

@@ -88,6 +88,12 @@ ADDRESSES = (
     "/imports?import=nosuch",
     "/exports",
     "/exports?q=nothing+has+this",
+    "/destinations",
+    "/destinations/new",
+    "/destinations/crm",
+    "/destinations/crm?tab=test&type=flag.changed",
+    "/destinations/crm?tab=versions",
+    "/destinations/crm?edit=yes",
     "/audit",
     "/audit?kind=import",
     "/keys",
@@ -315,6 +321,8 @@ async def test_a_theme_is_kept_and_the_phone_has_a_menu(console: Open) -> None:
 
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 async def test_every_page_is_accessible(console: Open, axe: str, size: tuple[int, int], site: Server) -> None:
+    destination = {"url": "https://hooks.example.com/", "events": ["flag.changed"], "paused": True}
+    site.http.put("/v1/destinations/crm", json=destination, headers=bearer(ADMIN_KEY)).raise_for_status()
     async with console("/", key=None, size=size) as page:
 
         async def check(view: str) -> None:

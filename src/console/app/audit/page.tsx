@@ -198,6 +198,12 @@ function linked(entry: AuditEntry): ReactNode {
           {text}
         </Link>
       )
+    case "destination":
+      return (
+        <Link to="/destinations/$name" params={{ name: entry.name }} search={{}}>
+          {text}
+        </Link>
+      )
     case "key":
       return (
         <Link to="/keys" search={{ key: entry.id, show: "all" }}>

@@ -183,6 +183,11 @@ export type Backfills = {
   backfills: Array<Backfill>
 }
 
+export type BatchLimits = {
+  rows?: number | null
+  seconds?: number | null
+}
+
 export type Before = {
   buckets: Array<BucketSpan>
   values: Array<number | null>
@@ -269,6 +274,24 @@ export type CheckedSource = {
   terms: Array<Term>
 }
 
+export type ClickHouseDocument = {
+  type: "clickhouse"
+  key?: string
+  name?: string
+  description?: string
+  events: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed">
+  segments?: Array<string>
+  where?: string
+  paused?: boolean
+  batch?: BatchLimits
+  mapping?: Record<string, unknown> | null
+  url: string
+  database?: string
+  table?: string
+  user?: string
+  password?: FromVariable | null
+}
+
 export type Cohort = {
   bucket: BucketSpan
   people: number
@@ -350,6 +373,49 @@ export type Deleted = {
   dryRun: boolean
 }
 
+export type Deliveries = {
+  deliveries: Array<Delivery>
+  next: number | null
+}
+
+export type Delivery = {
+  id: number
+  webhookId: string | null
+  seq: number | null
+  type: string | null
+  profileId: string | null
+  attempt: number
+  at: string
+  durationMs: number
+  status: number | null
+  error: string
+  answer: string
+  records: number | null
+}
+
+export type DeliveryHealth = {
+  destinations: Array<DestinationHealth>
+}
+
+export type DeltaDocument = {
+  type: "delta"
+  key?: string
+  name?: string
+  description?: string
+  events: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed">
+  segments?: Array<string>
+  where?: string
+  paused?: boolean
+  batch?: BatchLimits
+  mapping?: Record<string, unknown> | null
+  bucket: string
+  region?: string
+  endpoint?: string
+  accessKey: FromVariable
+  secretKey: FromVariable
+  path: string
+}
+
 export type Dependent = {
   kind: string
   key: string
@@ -358,6 +424,54 @@ export type Dependent = {
 export type DerivedEvent = {
   any?: Array<Matching>
   derived?: string
+}
+
+export type Destination = {
+  key: string
+  version: number
+  name: string
+  description: string
+  document: WebhookDocument | HttpDocument | SmtpDocument | PostgresDocument | ClickHouseDocument | S3Document | DeltaDocument | KafkaDocument
+  savedAt: string
+  savedBy: string
+  note: string
+}
+
+export type DestinationHealth = {
+  key: string
+  state: string
+  reason: string
+  behind: number
+  lagSeconds: number
+  waiting: number
+  nextAt: string | null
+  undelivered: number
+  delivered: number
+  failed: number
+  probeAt: string | null
+  failingSince: string | null
+  lastSuccessAt: string | null
+  lastFailureAt: string | null
+  lastFailure: string
+  lapsedAt: string | null
+  timestamp: string
+}
+
+export type DestinationVersion = {
+  version: number
+  key: string
+  document: WebhookDocument | HttpDocument | SmtpDocument | PostgresDocument | ClickHouseDocument | S3Document | DeltaDocument | KafkaDocument | null
+  savedAt: string
+  savedBy: string
+  note: string
+}
+
+export type DestinationVersions = {
+  versions: Array<DestinationVersion>
+}
+
+export type Destinations = {
+  destinations: Array<Destination>
 }
 
 export type Diagnostic = {
@@ -845,6 +959,11 @@ export type FrequencyRow = {
   people: number
 }
 
+export type FromVariable = {
+  env: string
+  prefix?: string
+}
+
 export type FunnelAnswer = {
   kind: "funnel"
   asOf?: string
@@ -982,6 +1101,34 @@ export type Hover = {
   to: number
   markdown: string | null
   type: string | null
+}
+
+export type HttpDocument = {
+  type: "http"
+  key?: string
+  name?: string
+  description?: string
+  events: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed">
+  segments?: Array<string>
+  where?: string
+  paused?: boolean
+  rate?: number
+  concurrency?: number
+  method?: "POST" | "PUT" | "PATCH" | "DELETE" | "GET"
+  url: string
+  parameters?: Record<string, unknown>
+  headers?: Record<string, string | FromVariable>
+  mapping?: unknown
+  success?: Array<number>
+  byType?: Record<string, HttpVariant>
+}
+
+export type HttpVariant = {
+  method?: "POST" | "PUT" | "PATCH" | "DELETE" | "GET"
+  url?: string
+  parameters?: Record<string, unknown>
+  mapping?: unknown
+  success?: Array<number>
 }
 
 export type IdentifierPair = {
@@ -1127,6 +1274,26 @@ export type InspectedRow = {
 export type Journey = {
   events: Array<Event>
   next: string | null
+}
+
+export type KafkaDocument = {
+  type: "kafka"
+  key?: string
+  name?: string
+  description?: string
+  events: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed">
+  segments?: Array<string>
+  where?: string
+  paused?: boolean
+  batch?: BatchLimits
+  mapping?: Record<string, unknown> | null
+  brokers: Array<string>
+  topic: string
+  tls?: boolean
+  user?: string
+  password?: FromVariable | null
+  mechanism?: "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512"
+  ca?: FromVariable | null
 }
 
 export type KeyLimits = {
@@ -1293,6 +1460,15 @@ export type LoggedRejection = {
   receivedAt: string
   times: number
   lastReceivedAt: string
+}
+
+export type MadeMessage = {
+  webhookId: string
+  type: string
+  method: string
+  url: string
+  headers: Record<string, string>
+  body: unknown
 }
 
 export type Matching = {
@@ -1569,6 +1745,28 @@ export type PolicyVersions = {
   versions: Array<PolicyVersion>
 }
 
+export type PostgresDocument = {
+  type: "postgres"
+  key?: string
+  name?: string
+  description?: string
+  events: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed">
+  segments?: Array<string>
+  where?: string
+  paused?: boolean
+  batch?: BatchLimits
+  mapping?: Record<string, unknown> | null
+  host: string
+  port?: number
+  database: string
+  user: string
+  password?: FromVariable | null
+  schema?: string
+  table?: string
+  tls?: "verify" | "off"
+  ca?: FromVariable | null
+}
+
 export type PrerequisiteBody = {
   flag: string
   variants: Array<string>
@@ -1775,6 +1973,11 @@ export type Replayed = {
   next: string | null
 }
 
+export type ReplayedDeliveries = {
+  messages: number
+  dryRun: boolean
+}
+
 export type ReportDocument = {
   key?: string
   name?: string
@@ -1895,6 +2098,26 @@ export type RuleExplanation = {
   condition: ExpressionNode
 }
 
+export type S3Document = {
+  type: "s3"
+  key?: string
+  name?: string
+  description?: string
+  events: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed">
+  segments?: Array<string>
+  where?: string
+  paused?: boolean
+  batch?: BatchLimits
+  mapping?: Record<string, unknown> | null
+  bucket: string
+  region?: string
+  endpoint?: string
+  accessKey: FromVariable
+  secretKey: FromVariable
+  prefix?: string
+  format?: "parquet" | "jsonl"
+}
+
 export type Sampled = {
   share: number
   factor: number
@@ -1981,6 +2204,16 @@ export type Sdks = {
 export type Search = {
   profiles: Array<ProfileSummary>
   next: string | null
+}
+
+export type Secret = {
+  algorithm: "v1" | "v1a"
+  secret: string
+  oldUntil: string | null
+}
+
+export type Secrets = {
+  secrets: Array<ShownSecret>
 }
 
 export type Segment = {
@@ -2125,10 +2358,37 @@ export type Share = {
   share: number
 }
 
+export type ShownSecret = {
+  algorithm: "v1" | "v1a"
+  createdAt: string
+  until: string | null
+}
+
 export type SkippedEvents = {
   event: string
   property: string
   events: number
+}
+
+export type SmtpDocument = {
+  type: "smtp"
+  key?: string
+  name?: string
+  description?: string
+  events: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed">
+  segments?: Array<string>
+  where?: string
+  paused?: boolean
+  rate?: number
+  concurrency?: number
+  host: string
+  port?: number
+  tls?: "starttls" | "tls" | "off"
+  user?: string
+  password?: FromVariable | null
+  ca?: FromVariable | null
+  from: string
+  mapping: unknown
 }
 
 export type SourceReads = {
@@ -2302,6 +2562,18 @@ export type TermValue = {
   value: unknown
 }
 
+export type Tested = {
+  method: string
+  url: string
+  body: unknown
+  headers: Record<string, string>
+  delivered: boolean | null
+  status: number | null
+  error: string
+  answer: string
+  durationMs: number | null
+}
+
 export type TextCount = {
   value: string
   profiles: number
@@ -2450,6 +2722,24 @@ export type Typed = {
   lastSeen: string
 }
 
+export type Undelivered = {
+  seq: number
+  webhookId: string | null
+  type: string | null
+  profileId: string | null
+  happenedAt: string | null
+  attempts: number
+  reason: string
+  status: number | null
+  answer: string
+  givenUpAt: string
+}
+
+export type UndeliveredPage = {
+  undelivered: Array<Undelivered>
+  next: number | null
+}
+
 export type UnmergeResult = {
   keptApart: Array<IdentifierPair>
   before: Array<ProfileState>
@@ -2542,6 +2832,21 @@ export type Warned = {
   code: string
   path: string
   message: string
+}
+
+export type WebhookDocument = {
+  type: "webhook"
+  key?: string
+  name?: string
+  description?: string
+  events: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed">
+  segments?: Array<string>
+  where?: string
+  paused?: boolean
+  rate?: number
+  concurrency?: number
+  url: string
+  headers?: Record<string, string | FromVariable>
 }
 
 export type WholeLetter = {

@@ -3,8 +3,10 @@ import { Link, useParams } from "@tanstack/react-router"
 import { useMemo, useState } from "react"
 import { useDraft } from "../editor/drafts.ts"
 import type { PolicyVersion } from "../lib/api.ts"
+import { difference } from "../lib/difference.ts"
 import { useMay, useMe } from "../lib/me.ts"
 import { useRested } from "../lib/rested.ts"
+import { Moved } from "../ui/conflict.tsx"
 import { Dialog } from "../ui/dialog.tsx"
 import { Diff } from "../ui/diff.tsx"
 import { Labelled } from "../ui/fields.tsx"
@@ -12,7 +14,7 @@ import { Answered, Empty, Failed, NeedsAdmin, Page, Panel, When } from "../ui/pa
 import { POLICIES } from "./policies.ts"
 import { type Document, usePolicyCheck, usePolicyVersions, usePublishPolicy } from "./queries.ts"
 import "./settings.css"
-import { difference, documentOf, textOf } from "./text.ts"
+import { documentOf, textOf } from "./text.ts"
 
 type Policy = (typeof POLICIES)[number]
 
@@ -64,7 +66,9 @@ function Editor(props: { policy: Policy; versions: PolicyVersion[]; inForce: Pol
         <Panel title="Document" aside={<InForce of={inForce} />}>
           {moved && (
             <Moved
-              theirs={inForce}
+              by={inForce.changedBy ?? null}
+              version={inForce.version}
+              theirs={textOf(inForce.document)}
               mine={draft.fields.text}
               goOn={() => draft.rebase(inForce.version, draft.fields)}
               takeTheirs={draft.discard}
@@ -149,27 +153,6 @@ function Editor(props: { policy: Policy; versions: PolicyVersion[]; inForce: Pol
 function InForce({ of }: { of: PolicyVersion }) {
   if (of.version === 0) return <span className="mute">The defaults are in force</span>
   return <span className="mute">Version {of.version} is in force</span>
-}
-
-function Moved(props: { theirs: PolicyVersion; mine: string; goOn: () => void; takeTheirs: () => void }) {
-  const { theirs, mine, goOn, takeTheirs } = props
-  return (
-    <div className="notice warn policy-moved" role="alert">
-      <p>
-        {theirs.changedBy} published version {theirs.version} after you began. Your text is kept. This is how it differs
-        from theirs:
-      </p>
-      <Diff text={difference(textOf(theirs.document), mine)} />
-      <p className="policy-foot">
-        <button type="button" className="button" onClick={goOn}>
-          Go on with mine
-        </button>
-        <button type="button" className="button" onClick={takeTheirs}>
-          Take theirs
-        </button>
-      </p>
-    </div>
-  )
 }
 
 interface ReviewProps {

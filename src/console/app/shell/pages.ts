@@ -14,6 +14,7 @@ import {
   type LucideIcon,
   Radio,
   ScrollText,
+  Send,
   Settings,
   ShieldAlert,
   ShieldCheck,
@@ -73,6 +74,7 @@ const PAGES: Group[] = [
       { to: "/quality", title: "Quality", icon: ShieldAlert, letter: "q", needs: "admin" },
       { to: "/imports", title: "Imports", icon: FileInput, needs: "admin" },
       { to: "/exports", title: "Exports", icon: FileOutput },
+      { to: "/destinations", title: "Destinations", icon: Send, letter: "w", needs: "admin" },
     ],
   },
   {

@@ -1,6 +1,8 @@
 /** Another version was published while a draft was written: both are shown, and nothing is overwritten. */
 import type { ReactNode } from "react"
 import type { Version } from "../lib/api.ts"
+import { difference } from "../lib/difference.ts"
+import { Diff } from "./diff.tsx"
 import { When } from "./parts.tsx"
 
 /** One field that differs, in the version that the draft began from, in the one that was published, and in the draft. */
@@ -66,5 +68,33 @@ export function Conflict(props: {
         </div>
       </div>
     </section>
+  )
+}
+
+/** The same of a document that is one text: how both texts differ, and whose goes on. */
+export function Moved(props: {
+  by: string | null
+  version: number
+  theirs: string
+  mine: string
+  goOn: () => void
+  takeTheirs: () => void
+}) {
+  return (
+    <div className="notice warn moved" role="alert">
+      <p>
+        {props.by} published version {props.version} after you began. Your text is kept. This is how it differs from
+        theirs:
+      </p>
+      <Diff text={difference(props.theirs, props.mine)} />
+      <p className="moved-foot">
+        <button type="button" className="button" onClick={props.goOn}>
+          Go on with mine
+        </button>
+        <button type="button" className="button" onClick={props.takeTheirs}>
+          Take theirs
+        </button>
+      </p>
+    </div>
   )
 }

@@ -31,6 +31,7 @@ SEGMENTS = (
     "privacy",
     "imports",
     "exports",
+    "destinations",
     "audit",
 )
 

@@ -1,0 +1,162 @@
+/** The destinations: where what happens is sent, how far each is, and what went wrong. */
+import { Link, useNavigate, useSearch } from "@tanstack/react-router"
+import { Plus } from "lucide-react"
+import { useDraftsOf } from "../editor/drafts.ts"
+import type { Destination, DestinationHealth } from "../lib/api.ts"
+import { plural } from "../lib/format.ts"
+import { useMay, useMe } from "../lib/me.ts"
+import { Announcement } from "../ui/announced.tsx"
+import { Answered, Badge, Count, Empty, NeedsAdmin, Page, When } from "../ui/parts.tsx"
+import "./delivery.css"
+import { useDestinations, useHealths } from "./queries.ts"
+import { Lag, State } from "./state.tsx"
+import { addressOf, KINDS, typeOf } from "./words.ts"
+
+const LEAD = "What happens here, sent elsewhere: in order for each person, at least once."
+
+export function DestinationsPage() {
+  const me = useMe()
+  const may = useMay("admin")
+  const answer = useDestinations()
+  const healths = useHealths()
+  const { q = "" }: { q?: string } = useSearch({ strict: false })
+  const navigate = useNavigate()
+  const drafts = useDraftsOf("destination")
+  if (me && !may) {
+    return (
+      <Page title="Destinations" lead={LEAD}>
+        <NeedsAdmin what="Destinations" />
+      </Page>
+    )
+  }
+  return (
+    <Page
+      title="Destinations"
+      lead={LEAD}
+      aside={
+        <div className="page-tools">
+          <input
+            type="search"
+            className="field filter"
+            aria-label="Filter destinations"
+            placeholder="Filter   /"
+            value={q}
+            onChange={(event) =>
+              navigate({ to: "/destinations", search: { q: event.target.value || undefined }, replace: true })
+            }
+          />
+          <Link className="button primary" to="/destinations/new">
+            <Plus aria-hidden="true" /> {drafts.includes("") ? "Go on with the new one" : "New destination"}
+          </Link>
+        </div>
+      }
+    >
+      <Announcement place="destinations" />
+      <Answered answer={answer} lines={6}>
+        {(all) => <Rows all={all} q={q} drafts={drafts} healths={healths.data} />}
+      </Answered>
+    </Page>
+  )
+}
+
+interface RowsProps {
+  all: Destination[]
+  q: string
+  drafts: string[]
+  healths: Map<string, DestinationHealth> | undefined
+}
+
+function Rows({ all, q, drafts, healths }: RowsProps) {
+  if (all.length === 0) {
+    return (
+      <Empty title="No destinations yet">
+        <p>
+          A destination gets a signed request when a profile enters or leaves a segment, when profiles are merged, and
+          when a flag changes. It gets what happens after it was saved.
+        </p>
+        <p>
+          <Link className="button" to="/destinations/new">
+            Make the first one
+          </Link>
+        </p>
+      </Empty>
+    )
+  }
+  const shown = all.filter((one) => matches(one, q))
+  if (shown.length === 0) return <Empty title={`None of the ${plural(all.length, "destination")} has “${q}”`} />
+  return (
+    <div className="table-frame">
+      <table className="destinations">
+        <thead>
+          <tr>
+            <th scope="col">Destination</th>
+            <th scope="col">State</th>
+            <th scope="col" className="end">
+              Behind
+            </th>
+            <th scope="col" className="end wide-only">
+              Waiting
+            </th>
+            <th scope="col" className="end">
+              Undelivered
+            </th>
+            <th scope="col" className="end wide-only">
+              Failed attempts
+            </th>
+            <th scope="col" className="end wide-only">
+              Last success
+            </th>
+            <th scope="col" className="end wide-only">
+              Last failure
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {shown.map((one) => (
+            <Row key={one.key} of={one} health={healths?.get(one.key)} drafted={drafts.includes(one.key)} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+function Row({ of, health, drafted }: { of: Destination; health?: DestinationHealth; drafted: boolean }) {
+  const type = typeOf(of.document)
+  return (
+    <tr>
+      <td>
+        <Link className="row-link" to="/destinations/$name" params={{ name: of.key }} search={{}}>
+          {of.name}
+        </Link>
+        {drafted && <Badge tone="info">draft</Badge>}
+        <p className="mute small wide-only">
+          {KINDS[type] ?? type} to <span className="break">{addressOf(of.document)}</span>
+        </p>
+      </td>
+      <td>{health ? <State of={health} /> : <span className="mute">…</span>}</td>
+      <td className="end">{health ? <Lag of={health} /> : "…"}</td>
+      <td className="end wide-only">{health ? <Count n={health.waiting} /> : "…"}</td>
+      <td className="end">
+        {health && health.undelivered > 0 ? (
+          <Link to="/destinations/$name" params={{ name: of.key }} search={{ tab: "undelivered" }}>
+            <Count n={health.undelivered} />
+          </Link>
+        ) : (
+          <Count n={health?.undelivered ?? null} />
+        )}
+      </td>
+      <td className="end wide-only">{health ? <Count n={health.failed} /> : "…"}</td>
+      <td className="end wide-only">{health ? <When at={health.lastSuccessAt} none="never" /> : "…"}</td>
+      <td className="end wide-only">{health ? <When at={health.lastFailureAt} none="never" /> : "…"}</td>
+    </tr>
+  )
+}
+
+function matches({ key, name, description, document }: Destination, text: string): boolean {
+  const looked = `${key}\n${name}\n${description}\n${typeOf(document)}\n${addressOf(document)}`.toLowerCase()
+  return text
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => looked.includes(word))
+}

@@ -1,0 +1,118 @@
+/** A destination: how it is, what it got, what it did not get, a message to try, and how it came to be. */
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
+import { lazy, Suspense, useState } from "react"
+import type { Destination, DestinationHealth } from "../lib/api.ts"
+import { count } from "../lib/format.ts"
+import { useSingleKey } from "../lib/keys.ts"
+import { useMay, useMe } from "../lib/me.ts"
+import { Announcement } from "../ui/announced.tsx"
+import { Answered, NeedsAdmin, Page, Waiting } from "../ui/parts.tsx"
+import { Tabs, useTab } from "../ui/tabs.tsx"
+import "./delivery.css"
+import { Log } from "./log.tsx"
+import { Now } from "./now.tsx"
+import { PauseDialog, ResumeButton } from "./pause.tsx"
+import { useDestination, useHealth } from "./queries.ts"
+import { ReplayDialog } from "./replay.tsx"
+import { State } from "./state.tsx"
+import { Tester } from "./tester.tsx"
+import { UndeliveredOf } from "./undelivered.tsx"
+import { VersionsOf } from "./versions.tsx"
+
+const EditDestination = lazy(async () => ({ default: (await import("./form/edit.tsx")).EditDestination }))
+
+export function DestinationPage() {
+  const { name = "" } = useParams({ strict: false })
+  const { edit }: { edit?: string } = useSearch({ strict: false })
+  const me = useMe()
+  const may = useMay("admin")
+  const navigate = useNavigate()
+  const open = () => navigate({ to: "/destinations/$name", params: { name }, search: { edit: "yes" } })
+  useSingleKey("e", () => may && !edit && open())
+  if (me && !may) {
+    return (
+      <Page title={name} above={<Link to="/destinations">Destinations</Link>}>
+        <NeedsAdmin what="Destinations" />
+      </Page>
+    )
+  }
+  if (!edit) return <ReadDestination name={name} onEdit={open} />
+  return (
+    <Suspense fallback={<Waiting lines={8} />}>
+      <EditDestination name={name} />
+    </Suspense>
+  )
+}
+
+function ReadDestination({ name, onEdit }: { name: string; onEdit: () => void }) {
+  const answer = useDestination(name)
+  const health = useHealth(name)
+  const of = answer.data
+  return (
+    <Page
+      title={of?.name ?? name}
+      above={<Link to="/destinations">Destinations</Link>}
+      lead={of?.description}
+      aside={
+        of && (
+          <div className="facts">
+            {health.data && <State of={health.data} />}
+            <span className="mute">version {of.version}</span>
+            {health.data && <Actions of={of} health={health.data} />}
+            <button type="button" className="button" onClick={onEdit}>
+              Edit <kbd>E</kbd>
+            </button>
+          </div>
+        )
+      }
+    >
+      <Announcement place={`destination ${name}`} />
+      <Answered answer={answer} lines={8}>
+        {(found) => <Content of={found} health={health} />}
+      </Answered>
+    </Page>
+  )
+}
+
+function Actions({ of, health }: { of: Destination; health: DestinationHealth }) {
+  const [open, setOpen] = useState<"pause" | "replay">()
+  const close = () => setOpen(undefined)
+  return (
+    <>
+      {health.state === "active" ? (
+        <button type="button" className="button" onClick={() => setOpen("pause")}>
+          Pause…
+        </button>
+      ) : (
+        <ResumeButton of={of} />
+      )}
+      <button type="button" className="button" onClick={() => setOpen("replay")}>
+        Replay…
+      </button>
+      {open === "pause" && <PauseDialog of={of} onClose={close} />}
+      {open === "replay" && <ReplayDialog of={of} undelivered={health.undelivered} onClose={close} />}
+    </>
+  )
+}
+
+function Content({ of, health }: { of: Destination; health: ReturnType<typeof useHealth> }) {
+  const undelivered = health.data?.undelivered ?? 0
+  const tabs = {
+    now: "Now",
+    deliveries: "Deliveries",
+    undelivered: undelivered > 0 ? `Undelivered (${count(undelivered)})` : "Undelivered",
+    test: "Test",
+    versions: "Versions",
+  }
+  const shown = useTab(tabs)
+  return (
+    <>
+      <Tabs of={tabs} />
+      {shown === "now" && <Now of={of} health={health} />}
+      {shown === "deliveries" && <Log of={of} />}
+      {shown === "undelivered" && <UndeliveredOf of={of} />}
+      {shown === "test" && <Tester of={of} />}
+      {shown === "versions" && <VersionsOf of={of} health={health.data} />}
+    </>
+  )
+}
