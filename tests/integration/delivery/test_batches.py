@@ -135,21 +135,23 @@ async def test_a_destination_may_become_one_of_another_type(house: House, receiv
         await eventually(arrived)
 
 
-async def test_erased_people_are_left_out_and_a_mapping_makes_the_rest(house: House) -> None:
+async def test_events_are_written_too_and_erased_people_are_left_out(house: House) -> None:
     async with over_tcp(house.dsn) as far, house.delivering():
-        mapping = {"user": {"field": "identifier.userId"}, "went": {"expr": "segments.went"}}
-        document = document_of(far, batch={"rows": 9, "seconds": 60}, mapping=mapping, where="!exists(profile.robot)")
+        document = document_of(far, events=["segment.entered", "event"], batch={"rows": 9, "seconds": 60})
         await put(house, "warehouse", **document)
-        robot = {"userId": "robot", "traits": {"robot": True}, "messageId": "robot"}
-        assert (await house.app.write.post("/v1/identify", json=robot)).status_code == 200
-        for user in ("ada", "bob", "robot"):
-            await house.enter(user)
-        await waits(house, "warehouse", behind=3)
+        await house.enter("ada")
+        await house.enter("bob")
+        await waits(house, "warehouse", behind=4)
         answer = await house.app.admin.delete("/v1/admin/profiles/ada")
         assert answer.status_code in (200, 202), answer.text
         house.clock.now += 61 * SECOND_MS
-        await waits(house, "warehouse", delivered=1, behind=0)
-    assert [json.loads(row["data"]) for row in await rows(house)] == [{"user": "bob", "went": True}]
+        await waits(house, "warehouse", delivered=2, behind=0)
+    found = {row["type"]: row for row in await rows(house)}
+    assert found.keys() == {"segment.entered", "event"}
+    for row in found.values():
+        assert json.loads(row["data"])["profile"]["identifiers"][0]["value"] == "bob"
+    assert found["event"]["segment"] is None
+    assert json.loads(found["event"]["data"])["event"]["name"] == "go"
 
 
 async def test_addresses_are_checked_when_a_destination_is_saved(house: House) -> None:
