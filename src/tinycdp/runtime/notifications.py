@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any, Protocol
 
+from tinycdp.errors import Unavailable
 from tinycdp.runtime.background import Loop
 from tinycdp.store.database import notifications as notification_store
 from tinycdp.store.database.pool import Connection, abandon, connect, reaching
@@ -31,7 +32,7 @@ _DIGESTS_PER_NOTICE = 600
 _PAUSE_SECONDS = 0.25
 #: How often a quiet connection is tested: a server that vanished does not close it.
 _PING_SECONDS = 2.0
-#: A server that has not answered by then is stopped or unreachable.
+#: A server that has not answered by then, and then takes no connection either, is stopped or unreachable.
 _ANSWER_SECONDS = 4.0
 
 
@@ -123,7 +124,7 @@ class Listener:
         self._dsn = dsn
         self._subscriber = subscriber
         self._connection: Any = None
-        self._connected = False
+        self._connected = self._is_silent = False
         self._started = asyncio.Event()
         self._loop = Loop("notifications", self._turn, _PING_SECONDS, failed=_PAUSE_SECONDS)
 
@@ -148,12 +149,18 @@ class Listener:
                     await self._connection.execute("SELECT 1")
         except Exception as failure:
             self._close()
-            if isinstance(failure.__cause__, TimeoutError):
-                abandon(self._dsn)
+            self._is_silent = isinstance(failure.__cause__, TimeoutError)
             raise
 
     async def _connect(self) -> None:
-        connection = await connect(self._dsn)
+        try:
+            connection = await connect(self._dsn)
+        except Unavailable as away:
+            # Once may be this machine's own pause; an export need not end for it.
+            if self._is_silent and isinstance(away.__cause__, TimeoutError):
+                abandon(self._dsn)
+            raise
+        self._is_silent = False
         connection.add_termination_listener(lambda _: self._lost(connection))
         try:
             with reaching():

@@ -1,9 +1,10 @@
 """A database that is there and does not answer: each request ends, and what is in memory is decided."""
 
 import asyncio
+import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -57,39 +58,51 @@ def opened(user: str) -> dict[str, Any]:
     return {"event": "open", "userId": user}
 
 
-async def test_each_request_ends_while_the_database_is_frozen_or_locked(
-    postgres: EmbeddedPostgres, tmp_path: Path
-) -> None:
+@contextlib.asynccontextmanager
+async def shop(postgres: EmbeddedPostgres, folder: Path) -> AsyncIterator[Server]:
+    """A server that knows one person."""
     keys = {"bootstrap_write_key": WRITE_KEY, "bootstrap_read_key": READ_KEY}
     await prepare(Settings(database_url=postgres.dsn, **keys), clock.now())
     await define(postgres.dsn, SHOP, clock.now())
-    with served(tmp_path, dsn=postgres.dsn, role="api") as server, ThreadPoolExecutor(8) as threads:
+    with served(folder, dsn=postgres.dsn, role="api") as server:
         assert server.track(opened("ada")).status_code == 200
         assert server.decide("opened", "ada").json()["allow"]
+        yield server
 
-        def asked() -> list[httpx.Response]:
-            """Writes, strangers and a known person at once, each on a connection of its own."""
-            calls = [
-                *(threads.submit(server.track, opened(f"eve{n}")) for n in range(3)),
-                *(threads.submit(server.decide, "opened", f"stranger{n}") for n in range(3)),
-                threads.submit(server.decide, "opened", "ada"),
-            ]
-            return [call.result(PATIENCE_SECONDS) for call in calls]
 
-        assert postgres.process is not None
-        frozen = family_of(postgres.process.pid)
-        send(signal.SIGSTOP, frozen)
-        try:
-            *refused, known = await asyncio.to_thread(asked)
-            assert {answer.status_code for answer in refused} == {503}, [answer.text for answer in refused]
-            assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
-            assert known.json()["allow"]
-            assert _is_stale(server)
-        finally:
-            send(signal.SIGCONT, frozen)
-        until(lambda: server.decide("opened", "ada").json()["reason"] == "TARGETING_MATCH", said=server.said)
-        until(lambda: server.track(opened("eve")).status_code == 200, said=server.said)
+@pytest.mark.slow
+async def test_each_request_ends_while_the_database_is_frozen(postgres: EmbeddedPostgres, tmp_path: Path) -> None:
+    async with shop(postgres, tmp_path) as server:
+        with ThreadPoolExecutor(8) as threads:
 
+            def asked() -> list[httpx.Response]:
+                """Writes, strangers and a known person at once, each on a connection of its own."""
+                calls = [
+                    *(threads.submit(server.track, opened(f"eve{n}")) for n in range(3)),
+                    *(threads.submit(server.decide, "opened", f"stranger{n}") for n in range(3)),
+                    threads.submit(server.decide, "opened", "ada"),
+                ]
+                return [call.result(PATIENCE_SECONDS) for call in calls]
+
+            assert postgres.process is not None
+            frozen = family_of(postgres.process.pid)
+            send(signal.SIGSTOP, frozen)
+            try:
+                *refused, known = await asyncio.to_thread(asked)
+                assert {answer.status_code for answer in refused} == {503}, [answer.text for answer in refused]
+                assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+                assert known.json()["allow"]
+                assert _is_stale(server)
+            finally:
+                send(signal.SIGCONT, frozen)
+            until(lambda: server.decide("opened", "ada").json()["reason"] == "TARGETING_MATCH", said=server.said)
+            until(lambda: server.track(opened("eve")).status_code == 200, said=server.said)
+
+
+async def test_each_request_ends_while_a_table_is_locked_or_the_disk_full(
+    postgres: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    async with shop(postgres, tmp_path) as server:
         connection = await asyncpg.connect(postgres.dsn)
         async with connection.transaction():
             await connection.execute("LOCK TABLE profiles IN ACCESS EXCLUSIVE MODE")
