@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 import yaml
+from aiohttp import web
 
 from delivering import House
 from receiver import Receiver, Request
 from serving import eventually
 from tinycdp.api.http.bodies import decode_json
 from tinycdp.api.http.encoding import encode
+from tinycdp.model import SECOND_MS
+from tinycdp.products.delivery.values import ProfileValues
 
 RECIPES = Path(__file__).parents[3] / "examples" / "destinations"
 BODY = {"spend": {"expr": "profile.spend"}, "type": {"field": "type"}}
@@ -67,9 +70,7 @@ async def test_a_request_has_the_form_of_its_document(
     )  # fmt: skip
     assert "s3cret" not in str(saved)
 
-    async def answer(request: Request, raw: Any) -> Any:
-        from aiohttp import web
-
+    async def answer(request: Request, raw: web.Request) -> web.StreamResponse:
         return web.Response(status=404 if request.method == "DELETE" else 200)
 
     receiver.answer = answer
@@ -165,6 +166,33 @@ async def test_definitions_that_a_mapping_names_stay_and_keep_their_types(house:
     assert (inside["field"], document["where"]) == ({"expr": "segments.new_went"}, "segments.new_went")
     changed = await house.app.admin.put("/v1/admin/traits/new_spend", json={"expression": "last_seen_at"})
     assert (changed.status_code, changed.json()["path"]) == (400, "$.mapping.plain.at.if")
+
+
+async def test_a_document_that_changes_and_a_person_who_is_merged_lose_nothing(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def busy(request: Request, raw: web.Request) -> web.StreamResponse:
+        return web.Response(status=400)
+
+    receiver.answer, ok = busy, receiver.answer
+    mapping = {"type": {"field": "type"}, "name": {"expr": "profile.name", "else": "none"}}
+    await http(house, receiver.url, mapping=mapping, where="!exists(profile.robot)")
+    await identify(house, "ada", name="Ada")
+    read, misses = ProfileValues.read, iter([True, False, True])
+
+    async def missing(self: ProfileValues, connection: Any, environment_id: int, ids: Any, now: int) -> Any:
+        return await read(self, connection, environment_id, set() if next(misses, False) else ids, now)
+
+    monkeypatch.setattr(ProfileValues, "read", missing)
+    async with house.delivering():
+        await house.enter("ada")
+        await arrived(receiver, 1)
+        # What waits is of a type that the document does not have any more.
+        await house.put("api", receiver, "segment.exited", type="http", mapping=mapping, status=200)
+        receiver.answer = ok
+        house.clock.now += 10 * SECOND_MS
+        requests = await arrived(receiver, 2)
+    assert [request.body for request in requests[:2]] == [{"type": "segment.entered", "name": "Ada"}] * 2
 
 
 PEOPLE = {"email": " Ada@Example.com ", "first_name": "Ada", "last_name": "King", "plan": 2, "phone": "+49 170-123"}

@@ -7,11 +7,11 @@ Laws    never stale: each call reads the number of the newest save, one entry of
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from tinycdp.products.delivery.definitions.kinds import DESTINATIONS, KIND
-from tinycdp.products.delivery.definitions.requests import RequestPlan, plans_of
+from tinycdp.products.delivery.definitions.requests import RequestPlans, plans_of
 from tinycdp.products.delivery.definitions.schemas import (
     AnyDestination,
     BatchDestination,
@@ -44,7 +44,7 @@ class Destination:
     key: str
     document: DestinationDocument
     wanted: WantedHappenings
-    plans: Mapping[str, RequestPlan] = field(default_factory=dict)
+    plans: RequestPlans | None = None
     record: RecordMapping | None = None
     expressions: tuple[str, ...] = ()
 
@@ -76,7 +76,7 @@ class Destinations:
                 segments = frozenset(ids[key] for key in document.segments if key in ids) if document.segments else None
                 names = frozenset(document.event_names) or None
                 wanted = WantedHappenings(frozenset(document.events), segments, names)
-                plans = plans_of(document) if isinstance(document, HttpDocument) else {}
+                plans = plans_of(document) if isinstance(document, HttpDocument) else None
                 read = [one for path, document_ in document.mappings() if (one := read_mapping(document_, path)[0])]
                 sources = tuple(dict.fromkeys(source for one in read for source in one.expressions))
                 record = read[0] if read and isinstance(document, SmtpDocument | BatchDestination) else None
@@ -92,6 +92,18 @@ class Destinations:
         happenings: Sequence[Happening],
     ) -> MessageFacts:
         """What is true now of some happenings, with the values that the destination's mappings read."""
+        while (facts := await self._facts(connection, environment, destination, happenings)) is None:
+            pass  # a profile was merged or erased between two reads
+        return facts
+
+    async def _facts(
+        self,
+        connection: Connection,
+        environment: Environment,
+        destination: Destination,
+        happenings: Sequence[Happening],
+    ) -> MessageFacts | None:
+        """The same, None if the profiles changed meanwhile: a person who is not found must not count as left out."""
         facts = await facts_of(connection, environment.id, happenings)
         document = destination.document
         left_out = {one.seq for one in happenings if _is_denied(document, facts.events.get(one.object_id or 0), one)}
@@ -102,9 +114,12 @@ class Destinations:
             for one in happenings
             if one.profile_id is not None and one.profile_id in facts.profiles
         }
+        ids = set(profile_of.values())
+        read = await self._values.read(connection, environment.id, ids, environment.now())
+        if not ids <= set(read.ids):
+            return None
         try:
-            read = await self._values.read(connection, environment.id, set(profile_of.values()), environment.now())
-            values = {id: read.values(id, destination.expressions) for id in set(profile_of.values())}
+            values = {id: read.values(id, destination.expressions) for id in ids}
             for one in happenings:
                 if (id := profile_of.get(one.seq)) is not None and not (
                     _is_sampled(destination, id)

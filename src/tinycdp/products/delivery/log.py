@@ -71,7 +71,7 @@ class HappeningLog:
             if held is None:
                 return None
             wanted = of_all(one.wanted for one in await self._destinations.of(connection, environment_id))
-            events = await self._events(connection, batch) if EVENT in wanted.types else {}
+            events = await self._events(connection, batch, wanted.names) if EVENT in wanted.types else {}
             found: list[Happening] = []
             erased: list[int] = []
             for row in batch.rows:
@@ -91,14 +91,16 @@ class HappeningLog:
                 await self._consumer.acknowledge(connection, batch, now)
         return LogStep(len(numbered), last, is_behind=len(batch.rows) >= _ROWS)
 
-    async def _events(self, connection: Connection, batch: Batch) -> dict[int, NamedEvent]:
-        """The names and instants of a batch's messages."""
+    async def _events(
+        self, connection: Connection, batch: Batch, wanted: frozenset[str] | None
+    ) -> dict[int, NamedEvent]:
+        """A batch's messages of these names; None for all."""
         stored = [one for row in batch.rows for one in stored_in(row.changes)]
         if not stored:
             return {}
         received = (min(one.received[0] for one in stored), max(one.received[1] for one in stored))
         ids = [id for one in stored for id, _ in one.pairs()]
-        return await store.named_events(connection, self._environment.id, ids, received)
+        return await store.named_events(connection, self._environment.id, ids, received, wanted)
 
     async def _flags(self, connection: Connection, after: int, upto: int, position: int, now: int) -> list[Happening]:
         return [

@@ -8,6 +8,7 @@ Laws    the first destination registers the consumer of the outbox, in the trans
         expressions of a mapping mean checks the mapping again
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -171,8 +172,8 @@ class DestinationKinds(SavedKinds):
             return sync_checks.core_names(self.documents.read(SYNC, documents[name]))
         found = {named for named, _ in self.documents.core_references_of(documents[name])}
         read: AnyDestination = self.documents.read(KIND, documents[name])
-        if read.where:
-            found |= {reference for reference in possible_references(parse(read.where)) if reference[0] == "segment"}
+        with contextlib.suppress(SourceError):  # it is refused when it is checked
+            found |= {one for one in possible_references(parse(read.where or "true")) if one[0] == "segment"}
         for path, one in read.mappings():
             mapping, _ = read_mapping(one, path)
             found |= references_of(mapping) if mapping is not None else set()

@@ -1,6 +1,6 @@
 """How the requests of an HTTP destination are made: its document, read once.
 
-Shape   problems_of(document) → (path, message) · plans_of(document) → RequestPlan by type of what happened
+Shape   problems_of(document) → (path, message) · plans_of(document) → RequestPlans
 Laws    pure. A plan has no secret in it, only the names of the variables that have them
 Source  docs/reference/destinations.md
 """
@@ -56,13 +56,24 @@ def problems_of(document: HttpDocument) -> Iterator[tuple[str, str]]:
     yield from _of_request(document, "$", document)
 
 
-def plans_of(document: HttpDocument) -> dict[str, RequestPlan]:
-    """The plan for each type that the document sends."""
-    own = _plan(document)
-    return {
-        name: _plan(_merged(document, document.by_type[name])) if name in document.by_type else own
-        for name in document.events
+@dataclass(frozen=True, slots=True)
+class RequestPlans:
+    """The plans of a document. by_type: those that are different"""
+
+    usual: RequestPlan
+    by_type: Mapping[str, RequestPlan]
+
+    def of(self, type: str) -> RequestPlan:
+        """The plan for a type; also for one that the document asked for earlier, and that still waits."""
+        return self.by_type.get(type, self.usual)
+
+
+def plans_of(document: HttpDocument) -> RequestPlans:
+    """The plans of a document without mistakes."""
+    by_type: dict[str, RequestPlan] = {
+        name: _plan(_merged(document, variant)) for name, variant in document.by_type.items()
     }
+    return RequestPlans(_plan(document), by_type)
 
 
 def _merged(document: HttpDocument, variant: HttpVariant) -> HttpDocument:

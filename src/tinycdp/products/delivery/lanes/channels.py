@@ -132,7 +132,8 @@ class HttpRequests:
         fields = fields_of(delivery.id, happening, facts)
         if fields is None:
             return None
-        plan, values = destination.plans[happening.type], values_of(happening, facts)
+        assert destination.plans is not None
+        plan, values = destination.plans.of(happening.type), values_of(happening, facts)
         body = b""
         if plan.body is not None:
             body = _encode(plan.body.record(fields, values))

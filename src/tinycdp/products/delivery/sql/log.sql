@@ -82,11 +82,12 @@ LIMIT $8;
 
 -- name: named_events
 -- Messages with their names; calls without one are named by their kind.
--- args: environment_id integer, ids bigint[], from timestamptz, to timestamptz
+-- args: environment_id integer, ids bigint[], from timestamptz, to timestamptz, names text[] (null: all)
 -- index: events_pkey
 SELECT id, CASE WHEN name <> '' THEN name ELSE '$' || kind END AS name, occurred_at
 FROM events
-WHERE environment_id = $1 AND id = ANY ($2::bigint[]) AND received_at BETWEEN $3::timestamptz AND $4::timestamptz;
+WHERE environment_id = $1 AND id = ANY ($2::bigint[]) AND received_at BETWEEN $3::timestamptz AND $4::timestamptz
+  AND ($5::text[] IS NULL OR CASE WHEN name <> '' THEN name ELSE '$' || kind END = ANY ($5::text[]));
 
 -- name: forwarded_events
 -- What is said of messages. They arrived at their instant at the earliest, so older partitions are not looked at.

@@ -1,6 +1,6 @@
 """Statements about the log of what happened, and about what is said of it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -99,10 +99,15 @@ class ForwardedEventRow(Row):
 
 
 async def named_events(
-    connection: Connection, environment_id: int, ids: Sequence[int], received: tuple[int, int]
+    connection: Connection,
+    environment_id: int,
+    ids: Sequence[int],
+    received: tuple[int, int],
+    names: Collection[str] | None,
 ) -> dict[int, NamedEvent]:
-    """Messages by id. received: the earliest and the latest arrival"""
-    rows = await connection.fetch(_SQL["named_events"], environment_id, list(ids), *received)
+    """Messages of these names by id. received: the earliest and the latest arrival"""
+    wanted = None if names is None else sorted(names)
+    rows = await connection.fetch(_SQL["named_events"], environment_id, list(ids), *received, wanted)
     return {row["id"]: NamedEvent(row["name"], row["occurred_at"]) for row in rows}
 
 
