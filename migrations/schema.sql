@@ -271,6 +271,55 @@ CREATE TABLE public.events_default (
     warnings jsonb
 );
 
+CREATE TABLE public.export_schedules (
+    environment_id integer NOT NULL,
+    definition_id integer NOT NULL,
+    next_at timestamp with time zone
+);
+
+CREATE TABLE public.exports (
+    environment_id integer NOT NULL,
+    id bigint NOT NULL,
+    request json NOT NULL,
+    format text NOT NULL,
+    name text NOT NULL,
+    status text DEFAULT 'waiting'::text NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    rows bigint DEFAULT 0 NOT NULL,
+    total bigint,
+    share double precision DEFAULT 0 NOT NULL,
+    size bigint,
+    place text DEFAULT ''::text NOT NULL,
+    as_of timestamp with time zone,
+    erasures bigint,
+    note text DEFAULT ''::text NOT NULL,
+    code text,
+    error text,
+    author text NOT NULL,
+    key_id integer,
+    schedule_id integer,
+    due_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
+    advanced_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    ended_by text,
+    ended_at timestamp with time zone,
+    CONSTRAINT export_format_is_known CHECK ((format = ANY (ARRAY['csv'::text, 'json'::text, 'jsonl'::text, 'xlsx'::text, 'parquet'::text]))),
+    CONSTRAINT export_share_is_a_share CHECK (((share >= (0)::double precision) AND (share <= (1)::double precision))),
+    CONSTRAINT export_status_is_known CHECK ((status = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text, 'canceled'::text, 'removed'::text])))
+);
+
+ALTER TABLE public.exports ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.exports_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE SEQUENCE public.exposure_ids
     START WITH 1
     INCREMENT BY 1
@@ -1079,6 +1128,12 @@ ALTER TABLE ONLY public.events
 ALTER TABLE ONLY public.events_default
     ADD CONSTRAINT events_default_pkey PRIMARY KEY (environment_id, id, received_at);
 
+ALTER TABLE ONLY public.export_schedules
+    ADD CONSTRAINT export_schedules_pkey PRIMARY KEY (environment_id, definition_id);
+
+ALTER TABLE ONLY public.exports
+    ADD CONSTRAINT exports_pkey PRIMARY KEY (environment_id, id);
+
 ALTER TABLE ONLY public.exposures
     ADD CONSTRAINT exposures_pkey PRIMARY KEY (environment_id, definition_id, day, version, stage, rule, variant, unit);
 
@@ -1262,6 +1317,12 @@ CREATE INDEX events_default_environment_id_identifier_id_occurred_at_idx ON publ
 CREATE INDEX events_of_group ON ONLY public.events USING btree (environment_id, target) WHERE (kind = 'group'::text);
 
 CREATE INDEX events_default_environment_id_target_idx ON public.events_default USING btree (environment_id, target) WHERE (kind = 'group'::text);
+
+CREATE UNIQUE INDEX exports_of_schedule ON public.exports USING btree (environment_id, schedule_id, due_at) WHERE (schedule_id IS NOT NULL);
+
+CREATE INDEX exports_unfinished ON public.exports USING btree (environment_id, id) WHERE (status = ANY (ARRAY['waiting'::text, 'running'::text]));
+
+CREATE INDEX exports_with_files ON public.exports USING btree (environment_id, expires_at) WHERE (place <> ''::text);
 
 CREATE UNIQUE INDEX exposures_id ON public.exposures USING btree (environment_id, id);
 

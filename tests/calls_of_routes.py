@@ -116,6 +116,8 @@ SYNC = {
 }
 #: What nothing answers for: an address that no machine has.
 DESTINATION = {"url": "https://destination.invalid/", "events": ["flag.changed"]}
+#: Never due.
+SCHEDULE = {"cron": "0 0 29 2 *", "what": "profiles"}
 SHOWING: dict[str, Call] = {
     "GET /v1/decide": asks(flag="on", **ADA),
     "POST /v1/decide": asks(body={**ADA, "sessionId": "s-1"}),
@@ -235,6 +237,11 @@ SHOWING: dict[str, Call] = {
     "GET /v1/syncs/{name}/records": admin("one"),
     "GET /v1/syncs/{name}/removals": admin("one"),
     "POST /v1/syncs/{name}/preview": admin("one", body={}),
+    "GET /v1/exports": read(),
+    "GET /v1/exports/{id}": read("$export"),
+    "GET /v1/exports/schedules": read(),
+    "GET /v1/exports/schedules/{name}": read("one"),
+    "GET /v1/exports/schedules/{name}/versions": read("one"),
     "GET /array/{token}/config": counted(Call("write", ("$key",), door="address")),
     "GET /array/{token}/config.js": counted(Call("write", ("$key",), door="address")),
 }
@@ -304,6 +311,12 @@ CHANGING: dict[str, Call] = {
     "POST /v1/syncs/{name}/run": admin("one", body={"prove": True}),
     "POST /v1/syncs/{name}/release": admin("one", body={}),
     "POST /v1/syncs/{name}/rename": admin("one", body={"key": "two"}),
+    "POST /v1/exports": replace(read(body={"what": "profiles"}), status=202),
+    "DELETE /v1/exports/{id}": read("$export"),
+    "PUT /v1/exports/schedules/{name}": admin("one", body=SCHEDULE),
+    "POST /v1/exports/schedules/{name}/versions/{version}/restore": admin("one", 1),
+    "DELETE /v1/exports/schedules/{name}": admin("spare"),
+    "POST /v1/exports/schedules/{name}/rename": admin("one", body={"key": "two"}),
     "PUT /v1/admin/policies/{name}": admin("limits"),
     "PUT /v1/registry/plan/{name}": admin("app_open"),
     "DELETE /v1/registry/plan/{name}": admin("app_open"),
@@ -386,6 +399,10 @@ NEITHER: dict[str, Call] = {
     "POST /v1/admin/downloads": Call("read", body={"path": "/v1/me"}, status=400),
     "GET /v1/downloads/{token}": replace(OPEN, at=("none",), status=403),
     "GET /v1/export/download/{token}": replace(OPEN, at=("none",), status=403),
+    "GET /v1/exports/download/{token}": replace(OPEN, at=("none",), status=403),
+    # No worker writes the file; what is in it, and what a link opens, is in integration/exports.
+    "GET /v1/exports/{id}/file": Call("read", (NOTHING,), status=404),
+    "POST /v1/exports/{id}/link": Call("read", (NOTHING,), status=404),
     "GET /assets/{name}": replace(OPEN, at=("none.js",), status=404),
     **{f"GET /{segment}": OPEN for segment in SEGMENTS},
     **{f"GET /{segment}/{{name}}": replace(OPEN, at=("none",)) for segment in SEGMENTS},

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from application import Application
-from calls_of_routes import ADA, DESTINATION, KINDS, MARK, SAVED, SYNC
+from calls_of_routes import ADA, DESTINATION, KINDS, MARK, SAVED, SCHEDULE, SYNC
 from serving import eventually
 from tinycdp.times import iso
 
@@ -30,7 +30,15 @@ async def furnish(app: Application) -> dict[str, str]:
     )
 
     async def put(path: str, document: Any) -> None:
-        definitions = ("admin/traits", "admin/segments", "admin/flags", "analytics/", "destinations/", "syncs/")
+        definitions = (
+            "admin/traits",
+            "admin/segments",
+            "admin/flags",
+            "analytics/",
+            "destinations/",
+            "syncs/",
+            "exports/",
+        )
         noted = path.startswith(definitions)
         answer = await app.admin.put(f"/v1/{path}", json=document, params={"note": MARK} if noted else {})
         assert answer.status_code in {200, 201}, answer.text
@@ -119,7 +127,10 @@ async def furnish(app: Application) -> dict[str, str]:
     # All of it was read: how far behind a destination is changes by the second.
     await app.service.pool.execute("UPDATE destination_lanes SET cursor = 1")
     await app.service.pool.execute("UPDATE happening_logs SET last_seq = 1")
+    for key in ("one", "spare"):
+        await put(f"exports/schedules/{key}", {**SCHEDULE, **about})
     await app.backfill()
+    exported = await done(app.read.post("/v1/exports", json={"what": "segment", "segment": MARK}))
     revision = (await done(app.admin.get("/v1/admin/revisions")))["revisions"][0]["revision"]
 
     await done(app.read.post("/v1/decide", json={**ADA, "sessionId": "s-1"}))
@@ -147,6 +158,7 @@ async def furnish(app: Application) -> dict[str, str]:
     people = {name: (await done(app.admin.get(f"/v1/profiles/{name}")))["id"] for name in ("ada", "carol", "dan")}
     return people | {
         "now": iso(app.service.now()),
+        "export": str(exported["id"]),
         "merge": (await done(app.admin.get("/v1/admin/merges")))["merges"][0]["id"],
         "revision": str(revision),
         "erasure": erased["id"],

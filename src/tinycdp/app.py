@@ -72,6 +72,8 @@ if TYPE_CHECKING:
     from tinycdp.products.analytics.service.answering import Analytics
     from tinycdp.products.analytics.service.sql import Sql
     from tinycdp.products.delivery.service import Delivery
+    from tinycdp.products.exports.running import ExportRuns
+    from tinycdp.products.exports.service import ExportJobs
     from tinycdp.runtime.policies.redis_limits import RedisMeter
 
 register_products()
@@ -81,6 +83,8 @@ _WORKER_CONNECTIONS = 4
 _FEED_CONNECTIONS = 6
 #: The log, and the lanes, which use one for a moment each.
 _DELIVERY_CONNECTIONS = 6
+#: For a moment each: an export reads on a connection of its own.
+_EXPORT_CONNECTIONS = 2
 
 
 @dataclass
@@ -130,6 +134,7 @@ class Parts:
     analytics: "Analytics"
     analytics_sql: "Sql"
     delivery: "Delivery"
+    export_jobs: "ExportJobs"
 
     def environment(self, id: int) -> Environment:
         """An environment, as this process serves it."""
@@ -245,6 +250,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
     from tinycdp.products.analytics.service.sql import Sql  # noqa: PLC0415 - not needed by the worker and most commands
     from tinycdp.products.delivery.gauges import gauges  # noqa: PLC0415 - as above
     from tinycdp.products.delivery.service import Delivery  # noqa: PLC0415
+    from tinycdp.products.exports.service import ExportJobs  # noqa: PLC0415
 
     metrics.sources.append(lambda: gauges(pool, now()))
     analytics = _analytics(settings, catalogs, event_names)
@@ -299,6 +305,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         analytics=analytics,
         analytics_sql=Sql(analytics),
         delivery=Delivery(settings),
+        export_jobs=ExportJobs(settings),
     )
 
 
@@ -347,6 +354,7 @@ def create_litestar(settings: Settings, now: Clock = clock.now) -> "Litestar":
     from tinycdp.products.analytics import routes as analytics  # noqa: PLC0415
     from tinycdp.products.delivery import routes as delivery  # noqa: PLC0415
     from tinycdp.products.demo_shop import routes as demo_shop  # noqa: PLC0415
+    from tinycdp.products.exports import routes as exports  # noqa: PLC0415
 
     @asynccontextmanager
     async def serving(app: Any) -> AsyncIterator[None]:
@@ -363,9 +371,9 @@ def create_litestar(settings: Settings, now: Clock = clock.now) -> "Litestar":
     demo = settings.demo_key is not None
     application = litestar(
         serving,
-        [*analytics.GUARDED, *delivery.GUARDED],
-        (*analytics.PARTS, *delivery.PARTS, *demo_shop.PARTS),
-        open_routes=demo_shop.OPEN if demo else [],
+        [*analytics.GUARDED, *delivery.GUARDED, *exports.GUARDED],
+        (*analytics.PARTS, *delivery.PARTS, *exports.PARTS, *demo_shop.PARTS),
+        open_routes=[*exports.OPEN, *(demo_shop.OPEN if demo else [])],
         pages=demo_shop.PAGES if demo else [],
     )
     application.state.settings, application.state.now = settings, now
@@ -394,13 +402,17 @@ async def work(settings: Settings, signals: StopSignals, now: Clock = clock.now)
 
     assert settings.database_url is not None
     stop = asyncio.Event()
-    opening = open_migrated(settings.database_url, _WORKER_CONNECTIONS + _FEED_CONNECTIONS + _DELIVERY_CONNECTIONS)
+    opening = open_migrated(
+        settings.database_url,
+        _WORKER_CONNECTIONS + _FEED_CONNECTIONS + _DELIVERY_CONNECTIONS + _EXPORT_CONNECTIONS,
+    )
     pool = await signals.unless_stopped(opening)
     worker = Worker(
         pool, Catalogs(), now, settings.backfill_share, settings.exposure_days, outbox_days=settings.outbox_days
     )
     feeding = asyncio.create_task(_feed(settings, pool, stop, now))
     delivering = asyncio.create_task(_deliver(settings, pool, stop, now))
+    exporting = asyncio.create_task(_export(settings, pool, stop, now))
     # A database that has stopped does not even answer that a statement is cancelled.
     giving_up = asyncio.create_task(_abandon_after(settings.database_url, stop, settings.drain_seconds + 1))
     try:
@@ -408,6 +420,7 @@ async def work(settings: Settings, signals: StopSignals, now: Clock = clock.now)
             await worker.run(stop, settings.drain_seconds)
         await feeding
         await delivering
+        await exporting
     finally:
         giving_up.cancel()
         await close_pool(pool)
@@ -446,7 +459,21 @@ async def _deliver(settings: Settings, pool: Pool, stop: asyncio.Event, now: Clo
     await asyncio.gather(deliveries.run(stop), SyncWorker(dsn, pool, now, reach).run(stop))
 
 
+async def _export(settings: Settings, pool: Pool, stop: asyncio.Event, now: Clock) -> None:
+    """Write exports until `stop` is set."""
+    await open_exports(settings, pool, now).run(stop)
+
+
 # The command line
+
+
+def open_exports(settings: Settings, pool: Pool, now: Clock = clock.now) -> "ExportRuns":
+    """What writes exports, for the worker or for one command."""
+    from tinycdp.products.exports.running import ExportRuns  # noqa: PLC0415 - only the worker and few commands
+    from tinycdp.products.exports.storage import storage_of  # noqa: PLC0415
+
+    assert settings.database_url is not None
+    return ExportRuns(settings.database_url, pool, now, storage_of(settings), days=settings.export_days)
 
 
 async def open_erasures(pool: Pool, now: Clock = clock.now) -> Eraser:

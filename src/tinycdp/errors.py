@@ -12,7 +12,7 @@ Shape   TinyCDPError
         ├── Overloaded          a bounded queue is full (429)
         └── Unavailable         Postgres cannot be reached (503)
 Laws    `code` is stable API: clients match on it. `message` says what is wrong, where, and what to do.
-Source  docs/reference/errors.md and errors-commands.md list every code.
+Source  docs/reference/errors.md, errors-files.md and errors-commands.md list every code.
 """
 
 from collections.abc import Mapping

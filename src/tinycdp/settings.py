@@ -36,6 +36,7 @@ _SECRETS = _ADDRESSES | {
     "demo_key",
     "key",
     "source_key",
+    "export_s3_secret",
 }
 
 Key = Annotated[str, Meta(min_length=16)]
@@ -114,6 +115,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="ports that destinations may reach, separated by commas",
         ),
     ] = "443,8443"
+    export_storage: Annotated[
+        str | None,
+        Meta(description="folder for files of exports, or s3://bucket/prefix; by default `exports` in the data folder"),
+    ] = None
+    export_days: Annotated[int, Meta(ge=1, le=3_650, description="days that the file of an export is kept")] = 7
+    export_s3_endpoint: Annotated[
+        str | None, Meta(description="address of an S3-compatible storage; by default that of AWS")
+    ] = None
+    export_s3_region: Annotated[str | None, Meta(description="region of the bucket of exports")] = None
+    export_s3_key_id: Annotated[
+        str | None,
+        Meta(description="access key id for that bucket; by default what the AWS_ variables or the machine have"),
+    ] = None
+    export_s3_secret: Annotated[str | None, Meta(description="secret of that access key")] = None
     stream_limit: Annotated[int, Meta(ge=0, description="event streams one process holds open")] = 10_000
     trusted_proxies: Annotated[
         int, Meta(ge=0, le=10, description="proxies in front whose X-Forwarded-For is believed")
@@ -215,6 +230,7 @@ _SCHEMES = {
     "redis_url": ("redis", "rediss", "unix"),
     "clickhouse_url": ("http", "https"),
     "url": ("http", "https"),
+    "export_s3_endpoint": ("http", "https"),
 }
 #: The settings that are files to read. The folders are made, or searched for programs, by the embedded Postgres.
 _FILES = ("geoip_file",)

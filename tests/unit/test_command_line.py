@@ -11,6 +11,7 @@ import pytest
 from tinycdp import __version__
 from tinycdp.cli.definitions import show_backfill
 from tinycdp.cli.main import main
+from tinycdp.cli.terminal import Progress
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.definitions.sources import documents_of
 from tinycdp.runtime.definitions.workspace import BackfillProgress
@@ -305,3 +306,11 @@ def test_a_backfill_shows_a_bar_on_a_terminal(
     assert capsys.readouterr().err.strip() == f"{bar}, 250 a second, 2 s left"
     show_backfill(BackfillProgress(500, 1000, None, None))
     assert capsys.readouterr().err.strip() == bar
+
+
+def test_progress_in_a_pipe_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    often, seldom = Progress(seconds=0), Progress(seconds=3_600)
+    for n in range(3):
+        often.show(f"{n} rows")
+        seldom.show(f"{n} of them")
+    assert capsys.readouterr().err == "0 rows\n1 rows\n2 rows\n"

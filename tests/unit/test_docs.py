@@ -175,7 +175,9 @@ def _codes_in(module: Path) -> Iterator[str]:
 
 def _error_codes() -> str:
     """The pages of error codes."""
-    return "".join((DOCS / "reference" / name).read_text() for name in ("errors.md", "errors-commands.md"))
+    return "".join(
+        (DOCS / "reference" / name).read_text() for name in ("errors.md", "errors-files.md", "errors-commands.md")
+    )
 
 
 def test_every_error_code_is_explained() -> None:

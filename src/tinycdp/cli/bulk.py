@@ -1,23 +1,26 @@
-"""`export segment`, `registry rebuild` and `import`: many profiles or events."""
+"""`export`, `registry rebuild` and `import`: many profiles or events."""
 
 import argparse
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tinycdp.cli.database import on_database
 from tinycdp.cli.options import REMOTE, SCOPED, command, group
 from tinycdp.cli.project import project_of
-from tinycdp.cli.terminal import bar, end_progress, output, show_progress, unwritable
-from tinycdp.errors import InvalidInput
+from tinycdp.cli.terminal import Progress, bar, end_progress, output, show_progress, unwritable
+from tinycdp.errors import Conflict, InvalidInput, TinyCDPError
 from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
     from tinycdp.cli.options import Commands
     from tinycdp.runtime.transfer.import_reports import RejectedRow
     from tinycdp.runtime.transfer.imports import ImportProgress
+
+_FORMATS = ("csv", "json", "jsonl", "xlsx", "parquet")
+_ENDINGS = "." + ", .".join(_FORMATS[:-1]) + " or ." + _FORMATS[-1]
 
 
 def add_to(commands: "Commands") -> None:
@@ -31,6 +34,24 @@ def add_to(commands: "Commands") -> None:
     segment.add_argument("--columns", metavar="NAMES", help="properties, separated by commas; default: all")
     segment.add_argument("--traits", metavar="NAMES", default="", help="traits, separated by commas; default: none")
     segment.add_argument("--raw", action="store_true", help="do not escape texts that spreadsheets run as formulas")
+
+    run = command(exports, "run", run_export, "export a segment, all profiles or events, as a job", REMOTE)
+    run.add_argument("what", choices=("segment", "profiles", "events"), help="what to export")
+    run.add_argument("segment", nargs="?", metavar="KEY", help="the segment's key")
+    run.add_argument("--output", type=Path, metavar="FILE", help="where to write it; default: standard output")
+    run.add_argument("--format", choices=_FORMATS, help="default: by the file's ending, else csv")
+    run.add_argument("--columns", metavar="NAMES", help="properties, separated by commas; default: all")
+    run.add_argument("--traits", metavar="NAMES", default="", help="traits, separated by commas; default: none")
+    run.add_argument("--event", action="append", default=[], metavar="NAME", help="only these events; repeat it")
+    run.add_argument("--from", dest="since", metavar="TIME", help="events from this instant or day on")
+    run.add_argument("--to", dest="until", metavar="TIME", help="events before this instant or day")
+    run.add_argument("--last", metavar="SPAN", help="events of the last 24h, 7d or 4w")
+    run.add_argument("--raw", action="store_true", help="do not escape texts that spreadsheets run as formulas")
+    run.add_argument("--no-wait", action="store_true", help="print its number; the worker of a server writes it")
+    listing = command(exports, "list", run_export_list, "list exports, newest first", REMOTE)
+    listing.add_argument("--limit", type=int, default=20, choices=range(1, 201), metavar="N", help="default: 20")
+    ending = command(exports, "cancel", run_export_cancel, "cancel an export, or remove its file", REMOTE)
+    ending.add_argument("id", type=int, help="the export's number")
 
     registry = group(commands, "registry", "maintain the registry of events and properties")
     command(registry, "rebuild", run_registry_rebuild, "rebuild the registry from raw events", SCOPED)
@@ -59,6 +80,69 @@ def run_export_segment(arguments: argparse.Namespace, settings: Settings) -> int
     with output(path) as file:
         profiles, as_of = project_of(settings).export_segment(wanted, file.write)
     print(f"{profiles} profiles as of {iso(as_of)}", file=sys.stderr)
+    return 0
+
+
+def run_export(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.transfer.export import split_names
+
+    path: Path | None = arguments.output
+    form = arguments.format or (path.suffix.lower()[1:].replace("ndjson", "jsonl") if path is not None else "csv")
+    if form not in _FORMATS:
+        raise InvalidInput("EXPORT_FORMAT", f"{path}: name the file {_ENDINGS}, or pass --format.")
+    if path is None and form in ("xlsx", "parquet") and sys.stdout.isatty() and not arguments.no_wait:
+        raise InvalidInput("EXPORT_FORMAT", f"A terminal shows no {form}: name a file with --output.")
+    request: dict[str, Any] = {
+        "what": arguments.what,
+        "segment": arguments.segment or "",
+        "columns": split_names(arguments.columns) if arguments.columns is not None else None,
+        "traits": split_names(arguments.traits),
+        "events": arguments.event,
+        "from": arguments.since,
+        "to": arguments.until,
+        "last": arguments.last,
+        "format": form,
+        "raw": arguments.raw,
+    }
+    project, progress = project_of(settings), Progress()
+    if arguments.no_wait:
+        print(project.run_export(request, lambda _: None, None)["id"])
+        return 0
+
+    def show(job: "Mapping[str, Any]") -> None:
+        rows = f"{job['rows']:,} of {job['total']:,} rows" if job["total"] is not None else job["status"]
+        progress.show(f"export {job['id']} {bar(float(job['share']))} {float(job['share']):.0%}, {rows}")
+
+    with output(path) as file:
+        done = project.run_export(request, show, file.write)
+        end_progress()
+        if done["status"] != "done":
+            raise _unfinished(done)
+    print(f"{done['rows']:,} rows as of {done['asOf']}", file=sys.stderr)
+    if done["note"]:
+        print(done["note"], file=sys.stderr)
+    return 0
+
+
+def _unfinished(job: "Mapping[str, Any]") -> TinyCDPError:
+    error = job["error"]
+    if error is None:
+        return Conflict("EXPORT_NOT_DONE", f"Export {job['id']} was {job['status']}.")
+    return InvalidInput(error["code"], error["message"])
+
+
+def run_export_list(arguments: argparse.Namespace, settings: Settings) -> int:
+    for job in project_of(settings).list_exports(arguments.limit):
+        share = f" {float(job['share']):.0%}" if job["status"] == "running" else ""
+        error = f"  {job['error']['message']}" if job["error"] is not None else ""
+        print(
+            f"{job['id']:>6}  {job['createdAt']}  {job['status'] + share:<13}  {job['rows']:>12,}  {job['name']}{error}"
+        )
+    return 0
+
+
+def run_export_cancel(arguments: argparse.Namespace, settings: Settings) -> int:
+    print(f"export {arguments.id}: {project_of(settings).end_export(arguments.id)['status']}")
     return 0
 
 

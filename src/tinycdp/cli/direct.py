@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tinycdp.engine.catalog import Definition
     from tinycdp.engine.schema.tracking_plan import PlannedEvent
     from tinycdp.products.analytics.service.answering import Analytics
+    from tinycdp.products.exports.store import ExportRow
     from tinycdp.runtime.access.environments import EnvironmentSummary
     from tinycdp.runtime.access.keys import KeySummary
     from tinycdp.runtime.definitions.changes import Change
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tinycdp.runtime.transfer.imports import ImportProgress, OnProgress, OnRejected
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
+_EXPORT_CONNECTIONS = 3
 
 
 class Direct:
@@ -110,6 +112,63 @@ class Direct:
 
         export = on_database(self._settings, lambda environment: write_segment(environment, wanted, write))
         return export.profiles, export.as_of
+
+    def run_export(
+        self,
+        request: Mapping[str, Any],
+        on_progress: Callable[[Mapping[str, Any]], None],
+        write: Callable[[bytes], object] | None,
+    ) -> dict[str, Any]:
+        import asyncio
+
+        from tinycdp.api.http.bodies import decode
+        from tinycdp.app import open_exports
+        from tinycdp.products.exports import service
+        from tinycdp.products.exports.schemas import ExportBody
+        from tinycdp.runtime import clock
+        from tinycdp.runtime.access.keys import environment_named
+        from tinycdp.runtime.environment import Environment
+        from tinycdp.server.embedded_postgres import reachable
+        from tinycdp.store.database.migrations import open_migrated
+
+        body: ExportBody = decode(msgspec.json.Decoder(ExportBody), _ENCODER.encode(request))
+
+        async def run(reached: Settings) -> dict[str, Any]:
+            assert reached.database_url is not None
+            async with await open_migrated(reached.database_url, _EXPORT_CONNECTIONS) as pool:
+                environment = Environment(await environment_named(pool, reached.environment), pool, clock.now)
+                row = await service.create(environment, body, "command line", None, is_ours=write is not None)
+                if write is None:
+                    return _as_exported(row)
+                # It is written here: a server's worker may have another storage.
+                writing = asyncio.create_task(open_exports(reached, pool).write(environment.id, row.id))
+                while row.status in ("waiting", "running"):
+                    on_progress(_as_exported(row))
+                    await (asyncio.wait([writing], timeout=0.3) if not writing.done() else asyncio.sleep(0.3))
+                    row = await service.find(environment, row.id)
+                await writing
+                if row.status == "done":
+                    jobs = service.ExportJobs(reached)
+                    file = await service.file_of(jobs, environment, row.id)
+                    async for part in jobs.storage.read(row.place, 0, file.size):
+                        write(part)
+                return _as_exported(row)
+
+        with reachable(self._settings) as reached:
+            return asyncio.run(run(reached))
+
+    def list_exports(self, n: int) -> list[dict[str, Any]]:
+        from tinycdp.products.exports import service
+
+        rows = on_database(self._settings, lambda environment: service.listed(environment, 2**62, n))
+        return [_as_exported(row) for row in rows]
+
+    def end_export(self, id: int) -> dict[str, Any]:
+        from tinycdp.products.exports import service
+
+        return _as_exported(
+            on_database(self._settings, lambda environment: service.end(environment, id, "command line"))
+        )
 
     def import_files(
         self, sources: "Sequence[ImportFile]", on_progress: "OnProgress", on_rejected: "OnRejectedRows | None"
@@ -248,3 +307,14 @@ class Direct:
 
         found: dict[str, Any] = json.loads(_ENCODER.encode(on_database(self._settings, run)), parse_float=Decimal)
         return found
+
+
+def _as_exported(row: "ExportRow") -> dict[str, Any]:
+    """An export as it leaves the server."""
+    import json
+    from decimal import Decimal
+
+    from tinycdp.products.exports.routes.jobs import job_of
+
+    found: dict[str, Any] = json.loads(_ENCODER.encode(job_of(row, None)), parse_float=Decimal)
+    return found

@@ -56,6 +56,20 @@ class Project(Protocol):
 
     def export_segment(self, wanted: "SegmentRequest", write: Callable[[bytes], object]) -> tuple[int, Instant]: ...
 
+    def run_export(
+        self,
+        request: "Mapping[str, Any]",
+        on_progress: "Callable[[Mapping[str, Any]], None]",
+        write: Callable[[bytes], object] | None,
+    ) -> dict[str, Any]:
+        """Start an export, wait for it and write its file; None does not wait. Returns what `/v1/exports/{id}` does."""
+
+    def list_exports(self, n: int) -> list[dict[str, Any]]:
+        """The newest exports, as `/v1/exports` lists them."""
+
+    def end_export(self, id: int) -> dict[str, Any]:
+        """Cancel an export, or remove its file."""
+
     def import_files(
         self, sources: "Sequence[ImportFile]", on_progress: "OnProgress", on_rejected: "OnRejectedRows | None"
     ) -> "list[ImportProgress]": ...

@@ -182,6 +182,38 @@ class Remote:
             as_of = instant_of(stamp)
         return lines - (wanted.form == "csv"), as_of
 
+    def run_export(
+        self,
+        request: Mapping[str, Any],
+        on_progress: Callable[[Mapping[str, Any]], None],
+        write: Callable[[bytes], object] | None,
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = self._json("POST", "/v1/exports", request)
+        if write is None:
+            return found
+        path, seen = f"/v1/exports/{found['id']}", time.monotonic()
+        while found["status"] in ("waiting", "running"):
+            on_progress(found)
+            time.sleep(_POLL_SECONDS)
+            try:
+                found, seen = self._json("GET", path), time.monotonic()
+            except Unavailable:  # the server restarts, and then begins the export anew
+                if time.monotonic() - seen > _PATIENCE_SECONDS:
+                    raise
+        if found["status"] == "done":
+            with self._answer("GET", f"{path}/file") as answer:
+                while part := answer.read(_PART_BYTES):
+                    write(part)
+        return found
+
+    def list_exports(self, n: int) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._json("GET", f"/v1/exports?limit={n}")["exports"]
+        return found
+
+    def end_export(self, id: int) -> dict[str, Any]:
+        found: dict[str, Any] = self._json("DELETE", f"/v1/exports/{id}")
+        return found
+
     def import_files(
         self, sources: "Sequence[ImportFile]", on_progress: "OnProgress", on_rejected: "OnRejectedRows | None"
     ) -> "list[ImportProgress]":

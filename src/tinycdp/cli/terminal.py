@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +21,22 @@ def show_progress(text: str) -> None:
     """Replace the progress line on standard error, if that is a terminal."""
     if sys.stderr.isatty():
         print(f"\r{text:110}", end="", file=sys.stderr, flush=True)
+
+
+class Progress:
+    """The progress of long work on standard error: one line that is replaced, or in a pipe a line now and then."""
+
+    def __init__(self, seconds: float = 5.0) -> None:
+        self._seconds = seconds
+        self._shown_at = time.monotonic()
+
+    def show(self, text: str) -> None:
+        """Say how far it is."""
+        if sys.stderr.isatty():
+            show_progress(text)
+        elif time.monotonic() - self._shown_at >= self._seconds:
+            self._shown_at = time.monotonic()
+            print(text, file=sys.stderr, flush=True)
 
 
 def end_progress() -> None:

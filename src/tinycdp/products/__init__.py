@@ -18,6 +18,7 @@ def register_products() -> None:
     """Add the kinds of definitions of all products."""
     register(_analytics)
     register(_delivery)
+    register(_exports)
 
 
 def _analytics() -> "ProductKinds":
@@ -30,3 +31,9 @@ def _delivery() -> "ProductKinds":
     from tinycdp.products.delivery.definitions.kinds import DESTINATIONS  # noqa: PLC0415 - as above
 
     return DESTINATIONS
+
+
+def _exports() -> "ProductKinds":
+    from tinycdp.products.exports.kinds import SCHEDULES  # noqa: PLC0415 - as above
+
+    return SCHEDULES

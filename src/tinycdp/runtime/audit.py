@@ -20,7 +20,18 @@ from tinycdp.store.history import audit as store
 from tinycdp.times import iso
 
 AuditKind = Literal[
-    "revision", "flag", "analytics", "destination", "sync", "policy", "plan", "key", "merge", "erasure", "import"
+    "revision",
+    "flag",
+    "analytics",
+    "destination",
+    "sync",
+    "policy",
+    "plan",
+    "key",
+    "merge",
+    "erasure",
+    "import",
+    "export",
 ]
 KINDS: tuple[AuditKind, ...] = get_args(AuditKind)
 
@@ -32,7 +43,7 @@ _LAST_PLACE = "~"
 class AuditEntry:
     """One change.
 
-    id      as other routes take it: a revision, a version, or the id of a kill, key, merge, erasure or import
+    id      as other routes take it: a revision, a version, or the id of a kill, key, merge, erasure, import or export
     name    what it was about; empty for a revision
     author  None if it was not recorded"""
 

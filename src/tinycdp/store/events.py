@@ -45,6 +45,23 @@ class ProfileMessageRow(MessageRow):
     profile_id: int
 
 
+@dataclass(slots=True)
+class ExportedEventRow(Row):
+    """An event in a file; not frozen, because a file has millions."""
+
+    id: int
+    name: str
+    kind: str
+    occurred_at: int
+    received_at: int
+    profile_id: int
+    identifier_kind: str
+    identifier_value: str
+    message_id: str
+    properties: dict[str, Any]
+    context: dict[str, Any]
+
+
 class Claimed(NamedTuple):
     """The new messages of a group.
 
@@ -231,3 +248,26 @@ async def lifetime_of_profile(
     return LifetimeRow.from_row(
         await connection.fetchrow(_SQL["lifetime_of_profile"], environment_id, profile_id, zone, gap, names, paths)
     )
+
+
+async def every_event(
+    connection: Connection, environment_id: int, names: Sequence[str] | None, since: int | None, until: int | None
+) -> AsyncIterator[list[ExportedEventRow]]:
+    """Events in the order of their arrival, 200 at a time, so the event loop is not blocked.
+
+    It runs inside a transaction, so all batches see one snapshot."""
+    cursor = await connection.cursor(_SQL["every_event"], environment_id, names, since, until)
+    while rows := await cursor.fetch(200, timeout=600):
+        yield ExportedEventRow.every(rows)
+
+
+async def count_every_event(
+    connection: Connection,
+    environment_id: int,
+    names: Sequence[str] | None,
+    since: int | None,
+    until: int | None,
+    timeout_seconds: float,
+) -> int:
+    found = _SQL["count_every_event"]
+    return await connection.fetchval(found, environment_id, names, since, until, timeout=timeout_seconds)

@@ -34,9 +34,9 @@ async def append_transitions(
 
 @dataclass(slots=True)
 class MemberProfileRow(ProfileRow):
-    """A member of a segment, with the first identifier of each kind."""
+    """A member of a segment, with the first identifier of each kind. entered_at: None for all profiles"""
 
-    entered_at: int
+    entered_at: int | None
     user_id: str | None
     anonymous_id: str | None
 
@@ -184,6 +184,26 @@ async def members(
     cursor = await connection.cursor(_SQL["members"], environment_id, fingerprint, with_state)
     while rows := await cursor.fetch(200, timeout=60):
         yield MemberProfileRow.every(rows)
+
+
+async def every_profile(
+    connection: Connection, environment_id: int, *, with_state: bool
+) -> AsyncIterator[list[MemberProfileRow]]:
+    """All profiles, as `members` has them; entered_at is None."""
+    cursor = await connection.cursor(_SQL["every_profile"], environment_id, with_state)
+    while rows := await cursor.fetch(200, timeout=60):
+        yield MemberProfileRow.every(rows)
+
+
+async def count_every_profile(connection: Connection, environment_id: int, timeout_seconds: float) -> int:
+    return await connection.fetchval(_SQL["count_every_profile"], environment_id, timeout=timeout_seconds)
+
+
+async def property_names_of_everyone(
+    connection: Connection, environment_id: int, n: int, timeout_seconds: float
+) -> list[str]:
+    rows = await connection.fetch(_SQL["property_names_of_everyone"], environment_id, n, timeout=timeout_seconds)
+    return [row["name"] for row in rows]
 
 
 async def property_names_of_members(

@@ -88,6 +88,7 @@ ADDRESSES = (
     "/imports?import=nosuch",
     "/exports",
     "/exports?q=nothing+has+this",
+    "/exports?new=yes",
     "/destinations",
     "/destinations/new",
     "/destinations/crm",

@@ -110,6 +110,67 @@ async def test_a_segment_is_downloaded_as_the_server_has_it(console: Open, site:
         await expect(events.get_by_role("button", name="Events as CSV")).to_be_disabled()
 
 
+async def test_an_export_is_written_opened_by_a_link_repeated_and_removed(console: Open, site: Server) -> None:
+    async with console("/exports") as page:
+        files = page.get_by_role("region", name="Files")
+        await expect(files.get_by_role("heading", name="Nothing was exported yet")).to_be_visible()
+        await press(page, "New export")
+        dialog = page.get_by_role("dialog", name="New export")
+        await dialog.get_by_role("combobox", name="Segment").fill("abandoned")
+        await page.get_by_role("option", name="abandoned_carts").click()
+        # What is misspelt is said where it is, and nothing is lost.
+        await dialog.get_by_label("Traits").fill("revenue_9d")
+        await press(page, "Start the export")
+        await expect(dialog.get_by_role("alert")).to_contain_text("revenue_90d")
+        await dialog.get_by_label("Traits").fill("revenue_90d")
+        await press(page, "Start the export")
+        await expect(dialog).to_have_count(0)
+        row = files.get_by_role("row", name=re.compile("^abandoned_carts"))
+        await expect(row).to_contain_text("done")
+        async with page.expect_download() as download:
+            await row.get_by_role("button", name=re.compile("^Download")).click()
+        got = await saved(await download.value)
+        assert [(person["user_id"], person["revenue_90d"]) for person in got] == [("clara", "40")]
+
+        await row.get_by_role("button", name=re.compile("^Link")).click()
+        link = page.get_by_role("dialog", name="Link to abandoned_carts.csv")
+        await link.get_by_role("button", name="an hour").click()
+        await press(page, "Create the link")
+        url = await link.locator("pre").inner_text()
+        opened = site.http.get(url)
+        assert list(csv.DictReader(io.StringIO(opened.text, newline=""))) == got
+        await page.keyboard.press("Escape")
+        await row.get_by_role("button", name=re.compile("^Remove")).click()
+        await press(page, "Remove the file")
+        await expect(row).to_contain_text("removed")
+        assert site.http.get(url).status_code == 404
+
+        await press(page, "New export")
+        await dialog.get_by_role("button", name="All profiles").click()
+        await dialog.get_by_role("button", name="Excel").click()
+        await dialog.get_by_label("Repeat it").check()
+        await dialog.get_by_label("Key").fill("mondays")
+        await press(page, "Save the schedule")
+        schedules = page.get_by_role("region", name="Schedules")
+        monday = schedules.get_by_role("row", name=re.compile("^mondays"))
+        await expect(monday).to_contain_text("0 6 * * 1")
+        await monday.get_by_role("button", name="Change mondays").click()
+        assert page.url.endswith("/exports?schedule=mondays")
+        changed = page.get_by_role("dialog", name="Schedule mondays")
+        await expect(changed.get_by_role("button", name="Excel")).to_have_attribute("aria-pressed", "true")
+        await changed.get_by_label("Paused").check()
+        await press(page, "Save the schedule")
+        await expect(monday).to_contain_text("paused")
+        await monday.get_by_role("button", name="Delete mondays").click()
+        await press(page, "Delete the schedule")
+        await expect(schedules).to_contain_text("No export is repeated")
+    async with console("/exports", key=READ_KEY) as page:
+        await expect(page.get_by_role("row", name=re.compile("^abandoned_carts.*removed"))).to_be_visible()
+        assert await page.get_by_role("button", name=re.compile("^(Remove|Cancel)")).count() == 0
+        await press(page, "New export")
+        assert await page.get_by_label("Repeat it").count() == 0
+
+
 async def test_a_key_that_reads_sees_no_imports_and_no_audit(console: Open) -> None:
     async with console("/audit", key=READ_KEY) as page:
         await expect(page.get_by_role("heading", name="This key may not see it")).to_be_visible()

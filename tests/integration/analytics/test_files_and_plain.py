@@ -17,15 +17,17 @@ from analytics_answers import ANSWERS
 from analytics_app import Analysed, analysing
 from builders import iso
 from clickhouse_engine import Engine
+from formulas import PLAIN, RUNS
 from serving import eventually
 from tinycdp.model import DAY_MS
+from tinycdp.products.analytics.compile import event_rows
 from tinycdp.products.analytics.files.charts import chart_of
 from tinycdp.products.analytics.files.drawing import draw
 from tinycdp.products.analytics.files.tables import table_of
 from tinycdp.products.analytics.questions.schemas import RawEventsQuestion
 from tinycdp.products.analytics.routes.responses import first_part
 from tinycdp.products.analytics.service.answering import Analytics
-from tinycdp.products.analytics.service.files import AnswerFormat, Files, _as_statement
+from tinycdp.products.analytics.service.files import AnswerFormat, Files, _as_statement, _literal
 from tinycdp.products.analytics.store.clickhouse import ClickHouse
 from tinycdp.runtime import clock
 from tinycdp.runtime.access.keys import environment_named
@@ -218,6 +220,16 @@ async def test_every_kind_of_table_is_parquet(clickhouse: ClickHouse, answer: An
             assert (a is None) == (b is None), column
             if column.kind != "time":
                 assert a == b, column
+
+
+async def test_clickhouse_escapes_the_texts_that_we_escape(clickhouse: ClickHouse) -> None:
+    texts = [*RUNS, *PLAIN]
+    given = _literal(json.dumps(texts, ensure_ascii=False))
+    shown = event_rows._shown("text", guarded=True)
+    rows = await clickhouse.query(
+        f"SELECT {shown} FROM (SELECT arrayJoin(JSONExtract({given}, 'Array(String)')) AS text)"
+    )
+    assert [row[0] for row in rows] == ["'" + text for text in RUNS] + PLAIN
 
 
 @pytest.mark.slow

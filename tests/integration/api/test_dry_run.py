@@ -55,6 +55,9 @@ WITHOUT = {
     ("POST", "/v1/destinations/{name}/resume"): "`pause` undoes it",
     ("POST", "/v1/destinations/{name}/secrets"): "the old secret signs on until the end of the overlap",
     ("POST", "/v1/syncs/{name}/run"): "a record that the receiver has is not sent again",
+    ("POST", "/v1/exports"): "a file that goes by itself",
+    ("POST", "/v1/exports/{id}/link"): "an address that ends by itself",
+    ("DELETE", "/v1/exports/{id}"): "the same rows can be exported again",
     ("POST", "/v1/admin/dead-letters/replay"): "accepted messages are stored; repeating it adds nothing",
 }
 

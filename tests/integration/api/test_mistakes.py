@@ -25,8 +25,8 @@ from tinycdp.api.http.openapi import reads_body, scope_of
 from tinycdp.api.http.params import parameters_of
 from tinycdp.runtime.access.keys import ANY_SCOPE
 
-PAGE = Path(__file__).parents[3] / "docs" / "reference" / "errors.md"
-DOCUMENTED = set(re.findall(r"`([A-Z][A-Z_0-9]+)`", PAGE.read_text()))
+PAGES = [Path(__file__).parents[3] / "docs" / "reference" / name for name in ("errors.md", "errors-files.md")]
+DOCUMENTED = set(re.findall(r"`([A-Z][A-Z_0-9]+)`", "".join(page.read_text() for page in PAGES)))
 
 #: What no message may have: of Python, of msgspec, of Litestar, of our source.
 FORBIDDEN = re.compile(

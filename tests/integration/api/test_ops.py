@@ -273,7 +273,7 @@ def _codes() -> Iterator[str]:
 
 
 def test_every_error_code_is_explained() -> None:
-    page = "".join((DOCS / name).read_text() for name in ("errors.md", "errors-commands.md"))
+    page = "".join((DOCS / name).read_text() for name in ("errors.md", "errors-files.md", "errors-commands.md"))
     codes = set(_codes())
     assert len(codes) > 35
     assert [code for code in sorted(codes) if f"`{code}`" not in page] == []

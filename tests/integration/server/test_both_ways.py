@@ -256,6 +256,21 @@ def test_exports_and_keys(both: Both, tmp_path: Path) -> None:
         assert shown[0] == shown[1]
         assert shown[0][2] == "3 profiles as of …\n"
     assert both.same("export", "segment", "nosuch")[0] == 1
+    # As jobs: the command writes one, and the worker of the server the other.
+    shown = []
+    for way in ({"key": None}, {"key": both.remote_key}):
+        environment = ["--environment", both.remote] if way["key"] is None else []
+        job = ["export", "run", "segment", "buyers", "--traits", "spent_30d", "--output", "job.jsonl", *environment]
+        status, out, err = both.run(*job, **way)
+        assert status == 0, err
+        shown.append((out, _plain(err), _plain(Path("job.jsonl").read_text())))
+        listed = both.run("export", "list", *environment, **way)[1]
+        assert re.search(r"done +3  buyers\.jsonl$", listed.splitlines()[0])
+    assert shown[0] == shown[1]
+    assert shown[0][:2] == ("", "3 rows as of …\n")
+    assert both.same("export", "run", "segment", "nosuch", "--output", "job.csv")[0] == 1
+    assert both.same("export", "run", "profiles", "--output", "job.pdf")[0] == 1
+    assert both.same("export", "cancel", "999999")[0] == 1
     assert both.same("key", "create", "--scope", "read", "--name", "spare")[0] == 0
     assert both.same("key", "create", "--scope", "nosuch")[0] == 1
     limited = ["--expires", "2099-01-01T00:00:00Z", "--origin", "https://shop.example"]

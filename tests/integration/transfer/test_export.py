@@ -21,7 +21,8 @@ from serving import PATIENCE_SECONDS, eventually
 from tinycdp.errors import InvalidInput, Unavailable
 from tinycdp.model import HOUR_MS
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.transfer.export import AT_ONCE, COLUMNS, ExposuresRequest, SegmentRequest, form_of
+from tinycdp.runtime.transfer.export import AT_ONCE, ExposuresRequest, SegmentRequest, form_of
+from tinycdp.runtime.transfer.rows import COLUMNS
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store.database.pool import connect
 from tinycdp.times import day_of

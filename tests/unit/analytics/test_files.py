@@ -16,8 +16,9 @@ from tinycdp.errors import InvalidInput
 from tinycdp.products.analytics.answers.schemas import Answer, ExperimentAnswer, RetentionAnswer, RetentionCell
 from tinycdp.products.analytics.files.charts import chart_of
 from tinycdp.products.analytics.files.tables import Column, Table, TableRows, table_of
-from tinycdp.products.analytics.files.writers import MOST_EXCEL_ROWS, csv_parts, excel, file_parts
+from tinycdp.products.analytics.files.writers import csv_parts, excel, file_parts
 from tinycdp.products.analytics.service import files
+from tinycdp.runtime.transfer.workbook import MOST_EXCEL_ROWS
 
 _SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _each = pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: type(answer).__name__)
@@ -90,7 +91,7 @@ def test_excel_has_the_table_with_its_types(answer: Answer, tmp_path: Path) -> N
 
 def test_a_full_sheet_of_excel_is_followed_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert MOST_EXCEL_ROWS == 2**20
-    monkeypatch.setattr("tinycdp.products.analytics.files.writers.MOST_EXCEL_ROWS", 3)
+    monkeypatch.setattr("tinycdp.runtime.transfer.workbook.MOST_EXCEL_ROWS", 3)
     table = table_of(ANSWERS[0])
     excel(table, tmp_path / "file.xlsx", "")
     with zipfile.ZipFile(tmp_path / "file.xlsx") as book:

@@ -16,6 +16,7 @@ export const KINDS: { kind: Kind; title: string }[] = [
   { kind: "merge", title: "Merges" },
   { kind: "erasure", title: "Erasures" },
   { kind: "import", title: "Imports" },
+  { kind: "export", title: "Exports" },
 ]
 
 /** What happened, before the name of what it happened to: “Killed the flag” and `paywall`. */
@@ -45,6 +46,9 @@ export function deed(entry: AuditEntry): string {
       return done
     case "import":
       return "Started the import of"
+    case "export":
+      if (entry.action === "saved" || entry.action === "deleted") return done
+      return entry.action === "removed" ? "Removed the file" : `${done} the export of`
   }
 }
 

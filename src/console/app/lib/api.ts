@@ -137,7 +137,7 @@ export type AskedInWords = {
 
 export type AuditEntry = {
   at: string
-  kind: "revision" | "flag" | "analytics" | "destination" | "sync" | "policy" | "plan" | "key" | "merge" | "erasure" | "import"
+  kind: "revision" | "flag" | "analytics" | "destination" | "sync" | "policy" | "plan" | "key" | "merge" | "erasure" | "import" | "export"
   action: string
   id: string
   name: string
@@ -279,9 +279,12 @@ export type ClickHouseDocument = {
   key?: string
   name?: string
   description?: string
-  events: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed">
+  events?: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed" | "event">
   segments?: Array<string>
   where?: string
+  eventNames?: Array<string>
+  sample?: number
+  consent?: Array<string>
   paused?: boolean
   batch?: BatchLimits
   mapping?: Record<string, unknown> | null
@@ -402,9 +405,12 @@ export type DeltaDocument = {
   key?: string
   name?: string
   description?: string
-  events: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed">
+  events?: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed" | "event">
   segments?: Array<string>
   where?: string
+  eventNames?: Array<string>
+  sample?: number
+  consent?: Array<string>
   paused?: boolean
   batch?: BatchLimits
   mapping?: Record<string, unknown> | null
@@ -767,6 +773,55 @@ export type ExplainedSource = {
   diagnostics: Array<Diagnostic>
 }
 
+export type ExportBody = {
+  what: "segment" | "profiles" | "events"
+  segment?: string
+  columns?: Array<string> | null
+  traits?: Array<string>
+  events?: Array<string>
+  from?: string | null
+  to?: string | null
+  last?: string | null
+  format?: "csv" | "json" | "jsonl" | "xlsx" | "parquet"
+  raw?: boolean
+}
+
+export type ExportFault = {
+  code: string
+  message: string
+}
+
+export type ExportJob = {
+  id: number
+  status: "waiting" | "running" | "done" | "failed" | "canceled" | "removed"
+  name: string
+  format: "csv" | "json" | "jsonl" | "xlsx" | "parquet"
+  request: ExportBody
+  rows: number
+  total: number | null
+  share: number
+  size: number | null
+  asOf: string | null
+  author: string
+  schedule: string | null
+  createdAt: string
+  startedAt: string | null
+  finishedAt: string | null
+  expiresAt: string | null
+  note: string
+  error: ExportFault | null
+}
+
+export type ExportLink = {
+  url: string
+  until: string
+}
+
+export type ExportList = {
+  exports: Array<ExportJob>
+  next: number | null
+}
+
 export type ExportRequest = {
   question: TrendQuestion | ActiveQuestion | StickinessQuestion | FrequencyQuestion | FunnelQuestion | RetentionQuestion | LifecycleQuestion | SessionsQuestion | PathsQuestion | AdoptionQuestion | ImpactQuestion | ExperimentQuestion
   format?: "csv" | "json" | "xlsx" | "parquet" | "png"
@@ -1108,9 +1163,12 @@ export type HttpDocument = {
   key?: string
   name?: string
   description?: string
-  events: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed">
+  events?: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed" | "event">
   segments?: Array<string>
   where?: string
+  eventNames?: Array<string>
+  sample?: number
+  consent?: Array<string>
   paused?: boolean
   rate?: number
   concurrency?: number
@@ -1281,9 +1339,12 @@ export type KafkaDocument = {
   key?: string
   name?: string
   description?: string
-  events: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed">
+  events?: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed" | "event">
   segments?: Array<string>
   where?: string
+  eventNames?: Array<string>
+  sample?: number
+  consent?: Array<string>
   paused?: boolean
   batch?: BatchLimits
   mapping?: Record<string, unknown> | null
@@ -1750,9 +1811,12 @@ export type PostgresDocument = {
   key?: string
   name?: string
   description?: string
-  events: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed">
+  events?: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed" | "event">
   segments?: Array<string>
   where?: string
+  eventNames?: Array<string>
+  sample?: number
+  consent?: Array<string>
   paused?: boolean
   batch?: BatchLimits
   mapping?: Record<string, unknown> | null
@@ -2103,9 +2167,12 @@ export type S3Document = {
   key?: string
   name?: string
   description?: string
-  events: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed">
+  events?: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed" | "event">
   segments?: Array<string>
   where?: string
+  eventNames?: Array<string>
+  sample?: number
+  consent?: Array<string>
   paused?: boolean
   batch?: BatchLimits
   mapping?: Record<string, unknown> | null
@@ -2177,6 +2244,40 @@ export type SavedVersions = {
 export type SavedWarning = {
   path: string
   message: string
+}
+
+export type Schedule = {
+  key: string
+  version: number
+  name: string
+  description: string
+  document: ScheduleDocument
+  savedAt: string
+  savedBy: string
+  note: string
+  zone: string
+  nextAt: string | null
+  last: ExportJob | null
+}
+
+export type ScheduleDocument = {
+  key?: string
+  name?: string
+  description?: string
+  cron: string
+  what: "segment" | "profiles" | "events"
+  segment?: string
+  columns?: Array<string> | null
+  traits?: Array<string>
+  events?: Array<string>
+  last?: string | null
+  format?: "csv" | "json" | "jsonl" | "xlsx" | "parquet"
+  raw?: boolean
+  paused?: boolean
+}
+
+export type Schedules = {
+  schedules: Array<Schedule>
 }
 
 export type Sdk = {
@@ -2375,9 +2476,12 @@ export type SmtpDocument = {
   key?: string
   name?: string
   description?: string
-  events: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed">
+  events?: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed" | "event">
   segments?: Array<string>
   where?: string
+  eventNames?: Array<string>
+  sample?: number
+  consent?: Array<string>
   paused?: boolean
   rate?: number
   concurrency?: number
@@ -2839,9 +2943,12 @@ export type WebhookDocument = {
   key?: string
   name?: string
   description?: string
-  events: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed">
+  events?: Array<"segment.entered" | "segment.exited" | "profile.merged" | "profile.unmerged" | "flag.changed" | "event">
   segments?: Array<string>
   where?: string
+  eventNames?: Array<string>
+  sample?: number
+  consent?: Array<string>
   paused?: boolean
   rate?: number
   concurrency?: number

@@ -1,6 +1,7 @@
-/** What the server writes as files: people of segments, exposures of flags, events. */
+/** What the server writes as files: jobs and schedules, and people, exposures and events that are streamed at once. */
 import { keepPreviousData, useQuery } from "@tanstack/react-query"
 import { Link, useNavigate, useSearch } from "@tanstack/react-router"
+import { Plus } from "lucide-react"
 import "./transfer.css"
 import type { AvailableExports, EventCount, Flags, Names } from "../lib/api.ts"
 import { address, ask } from "../lib/client.ts"
@@ -9,6 +10,10 @@ import { Choice } from "../ui/fields.tsx"
 import { Answered, Count, Empty, Failed, Page, Panel, When } from "../ui/parts.tsx"
 import { Picker } from "../ui/picker.tsx"
 import { type FileOf, Formats, useFile } from "./download.tsx"
+import { useSchedules } from "./export_queries.ts"
+import { Jobs } from "./jobs.tsx"
+import { NewExport } from "./new_export.tsx"
+import { ScheduleList } from "./schedules.tsx"
 
 const RANGES = [
   { value: "7d", title: "7 days" },
@@ -21,17 +26,23 @@ interface Look {
   q?: string
   event?: string
   last?: string
+  before?: string
+  new?: string
+  schedule?: string
 }
 
 export function ExportsPage() {
   const search: Look = useSearch({ strict: false })
+  const schedules = useSchedules()
+  const before = Number(search.before) || undefined
   const navigate = useNavigate()
   const file = useFile()
+  const changed = schedules.data?.find(({ key }) => key === search.schedule)
   const look = (change: Look) => navigate({ to: "/exports", search: { ...search, ...change }, replace: true })
   return (
     <Page
       title="Exports"
-      lead="Files of what is stored, whole and as of one instant. They go straight to the disk."
+      lead="Files of what is stored, whole and as of one instant."
       aside={
         <div className="tools">
           <input
@@ -42,13 +53,30 @@ export function ExportsPage() {
             value={search.q ?? ""}
             onChange={(event) => look({ q: event.target.value || undefined })}
           />
+          <button type="button" className="button primary" onClick={() => look({ new: "yes" })}>
+            <Plus aria-hidden="true" /> New export
+          </button>
         </div>
       }
     >
       <Failed problem={file.error} />
+      <Jobs
+        file={file}
+        before={before}
+        look={(next) => look({ before: next === undefined ? undefined : String(next) })}
+      />
+      <ScheduleList answer={schedules} onChange={(key) => look({ schedule: key })} />
       <Segments q={search.q ?? ""} file={file} />
       <Events search={search} look={look} file={file} />
       <Exposures q={search.q ?? ""} file={file} />
+      {(search.new !== undefined || changed) && (
+        <NewExport
+          key={changed?.key ?? ""}
+          schedule={changed}
+          onClose={() => look({ new: undefined, schedule: undefined })}
+          onStarted={() => look({ new: undefined, before: undefined })}
+        />
+      )}
     </Page>
   )
 }
@@ -64,7 +92,7 @@ function Segments({ q, file }: { q: string; file: FileOf }) {
   })
   return (
     <Panel title="Segments">
-      <p className="mute about">A row for each person, with identifiers and properties.</p>
+      <p className="mute about">At once: a row for each person, with identifiers and properties.</p>
       <Answered answer={answer} lines={6}>
         {({ exports }) => {
           const shown = exports
@@ -75,7 +103,7 @@ function Segments({ q, file }: { q: string; file: FileOf }) {
               <Empty title={exports.length ? `No segment has “${q}”` : "There is no segment yet"}>
                 {exports.length === 0 && (
                   <p>
-                    <Link to="/new/segment">Make one</Link>, and its people can be exported.
+                    <Link to="/segments/new">Make one</Link>, and its people can be exported.
                   </p>
                 )}
               </Empty>

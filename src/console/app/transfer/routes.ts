@@ -11,7 +11,7 @@ const imports = createRoute({
 const exports = createRoute({
   getParentRoute: () => root,
   path: "/exports",
-  validateSearch: only("q", "event", "last"),
+  validateSearch: only("q", "event", "last", "before", "new", "schedule"),
   component: lazyRouteComponent(() => import("./exports.tsx"), "ExportsPage"),
 })
 

@@ -20,7 +20,7 @@ from litestar.types import ASGIApp, Message, Receive, Send
 log = logging.getLogger("tinycdp.access")
 
 #: Addresses with a key in them, by which SDKs ask for their settings, or with a secret that opens a file.
-_SECRET_IN_PATH = re.compile(r"^/(array(?=/[^/]+/)|v1/projects(?=/[^/]+/)|v1/downloads|v1/export/download)/[^/]+")
+_SECRET_IN_PATH = re.compile(r"^/(array(?=/[^/]+/)|v1/projects(?=/[^/]+/)|v1/downloads|v1/exports?/download)/[^/]+")
 #: What a client may choose as the id of its request.
 _REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}\Z", re.ASCII)
 

@@ -122,7 +122,7 @@ def _download(
     request: ExactRequest, keyring: Keyring, actor: Actor, found: SegmentSize, as_of: Instant, now: Instant
 ) -> SegmentDownload:
     file = f"{found.segment}.csv"
-    token = download_links.issue(keyring, download_links.link_to(actor.key_id, file, now))
+    token = download_links.DOWNLOADS.issue(keyring, download_links.link_to(actor.key_id, file, now))
     url = f"{scheme_of(request)}://{host_of(request)}/v1/export/download/{token}"
     return SegmentDownload(url, file, found.members, iso(as_of))
 
@@ -141,7 +141,7 @@ async def download_export(
     token: Annotated[str, PathParameter(description="the end of a `downloadUrl`")],
 ) -> _File:
     """A link is valid for at least an hour, while its key is. It has the members of now."""
-    link, key = download_links.redeem(keyring, token, now())
+    link, key = download_links.DOWNLOADS.redeem(keyring, token, now())
     auth.admit_from(request, key, "read")
     auth.allow(key, "read")
     segment, form = _name_and_form(link.file)

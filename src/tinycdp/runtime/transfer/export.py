@@ -12,52 +12,39 @@ Errors  NotFound for a segment, flag, column or trait that does not exist · Con
 Source  docs/reference/export.md; docs/reference/exposures.md "As a file"
 """
 
-import csv
-import io
-import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
-
-from tinycdp.dsl.suggest import did_you_mean
-from tinycdp.engine.catalog import Catalog
-from tinycdp.engine.schema.tracking_plan import TRAITS_OF
-from tinycdp.errors import Conflict, InvalidInput, Overloaded
+from tinycdp.errors import InvalidInput, Overloaded
 from tinycdp.model import Instant
 from tinycdp.runtime.decisions import exposure_stats
 from tinycdp.runtime.decisions.exposure_stats import Exposure
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.environment import Environment
-from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.profiles.segment_history import memberships_as_of
-from tinycdp.runtime.profiles.views import evaluate, plain
+from tinycdp.runtime.transfer.rows import (
+    ProfileRows,
+    RowColumn,
+    RowsRequest,
+    camel,
+    check_exportable,
+    columns_of,
+    open_profiles,
+)
+from tinycdp.runtime.transfer.writers import CsvWriter, JsonLinesWriter, TextWriter
 from tinycdp.store import memberships as membership_store
-from tinycdp.store import registry as registry_store
 from tinycdp.store.database.pool import Connection, connect, frozen, reaching, snapshot
-from tinycdp.times import iso_or_none
 
 Form = Literal["csv", "jsonl"]
 _FORMS: dict[str, Form] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
-#: The first columns of every file of members.
-COLUMNS = ("profile_id", "user_id", "anonymous_id", "entered_at", "first_seen", "last_seen")
 EXPOSURE_COLUMNS = tuple(Exposure.__annotations__)
-_EXPOSURE_NAMES = tuple(re.sub("_(.)", lambda found: found[1].upper(), column) for column in EXPOSURE_COLUMNS)
-#: Most property columns of a CSV file whose request does not name them.
-MOST_COLUMNS = 1_000
 #: Exports of one process at a time. Each holds a connection and a snapshot of the database.
 AT_ONCE = 4
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_PATIENCE_SECONDS = 600.0
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,64 +96,17 @@ class Export(ABC):
 class MembersExport(Export):
     """The members of a segment. profiles: the number written so far."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        catalog: Catalog,
-        wanted: SegmentRequest,
-        columns: Sequence[str],
-        now: Instant,
-        as_of: Instant,
-    ) -> None:
-        super().__init__(f"{wanted.segment}.{wanted.form}", as_of)
-        self._connection = connection
-        self._catalog = catalog
-        self._wanted = wanted
-        self._columns = columns
-        self._now = now
+    def __init__(self, rows: ProfileRows, wanted: SegmentRequest, writer: TextWriter) -> None:
+        super().__init__(f"{wanted.segment}.{wanted.form}", rows.as_of)
+        self._rows, self._writer = rows, writer
         self.profiles = 0
 
     async def parts(self) -> AsyncIterator[bytes]:
-        wanted, catalog = self._wanted, self._catalog
-        line = csv_lines(raw=wanted.raw)
-        if as_csv := wanted.form == "csv":
-            yield line([*COLUMNS, *self._columns, *wanted.traits])
-
-        def write(row: membership_store.MemberProfileRow) -> bytes:
-            return line(self._cells(row)) if as_csv else self._json_line(row)
-
-        fingerprint = catalog.live.fingerprints["segment", wanted.segment]
-        with_state = bool(wanted.traits)
-        members = membership_store.members(self._connection, catalog.environment_id, fingerprint, with_state=with_state)
-        with reaching():
-            async for rows in members:
-                self.profiles += len(rows)
-                yield b"".join(map(write, rows))
-
-    def _cells(self, row: membership_store.MemberProfileRow) -> list[Any]:
-        properties, traits = row.properties, self._traits(row)
-        return [*_leading(row), *map(properties.get, self._columns), *map(traits.get, self._wanted.traits)]
-
-    def _json_line(self, row: membership_store.MemberProfileRow) -> bytes:
-        names = ("profileId", "userId", "anonymousId", "enteredAt", "firstSeen", "lastSeen")
-        properties = row.properties
-        line = dict(zip(names, _leading(row), strict=True)) | {
-            "properties": {name: properties[name] for name in self._columns if name in properties}
-            if self._wanted.columns is not None
-            else properties,
-        }
-        if self._wanted.traits:
-            line["traits"] = self._traits(row)
-        return _encode(line) + b"\n"
-
-    def _traits(self, row: membership_store.MemberProfileRow) -> dict[str, Any]:
-        if not self._wanted.traits:
-            return {}
-        values = evaluate(
-            storage.from_row(row), self._catalog, self._now, [("trait", key) for key in self._wanted.traits]
-        )
-        nodes = self._catalog.live.nodes
-        return {key: plain(value, nodes["trait", key].type) for (_, key), (value, _) in values.items()}
+        if head := self._writer.head():
+            yield head
+        async for rows in self._rows.batches():
+            self.profiles += len(rows)
+            yield self._writer.part(rows)
 
 
 class ExposuresExport(Export):
@@ -174,21 +114,20 @@ class ExposuresExport(Export):
 
     def __init__(self, wanted: ExposuresRequest, exposures: AsyncIterator[list[Exposure]], now: Instant) -> None:
         super().__init__(f"{wanted.flag}-exposures.{wanted.form}", now)
-        self._wanted = wanted
         self._exposures = exposures
+        columns = [RowColumn(name, (camel(name),)) for name in EXPOSURE_COLUMNS]
+        self._writer = CsvWriter(columns, raw=wanted.raw) if wanted.form == "csv" else JsonLinesWriter()
 
     async def parts(self) -> AsyncIterator[bytes]:
-        line = csv_lines(raw=self._wanted.raw)
-        if as_csv := self._wanted.form == "csv":
-            yield line(EXPOSURE_COLUMNS)
-
-        def write(exposure: Exposure) -> bytes:
-            cells = [getattr(exposure, column) for column in EXPOSURE_COLUMNS]
-            return line(cells) if as_csv else _encode(dict(zip(_EXPOSURE_NAMES, cells, strict=True))) + b"\n"
-
+        if head := self._writer.head():
+            yield head
         with reaching():
             async for exposures in self._exposures:
-                yield b"".join(map(write, exposures))
+                yield self._writer.part([_as_row(exposure) for exposure in exposures])
+
+
+def _as_row(exposure: Exposure) -> dict[str, Any]:
+    return {camel(name): getattr(exposure, name) for name in EXPOSURE_COLUMNS}
 
 
 class Exports:
@@ -246,24 +185,13 @@ async def open_export(
     connection: Connection, catalogs: Catalogs, environment_id: int, wanted: SegmentRequest, now: Instant
 ) -> MembersExport:
     """Open an export of what the connection's transaction sees."""
-    catalog = await catalogs.current_in(connection, environment_id)
-    name = ("segment", wanted.segment)
-    _check_exportable(catalog, wanted.segment)
-    for key in wanted.traits:
-        if ("trait", key) not in catalog.live.definitions:
-            raise unknown("trait", key, catalog.live.definitions)
-    columns = wanted.columns
-    await _check_columns(connection, environment_id, catalog.live.fingerprints[name], columns or ())
-    if columns is None and wanted.form == "csv":
-        columns = await membership_store.property_names_of_members(
-            connection, environment_id, catalog.live.fingerprints[name], MOST_COLUMNS + 1, _PATIENCE_SECONDS
-        )
-        if len(columns) > MOST_COLUMNS:
-            message = f"The members have more than {MOST_COLUMNS} different properties; choose with `columns`."
-            raise InvalidInput("TOO_MANY_COLUMNS", message)
-    return MembersExport(
-        connection, catalog, wanted, columns or (), now, await memberships_as_of(connection, environment_id, now)
-    )
+    request = RowsRequest(kind="segment", segment=wanted.segment, columns=wanted.columns, traits=wanted.traits)
+    rows = await open_profiles(connection, catalogs, environment_id, request, now)
+    writer: TextWriter = JsonLinesWriter()
+    if wanted.form == "csv":
+        names = wanted.columns if wanted.columns is not None else await rows.property_names()
+        writer = CsvWriter(columns_of(rows, names), raw=wanted.raw)
+    return MembersExport(rows, wanted, writer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +212,7 @@ async def segment_sizes(
     async with snapshot(environment.pool) as connection:
         catalog = await catalogs.current_in(connection, environment.id)
         if segment is not None:
-            _check_exportable(catalog, segment)
+            check_exportable(catalog, segment)
         keys = [
             key
             for kind, key in sorted(catalog.live.definitions)
@@ -294,34 +222,6 @@ async def segment_sizes(
         counted = await membership_store.count_members(connection, environment.id, prints)
         as_of = await memberships_as_of(connection, environment.id, environment.now())
     return [SegmentSize(key, fp, counted.get(fp, 0)) for key, fp in zip(keys, prints, strict=True)], as_of
-
-
-def _check_exportable(catalog: Catalog, segment: str) -> None:
-    name = ("segment", segment)
-    if name not in catalog.live.definitions:
-        raise unknown("segment", segment, catalog.live.definitions)
-    if name in catalog.backfilling:
-        raise Conflict("BACKFILLING", f"The segment {segment!r} is still being computed; try again when it is live.")
-
-
-async def _check_columns(connection: Connection, environment_id: int, fingerprint: int, columns: Sequence[str]) -> None:
-    """Raise InvalidInput for a column that no profile has or had: the name is misspelt, and all of it is empty."""
-    if not columns:
-        return
-    seen = await registry_store.registry_types_of(connection, environment_id, TRAITS_OF["identify"])
-    known = {row.property.partition(".")[0] for row in seen} - {""}
-    if set(columns) <= known:
-        return
-    # What was stored a moment ago, or before there was a registry, is only in the profiles.
-    known |= set(
-        await membership_store.property_names_of_members(
-            connection, environment_id, fingerprint, MOST_COLUMNS + 1, _PATIENCE_SECONDS
-        )
-    )
-    for column in columns:
-        if column not in known:
-            message = f"`columns`: no profile has a property {column!r}.{did_you_mean(column, known)}"
-            raise InvalidInput("UNKNOWN_COLUMN", message)
 
 
 async def _open_exposures(
@@ -349,48 +249,3 @@ def form_of(path: Path | None, form: str | None = None) -> Form:
 def split_names(text: str) -> list[str]:
     """The names in a comma-separated list."""
     return [name for part in text.split(",") if (name := part.strip())]
-
-
-def _leading(row: membership_store.MemberProfileRow) -> Iterator[str | None]:
-    yield str(row.id)
-    yield row.user_id
-    yield row.anonymous_id
-    yield from map(iso_or_none, (row.entered_at, row.first_seen_at, row.last_seen_at))
-
-
-def csv_lines(*, raw: bool) -> Callable[[Iterable[Any]], bytes]:
-    """A function that returns one row as CSV."""
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\r\n")
-    guard = _plain_cell if raw else _safe_cell
-
-    def line(cells: Iterable[Any]) -> bytes:
-        writer.writerow([guard(cell) for cell in cells])
-        text = buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
-        return text.encode("utf-8", "replace")
-
-    return line
-
-
-def _safe_cell(value: Any) -> str:
-    """The cell, with an apostrophe before a text that a spreadsheet would run as a formula."""
-    text = _plain_cell(value)
-    return "'" + text if type(value) is str and text.startswith(_FORMULA) else text
-
-
-def _plain_cell(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case Decimal():
-            return format(value, "f")
-        case int():
-            return str(value)
-        case _:
-            return _encode(value).decode()

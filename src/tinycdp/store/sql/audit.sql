@@ -10,7 +10,8 @@ SELECT a.at, a.place, a.kind, a.action, a.id, a.name, a.author, a.note FROM (
     UNION ALL
     SELECT saved_at, 'analytics ' || lpad(change::text, 12, '0') || ' ' || kind || ' ' || key, 'analytics',
            CASE WHEN document IS NULL THEN 'deleted' ELSE 'saved' END, change::text, kind || ' ' || key, author, note
-    FROM saved_definitions WHERE environment_id = $1 AND kind NOT IN ('destination', 'sync') AND 'analytics' = ANY ($2)
+    FROM saved_definitions
+    WHERE environment_id = $1 AND kind NOT IN ('destination', 'sync', 'schedule') AND 'analytics' = ANY ($2)
     UNION ALL
     SELECT saved_at, kind || ' ' || lpad(change::text, 12, '0') || ' ' || key, kind,
            CASE WHEN document IS NULL THEN 'deleted' ELSE 'saved' END, change::text, key, author, note
@@ -56,6 +57,16 @@ SELECT a.at, a.place, a.kind, a.action, a.id, a.name, a.author, a.note FROM (
     UNION ALL
     SELECT started_at, 'import ' || id, 'import', 'started', id, name, author, ''
     FROM imports WHERE environment_id = $1 AND 'import' = ANY ($2)
+    UNION ALL
+    SELECT saved_at, 'export ' || lpad(change::text, 20, '0') || ' ' || key, 'export',
+           CASE WHEN document IS NULL THEN 'deleted' ELSE 'saved' END, change::text, 'schedule ' || key, author, note
+    FROM saved_definitions WHERE environment_id = $1 AND kind = 'schedule' AND 'export' = ANY ($2)
+    UNION ALL
+    SELECT created_at, 'export ' || lpad(id::text, 20, '0') || ' 1', 'export', 'started', id::text, name, author, ''
+    FROM exports WHERE environment_id = $1 AND 'export' = ANY ($2)
+    UNION ALL
+    SELECT ended_at, 'export ' || lpad(id::text, 20, '0') || ' 2', 'export', status, id::text, name, ended_by, ''
+    FROM exports WHERE environment_id = $1 AND ended_by IS NOT NULL AND 'export' = ANY ($2)
 ) AS a
 WHERE a.at >= $4::timestamptz AND a.at < $5::timestamptz AND ($3::text IS NULL OR a.author = $3)
   AND (a.at, a.place COLLATE "C") < ($6::timestamptz, $7::text)

@@ -79,6 +79,25 @@ WHERE a.environment_id = $1 AND a.profile_id = $2 AND e.id < $3 AND ($4::text IS
 ORDER BY e.id DESC
 LIMIT $5;
 
+-- name: every_event
+-- Events in the order of their arrival, read through a cursor, so there is no limit. names: NULL for all; since, until:
+-- when they happened, NULL for any. Reads all messages of the environment: no index has when they happened.
+-- args: environment_id, names text[], since timestamptz, until timestamptz (exclusive)
+-- index: events_pkey
+SELECT e.id, e.name, e.kind, e.occurred_at, e.received_at, a.profile_id, a.kind AS identifier_kind,
+       a.value AS identifier_value, e.message_id, e.properties, e.context
+FROM events e JOIN identifiers a ON a.environment_id = e.environment_id AND a.id = e.identifier_id
+WHERE e.environment_id = $1 AND e.name <> '' AND ($2::text[] IS NULL OR e.name = ANY ($2))
+  AND ($3::timestamptz IS NULL OR e.occurred_at >= $3) AND ($4::timestamptz IS NULL OR e.occurred_at < $4)
+ORDER BY e.id;
+
+-- name: count_every_event
+-- How many `every_event` has.
+-- args: environment_id, names text[], since timestamptz, until timestamptz (exclusive)
+SELECT count(*) FROM events e
+WHERE e.environment_id = $1 AND e.name <> '' AND ($2::text[] IS NULL OR e.name = ANY ($2))
+  AND ($3::timestamptz IS NULL OR e.occurred_at >= $3) AND ($4::timestamptz IS NULL OR e.occurred_at < $4);
+
 -- name: last_event_id
 -- args: environment_id
 -- index: events_pkey

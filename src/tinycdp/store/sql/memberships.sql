@@ -116,6 +116,36 @@ WHERE m.environment_id = $1 AND m.fingerprint = $2
 ORDER BY name
 LIMIT $3;
 
+-- name: every_profile
+-- All profiles in order of id, as `members` has them, read through a cursor. A merged one is left out.
+-- args: environment_id, with_state boolean
+-- index: profiles_pkey, identifiers_of_profile
+SELECT p.id, p.bucketing_key, p.created_at, p.first_seen_at, p.last_seen_at, p.properties,
+       CASE WHEN $2 THEN p.state ELSE ''::bytea END AS state, p.version, p.recompute_at, p.merged_into,
+       NULL::timestamptz AS entered_at, i.user_id, i.anonymous_id
+FROM profiles p
+CROSS JOIN LATERAL (
+    SELECT (array_agg(a.value ORDER BY a.id) FILTER (WHERE a.kind = 'userId'))[1] AS user_id,
+           (array_agg(a.value ORDER BY a.id) FILTER (WHERE a.kind = 'anonymousId'))[1] AS anonymous_id
+    FROM identifiers a WHERE a.environment_id = $1 AND a.profile_id = p.id
+) AS i
+WHERE p.environment_id = $1 AND p.merged_into IS NULL
+ORDER BY p.id;
+
+-- name: count_every_profile
+-- Reads all profiles of the environment.
+-- args: environment_id
+SELECT count(*) FROM profiles WHERE environment_id = $1 AND merged_into IS NULL;
+
+-- name: property_names_of_everyone
+-- Reads all profiles of the environment.
+-- args: environment_id, n
+SELECT DISTINCT name
+FROM profiles p CROSS JOIN LATERAL jsonb_object_keys(p.properties) AS name
+WHERE p.environment_id = $1 AND p.merged_into IS NULL
+ORDER BY name
+LIMIT $2;
+
 -- name: members_page
 -- By position or after an id. An offset reads as many entries of the index as it skips, and nothing else of them: only
 -- the ids of the page are looked up.

@@ -17,6 +17,7 @@ from tinycdp.products.analytics.compile.scan import Scan
 from tinycdp.products.analytics.compile.sql import Parameters, Statement, indented, listed
 from tinycdp.products.analytics.compile.world import World
 from tinycdp.products.analytics.questions.schemas import RawEventsQuestion
+from tinycdp.runtime.transfer.cells import FORMULA
 
 #: The columns of a file: SQL over an event, and whether it is a text that a client chose.
 _COLUMNS: Mapping[str, tuple[str, bool]] = {
@@ -31,7 +32,8 @@ _COLUMNS: Mapping[str, tuple[str, bool]] = {
     "properties": ("toJSONString(e.properties)", False),
     "context": ("toJSONString(e.context)", False),
 }
-_FORMULA = r"^[=+\\-@\t\r]"
+#: The rule of all CSV files, as a literal of SQL.
+_FORMULA = FORMULA.replace("\\", "\\\\")
 
 
 @dataclass(frozen=True, slots=True)
