@@ -172,8 +172,8 @@ async def test_what_may_pass_does_not_end_it(
             raise left_to_fail.pop()
         return await advance(*arguments)
 
-    path = app.service.imports.folder / "x.jsonl"
-    path.parent.mkdir()
+    path = app.service.imports.folder / "prod" / "x.jsonl"
+    path.parent.mkdir(parents=True)
     path.write_bytes(lines(500))
     monkeypatch.setattr(store, "advance_import", failing)
     refused = await app.admin.post("/v1/admin/imports?name=x.jsonl&stored=true")
@@ -181,7 +181,8 @@ async def test_what_may_pass_does_not_end_it(
     [progress] = (await app.admin.get("/v1/admin/imports")).json()["imports"]
     done = await ended(app, progress["id"])
     assert (done["status"], done["error"], await stored(app)) == ("done", None, 500)
-    await eventually(lambda: _true(left(app) == ["x.jsonl"]))
+    await eventually(lambda: _true(left(app) == ["prod"]))
+    assert path.exists()
 
 
 async def test_what_no_import_is_known_for_goes_a_day_later(app: Application) -> None:

@@ -121,8 +121,8 @@ async def test_of_a_small_file_that_unpacks_to_much_the_end_is_known(app: Applic
 
 async def test_files_of_the_server_are_listed_and_inspected_where_they_are(app: Application) -> None:
     assert (await app.admin.get("/v1/admin/imports/files")).json()["files"] == []
-    folder = app.service.imports.folder
-    folder.mkdir()
+    folder = app.service.imports.folder / "prod"
+    folder.mkdir(parents=True)
     (folder / "orders.csv").write_text(TABLE)
     for own in ("notes.txt", "a.upload", "1-a.ticket", "1-a.report", ".hidden.csv"):
         (folder / own).write_text("x")
@@ -136,6 +136,11 @@ async def test_files_of_the_server_are_listed_and_inspected_where_they_are(app: 
     found = await inspected(app, "orders.csv", stored=True)
     assert found["read"] == 3 and (folder / "orders.csv").exists()
     asked = {"stored": True, "format": "csv"}
+    # Another environment of the machine has files of its own.
+    assert (await app.stranger.get("/v1/admin/imports/files")).json()["files"] == []
+    for address in ("/v1/admin/imports", "/v1/admin/imports/inspect"):
+        refused = await app.stranger.post(address, params={**asked, "name": "orders.csv"})
+        assert (refused.status_code, refused.json()["code"]) == (404, "IMPORT_NOT_FOUND")
     for name in ("a.upload", "1-a.report", "../orders.csv", "nosuch.csv", "x" * 300 + ".csv"):
         refused = await app.admin.post("/v1/admin/imports/inspect", params={**asked, "name": name})
         assert (refused.status_code, refused.json()["code"]) == (404, "IMPORT_NOT_FOUND"), name

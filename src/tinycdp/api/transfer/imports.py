@@ -54,7 +54,7 @@ MOST_INSPECTED = 64 * 1024**2
 
 Form = Annotated[str | None, QueryParameter(name="format", description="jsonl, csv or parquet")]
 Mapping = Annotated[str | None, QueryParameter(description="of columns, as JSON with `columns`, `fixed` and `text`")]
-Stored = Annotated[bool, QueryParameter(description="the file is in the server's import folder already")]
+Stored = Annotated[bool, QueryParameter(description="the file is in the server's import folder of this environment")]
 
 
 @post(
@@ -82,7 +82,7 @@ async def start_import(
     if mapping is not None:
         wanted = check_mapping(_mapping_of(mapping))
     imports.check_capacity()
-    path = await _file_of(request, imports, name, stored=stored)
+    path = await _file_of(request, imports, actor.environment_id, name, stored=stored)
     source = ImportFile(path, read_as, wanted, name)
     progress = await imports.begin(actor.environment_id, source, actor.name, PARSE, actor.key_id, keep=stored)
     return as_schema(progress, ImportProgress)
@@ -100,6 +100,7 @@ async def start_import(
 )
 async def inspect_import(
     request: ExactRequest,
+    actor: Injected[Actor],
     imports: Injected[ImportQueue],
     now: Injected[Clock],
     name: Annotated[str, QueryParameter(description="the file's name; its ending gives the format")],
@@ -115,7 +116,7 @@ async def inspect_import(
         message = "`partial` is for a body, and `stored` for a file on the server: leave one of them out."
         raise InvalidInput("INVALID_REQUEST", message, name="partial")
     read_as = form_of(Path(name), form)
-    path = await _file_of(request, imports, name, stored=stored)
+    path = await _file_of(request, imports, actor.environment_id, name, stored=stored)
     try:
         if partial:
             await asyncio.to_thread(inspection.unpack, path)
@@ -142,7 +143,9 @@ async def inspect_import(
     )
 
 
-async def _file_of(request: ExactRequest, imports: ImportQueue, name: str, *, stored: bool) -> Path:
+async def _file_of(
+    request: ExactRequest, imports: ImportQueue, environment_id: int, name: str, *, stored: bool
+) -> Path:
     """The path of the file that the request names or has as its body."""
     if not stored:
         return await imports.receive(name, request.stream())
@@ -150,7 +153,7 @@ async def _file_of(request: ExactRequest, imports: ImportQueue, name: str, *, st
         if part:
             message = "With `stored=true` the file is the server's: send no body, or leave `stored` out."
             raise InvalidInput("INVALID_REQUEST", message, name="stored")
-    return await imports.stored_file(name)
+    return await imports.stored_file(environment_id, name)
 
 
 def _problem(columns: Sequence[str], mapping: FileMapping) -> InvalidInput | None:
@@ -163,17 +166,18 @@ def _problem(columns: Sequence[str], mapping: FileMapping) -> InvalidInput | Non
 
 @get(
     "/v1/admin/imports/files",
-    summary="The files in the server's import folder",
+    summary="The files in the environment's import folder on the server",
     tags=_TAGS,
     scope="admin",
 )
-async def list_import_files(imports: Injected[ImportQueue]) -> ImportFiles:
-    """Of the machine that answers, for all environments. `stored=true` imports one."""
+async def list_import_files(actor: Injected[Actor], imports: Injected[ImportQueue]) -> ImportFiles:
+    """Of the machine that answers. `stored=true` imports one."""
     files = [
         ImportFileInfo(one.name, _form_by_name(one.name), one.size, iso(one.modified_at))
-        for one in await imports.stored_files()
+        for one in await imports.stored_files(actor.environment_id)
     ]
-    return ImportFiles(str(imports.folder.absolute()), files)
+    folder = await imports.folder_of(actor.environment_id)
+    return ImportFiles(str(folder.absolute()), files)
 
 
 def _form_by_name(name: str) -> FileForm | None:

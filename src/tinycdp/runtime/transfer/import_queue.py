@@ -36,6 +36,7 @@ from tinycdp.runtime.ingest.pipeline import Pipeline
 from tinycdp.runtime.transfer import import_reports, imports
 from tinycdp.runtime.transfer.import_files import FileMapping, Form, ImportFile, Parse
 from tinycdp.runtime.transfer.imports import Importer, ImportProgress, Pace, locked
+from tinycdp.store import definitions as definition_store
 from tinycdp.store import imports as store
 from tinycdp.store.database.pool import RETRY, Pool, acquired
 
@@ -55,7 +56,7 @@ Rejected = Sequence[tuple[int, Rejection]]
 class Ticket(msgspec.Struct, frozen=True):
     """What an import needs to be resumed.
 
-    file: its name in the folder; keep: do not delete it when done."""
+    file: its path in the folder; keep: do not delete it when done."""
 
     environment_id: int
     id: str
@@ -143,15 +144,22 @@ class ImportQueue:
             raise
         return path
 
-    async def stored_files(self) -> list[StoredFile]:
-        """The files that were put into the folder, by name."""
-        return await asyncio.to_thread(_stored_files, self.folder)
+    async def folder_of(self, environment_id: int) -> Path:
+        """The folder for files of an environment: its own, so that no key imports another environment's people."""
+        async with acquired(self._pool) as connection:
+            return self.folder / (await definition_store.find_environment(connection, environment_id)).key
 
-    async def stored_file(self, name: str) -> Path:
-        """The path of a file that is in the folder already."""
-        path = self.folder / name
+    async def stored_files(self, environment_id: int) -> list[StoredFile]:
+        """The files that were put into the environment's folder, by name."""
+        return await asyncio.to_thread(_stored_files, await self.folder_of(environment_id))
+
+    async def stored_file(self, environment_id: int, name: str) -> Path:
+        """The path of a file that is in the environment's folder already."""
+        path = await self.folder_of(environment_id) / name
         if Path(name).name != name or not await asyncio.to_thread(_is_stored, path):
-            raise NotFound("IMPORT_NOT_FOUND", f"There is no file {name[:100]!r} in the server's folder of imports.")
+            raise NotFound(
+                "IMPORT_NOT_FOUND", f"There is no file {name[:100]!r} in the environment's folder of imports."
+            )
         return path
 
     async def begin(
@@ -181,7 +189,15 @@ class ImportQueue:
             nonlocal id
             id = own_id
             ticket = Ticket(
-                environment_id, id, source.path.name, source.form, source.mapping, source.name, author, api_key_id, keep
+                environment_id,
+                id,
+                str(source.path.relative_to(self.folder)),
+                source.form,
+                source.mapping,
+                source.name,
+                author,
+                api_key_id,
+                keep,
             )
             run.ticket = _write(self.folder, ticket)
 
