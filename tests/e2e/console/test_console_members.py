@@ -104,7 +104,7 @@ async def test_a_hundred_thousand_members_are_scrolled(console: Open, site: Serv
         await expect(last).to_have_text(f"Person {999_999 + MEMBERS}")
         await page.keyboard.press("ArrowUp")
         await expect(page.get_by_role("link", name=f"Person {999_998 + MEMBERS}")).to_be_focused()
-        await page.wait_for_url("**row=*")
+        await page.wait_for_url("**row=999*")  # not that of a place which was passed
         await page.reload()
         await expect(page.get_by_role("link", name=f"Person {999_998 + MEMBERS}")).to_be_visible()
         await accessible(page, axe, "many members")
