@@ -73,7 +73,7 @@ export function UndeliveredOf({ of }: { of: Destination }) {
                     {nameOf(one)}
                   </button>,
                   one.profileId === null ? <span key="person">—</span> : <Person key="person" id={one.profileId} />,
-                  <Reason key="reason" of={one} />,
+                  <Reason key="reason" of={one} short />,
                   exactCount(one.attempts),
                   <When key="when" at={one.givenUpAt} />,
                 ])}
@@ -119,10 +119,12 @@ function nameOf({ type }: Undelivered): string {
   return type ?? "a message that was dropped since"
 }
 
-function Reason({ of }: { of: Undelivered }) {
+/** short: on a phone only the status. */
+function Reason({ of, short = false }: { of: Undelivered; short?: boolean }) {
   return (
     <>
-      <Badge tone="bad">{of.status ?? "no answer"}</Badge> <span className="mute break">{of.reason}</span>
+      <Badge tone="bad">{of.status ?? "no answer"}</Badge>{" "}
+      <span className={short ? "mute break wide-only" : "mute break"}>{of.reason}</span>
     </>
   )
 }

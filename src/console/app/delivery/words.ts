@@ -8,6 +8,7 @@ export const TYPES: Record<string, string> = {
   "profile.merged": "two profiles become one",
   "profile.unmerged": "a merge is undone, or a profile is split",
   "flag.changed": "a flag is created, changed or deleted",
+  event: "a message is stored: track, page, screen, identify, group",
 }
 
 /** Types of destinations. */

@@ -5,7 +5,7 @@
  */
 import { parsed, written } from "../../lib/json.ts"
 import { BATCHED, typeOf } from "../words.ts"
-import { FIELDS, fits, HEADED } from "./types.ts"
+import { FIELDS, fits, HEADED, NARROWED, OF_EVENTS } from "./types.ts"
 
 export type Document = Record<string, unknown>
 
@@ -51,7 +51,8 @@ export function isFormed(of: Document): of is FormedDocument {
   const { rate = 0, concurrency = 8, batch = {}, paused = false } = of
   const fields = typeof type === "string" ? FIELDS[type] : undefined
   return (
-    fields?.every((field) => fits(field, of[field.name])) === true &&
+    fields !== undefined &&
+    [...fields, ...NARROWED, ...OF_EVENTS].every((field) => fits(field, of[field.name])) &&
     [name, description, where].every((one) => typeof one === "string") &&
     isTexts(events) &&
     isTexts(segments) &&
@@ -92,7 +93,7 @@ export function withType(of: Document, type: string): Document {
   return type === "webhook" ? next : { type, ...next }
 }
 
-const EVERY = ["key", "name", "description", "events", "segments", "where", "paused"]
+const EVERY = "key name description events segments eventNames consent sample where paused".split(" ")
 const PACE = ["rate", "concurrency"]
 const BATCH = ["batch"]
 

@@ -8,7 +8,7 @@ import { Link, useNavigate } from "@tanstack/react-router"
 import { useState } from "react"
 import { type Change, isConflict } from "../../editor/changes.ts"
 import { COMMAND, useCommand } from "../../editor/commands.ts"
-import { type DraftOf, useDraft } from "../../editor/drafts.ts"
+import { type DraftOf, readDraft, useDraft } from "../../editor/drafts.ts"
 import { Review } from "../../editor/review.tsx"
 import type { Destination, Published } from "../../lib/api.ts"
 import { RequestFailed } from "../../lib/client.ts"
@@ -40,7 +40,7 @@ export function EditDestination({ name }: { name: string }) {
   const answer = useDestination(name)
   if (!me) return <Waiting lines={8} />
   const of = { environment: me.environment.key, kind: "destination", name }
-  if (answer.error instanceof RequestFailed && answer.error.status === 404)
+  if (answer.error instanceof RequestFailed && answer.error.status === 404 && readDraft(of))
     return <Editing key={name} of={of} deleted />
   return (
     <Answered answer={answer} lines={8}>

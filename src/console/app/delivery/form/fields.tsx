@@ -11,7 +11,7 @@ import { Picker } from "../../ui/picker.tsx"
 import { BATCHED, KINDS, TYPES, typeOf } from "../words.ts"
 import { messagesAt } from "./check.ts"
 import { type Document, type FormedDocument, type FromVariable, withField, withType } from "./document.ts"
-import { FIELDS, type FieldSpec, HEADED } from "./types.ts"
+import { FIELDS, type FieldSpec, HEADED, NARROWED, OF_EVENTS } from "./types.ts"
 
 interface FieldsProps {
   of: FormedDocument
@@ -19,7 +19,9 @@ interface FieldsProps {
   onChange: (of: Document) => void
 }
 
-const EVERY = ["name", "description", "events", "segments", "where", "headers", "rate", "concurrency", "batch"]
+const EVERY = "name description events segments eventNames consent sample where headers rate concurrency batch".split(
+  " ",
+)
 
 /** What has its messages beside it. */
 export function shownBy(document: Document): string[] {
@@ -80,6 +82,17 @@ export function Fields({ of, problems, onChange, isNew }: FieldsProps & { isNew:
         {text("description", "Description", "What it is for.")}
       </div>
       <Events of={of} problems={problems} onChange={onChange} />
+      <div className="type-fields">
+        {[...((of.events ?? []).includes("event") ? OF_EVENTS : []), ...NARROWED].map((spec) => (
+          <TypeField
+            key={spec.name}
+            spec={spec}
+            value={of[spec.name]}
+            problems={problems}
+            onChange={(value) => keep(spec.name, value)}
+          />
+        ))}
+      </div>
       <Labelled
         label="Only where"
         hint="A condition on the person as they are when it is sent. What does not fulfil it is left out, and does not come later."
@@ -141,7 +154,9 @@ function TypeField({ spec, value, problems, onChange }: TypeFieldProps) {
               {...shared}
               rows={2}
               value={Array.isArray(shown) ? shown.join("\n") : ""}
-              onChange={(event) => onChange(event.target.value === "" ? [] : event.target.value.split("\n"))}
+              onChange={(event) =>
+                onChange(event.target.value === "" ? (spec.needed ? [] : undefined) : event.target.value.split("\n"))
+              }
             />
           )
         return (
@@ -293,6 +308,7 @@ function NumberField({ value, onChange, ...names }: NumberFieldProps) {
       {...names}
       type="number"
       min={0}
+      step="any"
       className="field"
       value={Number.isFinite(value) ? value : ""}
       onChange={(event) => event.target.value !== "" && onChange(Number(event.target.value))}

@@ -190,6 +190,33 @@ export const FIELDS: Record<string, FieldSpec[]> = {
   ],
 }
 
+/** Which of what happens is sent. */
+export const NARROWED: FieldSpec[] = [
+  {
+    name: "sample",
+    label: "Share of people",
+    hint: "From 0 to 1: always the same people.",
+    kind: "number",
+    usual: 1,
+  },
+]
+
+/** Which messages are sent, of the type event. */
+export const OF_EVENTS: FieldSpec[] = [
+  {
+    name: "eventNames",
+    label: "Only events of these names",
+    hint: "One a line. A page is page, a screen screen. Empty: all.",
+    kind: "lines",
+  },
+  {
+    name: "consent",
+    label: "Purposes",
+    hint: "One a line. A message that refuses one of them is left out.",
+    kind: "lines",
+  },
+]
+
 /** Types whose requests may have headers of their own. */
 export const HEADED = ["webhook", "http"]
 
