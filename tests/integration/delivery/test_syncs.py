@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from itertools import pairwise
 from typing import Any
 
@@ -371,6 +372,53 @@ async def test_whatever_fails_the_receiver_has_the_members_in_the_end(
         assert syncing.copy.records[key]["name"] in names
 
 
+async def test_an_http_destination_gets_requests_in_its_own_form(syncing: Syncing) -> None:
+    """An audience of an ad platform: members are posted in a list, and leave by DELETE."""
+    url = syncing.receiver.url
+    place = {"type": "http", "url": url, "headers": {"Authorization": "Bearer x"}, "concurrency": 1}
+    answer = await syncing.house.app.admin.put("/v1/destinations/ads", json=place)
+    assert answer.status_code == 201, answer.text
+    users = {"payload": {"schema": ["EMAIL"], "data": [[{"field": "record.email"}]]}}
+    document = {
+        "destination": "ads",
+        "filter": 'profile.plan == "pro"',
+        "mapping": {"email": {"expr": "profile.email", "as": "sha256_lower"}},
+        "mode": "audience",
+        "requests": {
+            "add": {"mapping": users},
+            "remove": {"url": url + "/{email}", "parameters": {"email": {"field": "key.email"}}, "success": [404]},
+        },
+    }
+    wrong = {"add": {"mapping": {"email": {"expr": "profile.email"}, "kind": {"field": "segment.key"}}}}
+    answer = await syncing.put(400, **{**document, "requests": wrong})
+    assert {"$.requests.add.mapping.email.expr", "$.requests.add.mapping.kind.field"} == {
+        one["path"] for one in answer["findings"]
+    }
+    assert "$.requests.upsert" in str(await syncing.put(400, **{**document, "requests": {"upsert": {}}}))
+    seen: list[tuple[str, str, str, bytes]] = []
+
+    async def answered(request: Request, raw: web.Request) -> web.StreamResponse:
+        seen.append((raw.method, raw.path, request.headers["idempotency-key"], request.raw))
+        assert request.headers["authorization"] == "Bearer x"
+        return web.Response(status=404 if raw.method == "DELETE" else 200)
+
+    syncing.receiver.answer = answered
+    await syncing.identify("ada", 1, email=" Ada@X ", plan="pro")
+    await syncing.put(201, **document)
+    hashed = sha256(b"ada@x").hexdigest()
+    async with syncing.worker():
+        await syncing.ran()
+        await syncing.identify("ada", 2, plan="free")
+        found = await syncing.ran()
+    assert (found["sent"], found["removed"], found["counts"]["removals"]) == (1, 1, 0)
+    (added, removed) = seen
+    assert added[:2] == ("POST", "/hook")
+    assert json.loads(added[3]) == {"payload": {"schema": ["EMAIL"], "data": [[hashed]]}}
+    assert removed[:2] == ("DELETE", f"/hook/{hashed}")
+    assert added[2] != removed[2]
+    assert removed[3] == b""
+
+
 async def test_documents_say_what_is_wrong_with_them(syncing: Syncing) -> None:
     house = syncing.house
     await syncing.begin(segment="went")
@@ -390,7 +438,7 @@ async def test_documents_say_what_is_wrong_with_them(syncing: Syncing) -> None:
         assert path in str(answer), (wrong, answer)
     broker = {"type": "kafka", "brokers": ["127.0.0.1:9092"], "topic": "went", "events": ["segment.entered"]}
     answer = await house.app.admin.put("/v1/destinations/crm", json=broker)
-    assert "records are sent to a webhook" in answer.text
+    assert "takes batches" in answer.text
     answer = await house.app.admin.delete("/v1/destinations/crm")
     assert (answer.status_code, answer.json()["code"]) == (409, "REFERENCED")
     answer = await house.app.admin.post("/v1/destinations/crm/rename", json={"key": "hub"})

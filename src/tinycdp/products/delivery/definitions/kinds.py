@@ -35,6 +35,7 @@ from tinycdp.products.delivery.definitions.schemas import (
     WebhookDocument,
 )
 from tinycdp.products.delivery.definitions.syncs import checks as sync_checks
+from tinycdp.products.delivery.definitions.syncs import requests as sync_requests
 from tinycdp.products.delivery.definitions.syncs.schemas import SyncDocument
 from tinycdp.products.delivery.mapping.checks import HAPPENING_FIELDS, check_mapping, references_of
 from tinycdp.products.delivery.mapping.reading import path_below, read_mapping, rewritten
@@ -68,8 +69,6 @@ _TAKEN = frozenset(
 #: What a template of HTTP may set by itself.
 _OF_BODIES = frozenset({"content-type"})
 _MOST_HEADERS = 20
-#: The types of destinations that take the records of syncs.
-_OF_RECORDS = frozenset({"webhook"})
 
 
 class _Documents(DocumentKinds):
@@ -162,8 +161,15 @@ class DestinationKinds(SavedKinds):
         if document.destination not in known:
             hint = did_you_mean(document.destination, known)
             yield "$.destination", f"there is no destination {document.destination!r}.{hint}"
-        elif (type_ := documents[KIND, document.destination].get("type", "webhook")) not in _OF_RECORDS:
-            yield "$.destination", f"records are sent to a webhook; {document.destination!r} is of the type {type_!r}."
+        else:
+            to = self.documents.read(KIND, documents[KIND, document.destination])
+            if isinstance(to, HttpDocument):
+                yield from sync_requests.request_problems(document, to)
+            elif not isinstance(to, WebhookDocument):
+                message = f"records are sent to a webhook or an HTTP API; {document.destination!r} takes batches."
+                yield "$.destination", message
+            elif document.requests:
+                yield "$.requests", "a webhook has one form for all records; leave this out."
         yield from sync_checks.findings(document, names.scope)
 
     def core_names(self, name: Name, documents: Documents, names: Names) -> Collection[Name]:
@@ -185,14 +191,15 @@ class DestinationKinds(SavedKinds):
         """What the changes do; refuses addresses that must not be reached."""
         reach = Reach.of(load(os.environ))
         for change in changes:
-            if change.document is None or change.kind != KIND:
+            if change.document is None:
                 continue
-            read: DestinationDocument = self.documents.read(KIND, change.document)
+            read = self.documents.read(change.kind, change.document)
             path = "$"
             try:
-                for path, url in read.addresses():  # noqa: B007 - the path of the one that is refused
+                of_sync = isinstance(read, SyncDocument)
+                for path, url in sync_requests.addresses_of(read) if of_sync else read.addresses():  # noqa: B007 - the path of the one that is refused
                     await reach.check(url)
-                for host in read.hosts():
+                for host in () if of_sync else read.hosts():
                     path = host.path
                     await reach.check_host(host)
             except NotAllowed as error:

@@ -1,6 +1,7 @@
 """How the requests of an HTTP destination are made: its document, read once.
 
 Shape   problems_of(document) → (path, message) · plans_of(document) → RequestPlans
+        merged, plan_of, problems_of_request → the same of one variant
 Laws    pure. A plan has no secret in it, only the names of the variables that have them
 Source  docs/reference/destinations.md
 """
@@ -52,8 +53,8 @@ def problems_of(document: HttpDocument) -> Iterator[tuple[str, str]]:
         path = f"$.byType[{quoted(name)}]"
         if name not in document.events:
             yield path, f"{name} is not in `events`."
-        yield from _of_request(_merged(document, variant), path, variant)
-    yield from _of_request(document, "$", document)
+        yield from problems_of_request(merged(document, variant), path, variant)
+    yield from problems_of_request(document, "$", document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +72,18 @@ class RequestPlans:
 def plans_of(document: HttpDocument) -> RequestPlans:
     """The plans of a document without mistakes."""
     by_type: dict[str, RequestPlan] = {
-        name: _plan(_merged(document, variant)) for name, variant in document.by_type.items()
+        name: plan_of(merged(document, variant)) for name, variant in document.by_type.items()
     }
-    return RequestPlans(_plan(document), by_type)
+    return RequestPlans(plan_of(document), by_type)
 
 
-def _merged(document: HttpDocument, variant: HttpVariant) -> HttpDocument:
+def merged(document: HttpDocument, variant: HttpVariant) -> HttpDocument:
+    """The document as a variant has it."""
     changes = {name: value for name, value in msgspec.structs.asdict(variant).items() if value is not msgspec.UNSET}
     return msgspec.structs.replace(document, **changes)
 
 
-def _plan(document: HttpDocument) -> RequestPlan:
+def plan_of(document: HttpDocument) -> RequestPlan:
     """The plan of a document without mistakes."""
     parameters: dict[str, RecordMapping] = {}
     variables: dict[str, FromVariable] = {}
@@ -100,7 +102,9 @@ def _read(document: Any) -> RecordMapping:
     return mapping
 
 
-def _of_request(document: HttpDocument, path: str, said: HttpDocument | HttpVariant) -> Iterator[tuple[str, str]]:
+def problems_of_request(
+    document: HttpDocument, path: str, said: HttpDocument | HttpVariant
+) -> Iterator[tuple[str, str]]:
     """What is wrong with one request. said: what it says itself, at this path"""
     where = f"{path}.url" if said.url is not msgspec.UNSET else f"{path}.parameters"
     try:

@@ -11,15 +11,16 @@ Errors  Unsendable: nothing can be sent, and the receiver has no part in it
 import asyncio
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import msgspec
 
 from tinycdp.model import Instant
+from tinycdp.products.delivery.definitions.requests import RequestPlan
 from tinycdp.products.delivery.definitions.schemas import (
     BatchDestination,
     FromVariable,
@@ -121,6 +122,26 @@ class Webhooks:
         await self._sender.close()
 
 
+def request_of(
+    plan: RequestPlan, id: str, fields: Mapping[str, Any], values: Mapping[str, Any], unmapped: Callable[[], bytes]
+) -> Outgoing:
+    """The request of a plan. unmapped: its body if the plan has no mapping. May raise Unsendable"""
+    body = b""
+    if plan.body is not None:
+        body = _encode(plan.body.record(fields, values))
+    elif plan.has_body:
+        body = unmapped()
+    if len(body) > _MOST_BYTES:
+        raise Unsendable(f"The body has {len(body):,} bytes; at most {_MOST_BYTES:,} are sent.")
+    places = {name: text_of(one.record(fields, values)) or "" for name, one in plan.parameters.items()}
+    try:
+        url = plan.url.filled(places, {name: f"{{{name}}}" for name in plan.variables})
+    except BadUrl as reason:
+        raise Unsendable(str(reason)) from None
+    headers = {"Idempotency-Key": id, **({"Content-Type": "application/json"} if body else {})}
+    return Outgoing(plan.method, url, headers, body, plan.variables, plan.success)
+
+
 class HttpRequests:
     """Requests in a receiver's own form."""
 
@@ -134,20 +155,7 @@ class HttpRequests:
             return None
         assert destination.plans is not None
         plan, values = destination.plans.of(happening.type), values_of(happening, facts)
-        body = b""
-        if plan.body is not None:
-            body = _encode(plan.body.record(fields, values))
-        elif plan.has_body:
-            body = body_of(happening, facts) or b""
-        if len(body) > _MOST_BYTES:
-            raise Unsendable(f"The body has {len(body):,} bytes; at most {_MOST_BYTES:,} are sent.")
-        places = {name: text_of(one.record(fields, values)) or "" for name, one in plan.parameters.items()}
-        try:
-            url = plan.url.filled(places, {name: f"{{{name}}}" for name in plan.variables})
-        except BadUrl as reason:
-            raise Unsendable(str(reason)) from None
-        headers = {"Idempotency-Key": delivery.id, **({"Content-Type": "application/json"} if body else {})}
-        return Outgoing(plan.method, url, headers, body, plan.variables, plan.success)
+        return request_of(plan, delivery.id, fields, values, lambda: body_of(happening, facts) or b"")
 
     async def send(self, destination: Destination, outgoing: Outgoing) -> SendResult:
         document = destination.document

@@ -73,9 +73,12 @@ def expression_scope(scope: Scope) -> Scope:
 def check_mapping(mapping: RecordMapping, scope: Scope, fields: Mapping[str, Kind]) -> list[Problem]:
     """(path, message) of all that does not fit."""
     inside = expression_scope(scope)
-    found = [one for use in mapping.used for one in _of_expression(use, inside)]
-    found += [one for use in mapping.fields for one in _of_field(use, fields)]
-    return found
+    return [one for use in mapping.used for one in _of_expression(use, inside)] + check_fields(mapping, fields)
+
+
+def check_fields(mapping: RecordMapping, fields: Mapping[str, Kind]) -> list[Problem]:
+    """(path, message) of all fields that do not fit."""
+    return [one for use in mapping.fields for one in _of_field(use, fields)]
 
 
 def references_of(mapping: RecordMapping) -> set[Name]:

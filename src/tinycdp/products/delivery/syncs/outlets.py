@@ -15,11 +15,13 @@ from typing import Any
 import msgspec
 
 from tinycdp.model import Instant
-from tinycdp.products.delivery.definitions.schemas import OneByOneDestination, WebhookDocument
+from tinycdp.products.delivery.definitions.schemas import HttpDocument, OneByOneDestination, WebhookDocument
+from tinycdp.products.delivery.definitions.syncs.requests import plans_of_records
 from tinycdp.products.delivery.definitions.syncs.schemas import SyncDocument
 from tinycdp.products.delivery.destinations import Destination
-from tinycdp.products.delivery.lanes.channels import DeliveryChannel, Outgoing
+from tinycdp.products.delivery.lanes.channels import DeliveryChannel, Outgoing, request_of
 from tinycdp.products.delivery.lanes.lane import keys_of
+from tinycdp.products.delivery.lanes.sender import Unsendable
 from tinycdp.products.delivery.ledger import RecordSend
 from tinycdp.products.delivery.messages import headers_of
 from tinycdp.products.delivery.signing import SigningKey
@@ -65,8 +67,20 @@ def message_of(
     now: Instant,
     keys: Sequence[SigningKey],
 ) -> Outgoing:
-    """What is sent for one record."""
-    to = destination.document
+    """What is sent for one record. May raise Unsendable"""
+    to, id, record = destination.document, id_of(place, send), payload_of(send, document)
+    key = msgspec.json.decode(send.match_key)
+    if isinstance(to, HttpDocument):
+        fields = {
+            "environment": place.environment,
+            "sync": place.sync,
+            "operation": send.operation,
+            "profile": {"id": str(send.profile_id)},
+            "record": record,
+            "key": key,
+        }
+        plan = plans_of_records(document, to)[send.operation]
+        return request_of(plan, id, fields, {}, lambda: _encode(record))
     assert isinstance(to, WebhookDocument)
     body = _encode(
         {
@@ -76,12 +90,12 @@ def message_of(
                 "environment": place.environment,
                 "sync": place.sync,
                 "profile": {"id": str(send.profile_id)},
-                "key": msgspec.json.decode(send.match_key),
-                "record": payload_of(send, document),
+                "key": key,
+                "record": record,
             },
         }
     )
-    return Outgoing("POST", to.url, headers_of(id_of(place, send), now, body, keys), body)
+    return Outgoing("POST", to.url, headers_of(id, now, body, keys), body)
 
 
 class SyncOutlet:
@@ -107,9 +121,12 @@ class SyncOutlet:
     async def send(self, send: RecordSend, document: SyncDocument) -> SyncAnswer:
         """Send one record; never raises for what a receiver does."""
         await self._pace()
-        keys = await self._signing()
-        outgoing = message_of(self._place, self._destination, send, document, self._environment.now(), keys)
-        result = await self._channel.send(self._destination, outgoing)
+        keys = await self._signing() if isinstance(self._to, WebhookDocument) else []
+        try:
+            outgoing = message_of(self._place, self._destination, send, document, self._environment.now(), keys)
+            result = await self._channel.send(self._destination, outgoing)
+        except Unsendable as reason:
+            return SyncAnswer(str(reason))
         if result.is_delivered:
             return SyncAnswer("")
         error = f"{result.error} {result.answer[:200]}".strip()

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from tinycdp.products.delivery.definitions.syncs.schemas import SyncDocument
+from tinycdp.products.delivery.definitions.syncs.schemas import SyncDocument, policy_of
 from tinycdp.products.delivery.ledger import LedgerEntry, RecordSend, WantedRecord
 from tinycdp.products.delivery.store import syncs as store
-from tinycdp.products.delivery.syncs.records import SyncProgram, payload_of, policy_of, records_of
+from tinycdp.products.delivery.syncs.records import SyncProgram, payload_of, records_of
 from tinycdp.products.delivery.syncs.run import FEWEST_BRAKED
 from tinycdp.runtime.environment import Environment
 from tinycdp.store.database.pool import snapshot

@@ -1,7 +1,7 @@
 """The record that a sync makes of a profile, and until when it holds.
 
 Shape   SyncProgram(…).wanted(profile, now) → WantedRecord · records_of(…): of many, read at once
-        policy_of(document) · payload_of(send, document): what is sent
+        payload_of(send, document): what is sent
 Laws    pure but for records_of. A record is a function of a stored profile, the definitions and the instant. It holds
         until the first instant at which membership or an expression may change with time alone.
         A match key is a text from which the key's fields can be made again
@@ -19,7 +19,7 @@ from tinycdp.engine.catalog import Catalog, Name
 from tinycdp.model import NEVER, Instant
 from tinycdp.products.delivery.definitions.syncs.checks import core_names
 from tinycdp.products.delivery.definitions.syncs.schemas import SyncDocument
-from tinycdp.products.delivery.ledger import RecordSend, SyncPolicy, WantedRecord
+from tinycdp.products.delivery.ledger import RecordSend, WantedRecord
 from tinycdp.products.delivery.mapping.nodes import at_path
 from tinycdp.products.delivery.mapping.reading import read_mapping
 from tinycdp.products.delivery.store import log as log_store
@@ -31,18 +31,11 @@ from tinycdp.store.database.pool import Connection
 #: An entry of an index holds no more.
 LONGEST_KEY = 1_000
 _LARGEST_RECORD = 100_000
-_ON_LEAVE = {"upsert": "nothing", "mirror": "delete", "audience": "remove"}
 _encode = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
 
 
 class NotReady(Exception):
     """The sync cannot run now; the message says why."""
-
-
-def policy_of(document: SyncDocument) -> SyncPolicy:
-    """What is sent when a record changes, and when a person leaves."""
-    on_leave: Any = document.on_leave or _ON_LEAVE[document.mode]
-    return SyncPolicy("add" if document.mode == "audience" else "upsert", on_leave)
 
 
 class SyncProgram:

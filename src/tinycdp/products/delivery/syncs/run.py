@@ -16,10 +16,11 @@ from dataclasses import dataclass
 
 from tinycdp.model import Instant
 from tinycdp.products.delivery.definitions.kinds import SYNC_CONSUMER
+from tinycdp.products.delivery.definitions.syncs.schemas import policy_of
 from tinycdp.products.delivery.ledger import UNSETTLED, Ledger, RecordSend, WantedRecord
 from tinycdp.products.delivery.store import syncs as store
 from tinycdp.products.delivery.syncs.outlets import SyncAnswer, SyncOutlet
-from tinycdp.products.delivery.syncs.records import SyncProgram, keys_in, policy_of, records_of
+from tinycdp.products.delivery.syncs.records import SyncProgram, keys_in, records_of
 from tinycdp.runtime.environment import Environment
 from tinycdp.store import definitions as definition_store
 from tinycdp.store.database.pool import Connection, acquired, snapshot, transaction

@@ -8,6 +8,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from tinycdp.products.delivery.definitions.schemas import HttpVariant
+from tinycdp.products.delivery.ledger import OnLeave, Operation, SyncPolicy
+
+_ON_LEAVE: dict[str, OnLeave] = {"upsert": "nothing", "mirror": "delete", "audience": "remove"}
+
 Mode = Literal["upsert", "mirror", "audience"]
 
 
@@ -27,6 +32,7 @@ class SyncDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
                    remove for audience
     clear          for `clear`: the fields that are sent as null
     brake          a run that would remove more than this share stops and asks; 1: never
+    requests       of an HTTP destination: what is different for an operation
     every_seconds  between runs
     nightly        when all people are compared, in the time zone of the environment
     paused         no run; what changes meanwhile waits"""
@@ -46,7 +52,13 @@ class SyncDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
     clear: Annotated[
         tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=200)], ...], msgspec.Meta(max_length=100)
     ] = ()
+    requests: dict[Operation, HttpVariant] = {}
     brake: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.2
     every_seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 60
     nightly: Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "03:00"
     paused: bool = False
+
+
+def policy_of(document: SyncDocument) -> SyncPolicy:
+    """What is sent when a record changes, and when a person leaves."""
+    return SyncPolicy("add" if document.mode == "audience" else "upsert", document.on_leave or _ON_LEAVE[document.mode])
