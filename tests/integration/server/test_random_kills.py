@@ -31,13 +31,11 @@ from serving import (
     PATIENCE_SECONDS,
     READ_KEY,
     WRITE_KEY,
-    Server,
     bearer,
     define,
     eventually,
     free_port,
     living,
-    served,
     until,
 )
 from tinycdp.products.analytics.feed import lag
@@ -138,6 +136,13 @@ class Process:
             if self._process.poll() is not None:
                 self._start()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def said(self) -> str:
+        return self._log.read_text()[-3_000:]
+
     def kill(self) -> None:
         """kill -9; it comes back."""
         self._process.kill()
@@ -149,12 +154,19 @@ class Process:
         self._process.wait()
 
 
-def kill_http(server: Server) -> None:
-    """Kill one of granian's workers; granian starts another."""
+def kill_http(api: Process) -> None:
+    """Kill one of granian's workers. Granian starts another, or ends if it was young; then it is started again."""
     parents = living()
-    workers = [pid for pid, parent in parents.items() if parent == server.process.pid]
+    workers = [pid for pid, parent in parents.items() if parent == api.pid]
     if workers:
         os.kill(random.choice(workers), signal.SIGKILL)
+
+
+def is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=PATIENCE_SECONDS).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def kill_postgres(postgres: EmbeddedPostgres) -> None:
@@ -187,37 +199,43 @@ async def test_kills_at_random_instants_lose_nothing_and_double_nothing(
         redis = Process(redis_argv, {}, tmp_path / "redis.log")
         ours = {"DATABASE_URL": postgres.dsn, "REDIS_URL": url, "TINYCDP_DATA_DIR": str(engine.settings.data_dir)}
         worker = Process([sys.executable, "-m", "tinycdp", "work"], ours, tmp_path / "work.log")
+        http_port = free_port()
+        address = f"http://127.0.0.1:{http_port}"
+        serving = KEYS | ours | {"TINYCDP_PORT": str(http_port), "TINYCDP_WORKERS": "2"}
+        api = Process([sys.executable, "-m", "tinycdp", "serve", "--role", "api"], serving, tmp_path / "api.log")
         killed: Counter[str] = Counter()
         try:
-            with served(tmp_path / "api", dsn=postgres.dsn, role="api", workers=2) as server:
-                policy = server.http.put("/v1/admin/policies/limits", json=LIMITS, headers=bearer(ADMIN_KEY))
-                assert policy.status_code == 200, policy.text
-                victims: dict[str, Callable[[], object]] = {
-                    "HTTP": lambda: kill_http(server),
-                    "worker": worker.kill,
-                    "Postgres": lambda: kill_postgres(postgres),
-                    "Redis": redis.kill,
-                    "analytics": lambda: (engine.kill(), engine.start()),
-                }
-                clients = [Client(server.url, f"client{n}") for n in range(CLIENTS)]
-                for client in clients:
-                    client.start()
-                until(lambda: all(client.acknowledged for client in clients), said=server.said)
-                chance = random.Random(KILLS)
-                for _ in range(KILLS):
-                    await asyncio.sleep(chance.random() * LONGEST_PAUSE_SECONDS)
-                    victim = chance.choice([*victims])
-                    await asyncio.to_thread(victims[victim])
-                    killed[victim] += 1
-                server.wait_until_ready()
-                for client in clients:
-                    client.running = False
-                for client in clients:
-                    await asyncio.to_thread(client.join, PATIENCE_SECONDS)
-                assert not any(client.is_alive() for client in clients), server.said()
-                assert [text for client in clients for text in client.wrong] == []
+            until(lambda: is_ready(address), said=api.said)
+            async with httpx.AsyncClient(base_url=address, headers=bearer(ADMIN_KEY)) as admin:
+                policy = await admin.put("/v1/admin/policies/limits", json=LIMITS)
+            assert policy.status_code == 200, policy.text
+            victims: dict[str, Callable[[], object]] = {
+                "HTTP": lambda: kill_http(api),
+                "worker": worker.kill,
+                "Postgres": lambda: kill_postgres(postgres),
+                "Redis": redis.kill,
+                "analytics": lambda: (engine.kill(), engine.start()),
+            }
+            clients = [Client(address, f"client{n}") for n in range(CLIENTS)]
+            for client in clients:
+                client.start()
+            until(lambda: all(client.acknowledged for client in clients), said=api.said)
+            chance = random.Random(KILLS)
+            for _ in range(KILLS):
+                await asyncio.sleep(chance.random() * LONGEST_PAUSE_SECONDS)
+                victim = chance.choice([*victims])
+                await asyncio.to_thread(victims[victim])
+                killed[victim] += 1
+            until(lambda: is_ready(address), said=api.said)
+            for client in clients:
+                client.running = False
+            for client in clients:
+                await asyncio.to_thread(client.join, PATIENCE_SECONDS)
+            assert not any(client.is_alive() for client in clients), api.said()
+            assert [text for client in clients for text in client.wrong] == []
             found = await _counted(postgres.dsn, engine.settings, {id for c in clients for id in c.acknowledged})
         finally:
+            api.end()
             worker.end()
             redis.end()
     answers = sum((client.answers for client in clients), Counter())
