@@ -11,7 +11,8 @@ from tinycdp.api.http.encoding import encode
 from tinycdp.dsl.check.expressions import Scope
 from tinycdp.dsl.ir import Type
 from tinycdp.products.delivery.mapping.checks import HAPPENING_FIELDS, check_mapping, references_of
-from tinycdp.products.delivery.mapping.nodes import RecordMapping
+from tinycdp.products.delivery.mapping.formats import text_of
+from tinycdp.products.delivery.mapping.nodes import RecordMapping, RecordTooLarge
 from tinycdp.products.delivery.mapping.reading import MOST_EXPRESSIONS, MOST_PARTS, read_mapping, rewritten
 
 SCOPE = Scope(
@@ -160,6 +161,55 @@ def test_names_are_found_and_renamed_where_they_are_expressions() -> None:
         "p": {"plain": {"expr": "vip", "x": {"expr": "best"}}},
         "l": {"each": {"expr": "tags"}, "where": {"item": "vip", "in": ["vip"]}, "of": {"item": "vip"}},
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1e999999999", None),
+        ("-1e29", None),
+        ("NaN", None),
+        ("99999999999999999999999999999", Decimal(10**29 - 1)),
+        ("1e-999999999", Decimal(0)),
+        ("0e999999999", Decimal(0)),
+    ],
+)
+def test_a_number_is_one_that_can_be_written(text: str, number: Decimal | None) -> None:
+    values = {"profile.x": text}
+    as_number = {"expr": "profile.x", "as": "number", "else": None}
+    assert mapping_of(as_number).record({}, values) == number
+    as_text = {"join": ["n=", {"expr": "profile.x", "as": ["number", "text"]}], "else": "none"}
+    assert mapping_of(as_text).record({}, values) == ("none" if number is None else f"n={number}")
+    assert text_of(Decimal("1e999999999")) is None
+
+
+def test_a_record_is_given_up_while_it_grows() -> None:
+    listed, bio = list(range(1_000)), "x" * 2_000
+    loop = {"each": {"expr": "profile.list"}, "of": [{"item": ""}, {"expr": "profile.bio"}], "most": 1_000}
+    assert len(mapping_of(loop).record({}, {"profile.list": listed[:100], "profile.bio": bio})) == 100
+    with pytest.raises(RecordTooLarge, match="256,000 bytes"):
+        mapping_of(loop).record({}, {"profile.list": listed, "profile.bio": {"a": [bio]}})
+    with pytest.raises(RecordTooLarge, match="256,000 bytes"):
+        joined = {"join": ["a"] * 200, "with": "-" * 2_000}
+        mapping_of({"each": {"expr": "profile.list"}, "of": joined}).record({}, {"profile.list": listed})
+    with pytest.raises(RecordTooLarge, match="items"):
+        none = {"each": {"expr": "profile.list"}, "where": {"item": "", "in": ["no"]}, "of": 1}
+        mapping_of([none] * 30).record({}, {"profile.list": listed})
+
+
+def test_what_is_only_looked_at_does_not_count() -> None:
+    identifiers = [{"kind": "userId", "value": "x" * 1_000} for _ in range(1_000)]
+    loop = {"each": {"field": "identifiers"}, "where": {"item": "kind", "in": ["email"]}, "of": {"item": "value"}}
+    assert mapping_of([loop] * 10).record({"identifiers": identifiers}, {}) == [[]] * 10
+
+
+def test_constants_are_compared_as_json() -> None:
+    test = {"if": {"field": "event.properties.x", "in": [1, "a", True]}, "then": "yes", "else": "no"}
+    for value, expected in ((1, "yes"), (Decimal("1.0"), "yes"), (True, "yes"), (False, "no"), ("a", "yes"),
+                            (0, "no"), ([], "no"), (None, "no"), ({}, "no")):  # fmt: skip
+        assert mapping_of(test).record({"event": {"properties": {"x": value}}}, {}) == expected
+    assert mapping_of({**test, "if": {"field": "event.properties.x", "in": [1]}}).record(
+        {"event": {"properties": {"x": True}}}, {}) == "no"  # fmt: skip
 
 
 def test_a_document_of_yaml_has_floats_and_they_keep_what_was_written() -> None:

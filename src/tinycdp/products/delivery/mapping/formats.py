@@ -26,6 +26,9 @@ SPOKEN: dict[Kind, str] = {
     "any": "any value",
 }
 _LONGEST_NUMBER = 40
+#: A number of a message is below 1e29, which is what ingestion holds exactly. A constant may be any number of 64 bits.
+_LARGEST_EXPONENT, _LARGEST_EXPONENT_SPELT = 29, 400
+_MOST_BITS = 1_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +41,17 @@ class Format:
 
 
 def text_of(value: Any) -> str | None:
-    """A text, a number or a truth value as text; None for anything else."""
+    """A text, a number or a truth value as text; None for anything else, and for a number of more than 400 digits."""
     match value:
         case str():
             return value
         case bool():
             return "true" if value else "false"
         case int():
-            return str(value)
+            return str(value) if value.bit_length() <= _MOST_BITS else None
         case Decimal():
-            return format(value, "f")
+            is_short = value.is_finite() and abs(value.adjusted()) <= _LARGEST_EXPONENT_SPELT
+            return format(value, "f") if is_short else None
         case _:
             return None
 
@@ -81,7 +85,9 @@ def _number(value: Any) -> Any:
         found = Decimal(value.strip())
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    if found.is_zero() or (found.is_finite() and found.adjusted() < -_LARGEST_EXPONENT_SPELT):
+        return Decimal(0)
+    return found if found.is_finite() and found.adjusted() < _LARGEST_EXPONENT else None
 
 
 _SCALAR: frozenset[Kind] = frozenset({"text", "number", "bool", "instant"})

@@ -1,27 +1,98 @@
 """The parts of a mapping, and the value that each makes.
 
 Shape   node.value(given) → a JSON value, or ABSENT · RecordMapping(root, expressions).record(fields, values)
-Laws    an unknown value is ABSENT: its field, or its item of a list, is left out, unless `else` says what to write
+Laws    an unknown value is ABSENT: its field, or its item of a list, is left out, unless `else` says what to write.
+        What is read and written is counted while it is: a record beyond MOST_BYTES or MOST_ITEMS is given up
+Errors  RecordTooLarge
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, Protocol
 
 from tinycdp.products.delivery.mapping.formats import FORMATS, text_of
 
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__slots__": ()})()
 Path = tuple[str, ...]
+#: Of values that one record reads and writes, and of items that its loops look at.
+MOST_BYTES, MOST_ITEMS = 256_000, 20_000
+_SIZE_OF_NUMBER = 16
+
+
+class RecordTooLarge(Exception):
+    """Why no record is made. It has no values in it."""
+
+
+class RecordMeter:
+    """What one record may still cost."""
+
+    __slots__ = ("_bytes", "_items")
+
+    def __init__(self) -> None:
+        self._bytes, self._items = MOST_BYTES, MOST_ITEMS
+
+    def spend(self, n: int) -> None:
+        """Count bytes."""
+        self._bytes -= n
+        if self._bytes < 0:
+            raise RecordTooLarge(f"The mapping reads and writes more than {MOST_BYTES:,} bytes for one record.")
+
+    def look(self) -> None:
+        """Count an item of a list."""
+        self._items -= 1
+        if self._items < 0:
+            raise RecordTooLarge(f"The loops of the mapping look at more than {MOST_ITEMS:,} items for one record.")
+
+    def known(self, value: Any) -> Any:
+        """A value that is read, counted; ABSENT for None."""
+        if value is None:
+            return ABSENT
+        if type(value) is str:
+            self.spend(_length(value))
+        else:
+            rest = [value]
+            while rest:
+                match rest.pop():
+                    case str() as text:
+                        self.spend(_length(text))
+                    case Mapping() as inner:
+                        self.spend(sum(map(_length, inner)))
+                        rest.extend(inner.values())
+                    case list() | tuple() as inner:
+                        self.spend(len(inner))
+                        rest.extend(inner)
+                    case _:
+                        self.spend(_SIZE_OF_NUMBER)
+        return value
+
+
+class _FreeMeter(RecordMeter):
+    """Of values that are only looked at."""
+
+    __slots__ = ()
+
+    def known(self, value: Any) -> Any:
+        """A value that is looked at; ABSENT for None."""
+        return ABSENT if value is None else value
+
+
+_FREE = _FreeMeter()
+
+
+def _length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 @dataclass(frozen=True, slots=True)
 class GivenValues:
     """What a record is made of.
 
-    fields  of what happened, nested · values: of each expression · item: of the loop"""
+    fields  of what happened, nested · values: of each expression · item: of the loop · meter: what it costs"""
 
     fields: Mapping[str, Any]
     values: Mapping[str, Any]
+    meter: RecordMeter
     item: Any = None
 
 
@@ -39,7 +110,7 @@ class ConstantNode:
     constant: Any
 
     def value(self, given: GivenValues) -> Any:
-        return self.constant
+        return given.meter.known(self.constant) if self.constant is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +120,7 @@ class SourceNode:
     source: str
 
     def value(self, given: GivenValues) -> Any:
-        return _known(given.values.get(self.source))
+        return given.meter.known(given.values.get(self.source))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +130,7 @@ class FieldNode:
     path: Path
 
     def value(self, given: GivenValues) -> Any:
-        return _known(at_path(given.fields, self.path))
+        return given.meter.known(at_path(given.fields, self.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +140,7 @@ class ItemNode:
     path: Path
 
     def value(self, given: GivenValues) -> Any:
-        return _known(at_path(given.item, self.path))
+        return given.meter.known(at_path(given.item, self.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +155,7 @@ class JoinNode:
         for part in self.parts:
             if (text := text_of(part.value(given))) is None:
                 return ABSENT
+            given.meter.spend(len(self.separator))
             texts.append(text)
         return self.separator.join(texts)
 
@@ -101,7 +173,7 @@ class FormattedNode:
         for name in self.formats:
             if found is ABSENT:
                 break
-            found = _known(FORMATS[name].function(found))
+            found = given.meter.known(FORMATS[name].function(found))
         return self.otherwise.value(given) if found is ABSENT and self.otherwise is not None else found
 
 
@@ -110,11 +182,16 @@ class MembershipTest:
     """Whether a value is one of some constants."""
 
     operand: MappingNode
-    among: tuple[Any, ...]
+    among: frozenset[tuple[bool, Any]]
+
+    @staticmethod
+    def of(operand: MappingNode, constants: Iterable[str | int | Decimal]) -> "MembershipTest":
+        """The test for these constants."""
+        return MembershipTest(operand, frozenset(map(_as_json, constants)))
 
     def value(self, given: GivenValues) -> Any:
-        found = self.operand.value(given)
-        return any(_is_same(one, found) for one in self.among)
+        found = self.operand.value(replace(given, meter=_FREE))
+        return isinstance(found, str | int | Decimal) and _as_json(found) in self.among
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +218,14 @@ class LoopNode:
     most: int
 
     def value(self, given: GivenValues) -> Any:
-        listed = self.items.value(given)
+        meter = given.meter
+        listed = self.items.value(replace(given, meter=_FREE))
         if not isinstance(listed, list | tuple):
             return ABSENT
         found: list[Any] = []
         for item in listed:
-            inside = GivenValues(given.fields, given.values, item)
+            meter.look()
+            inside = GivenValues(given.fields, given.values, meter, item)
             if self.where is not None and self.where.value(inside) is not True:
                 continue
             if len(found) == self.most:
@@ -163,8 +242,12 @@ class ObjectNode:
     fields: Mapping[str, MappingNode]
 
     def value(self, given: GivenValues) -> Any:
-        found = {name: inner.value(given) for name, inner in self.fields.items()}
-        return {name: value for name, value in found.items() if value is not ABSENT}
+        found: dict[str, Any] = {}
+        for name, inner in self.fields.items():
+            if (value := inner.value(given)) is not ABSENT:
+                given.meter.spend(len(name))
+                found[name] = value
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +288,10 @@ class RecordMapping:
         """The record of one happening, or of one profile.
 
         fields  of what happened, nested, as docs/reference/mapping.md lists them
-        values  of each expression, as JSON; None is unknown"""
-        found = self.root.value(GivenValues(fields, values))
+        values  of each expression, as JSON; None is unknown
+
+        Raises RecordTooLarge."""
+        found = self.root.value(GivenValues(fields, values, RecordMeter()))
         return None if found is ABSENT else found
 
 
@@ -219,10 +304,6 @@ def at_path(value: Any, path: Sequence[str]) -> Any:
     return value
 
 
-def _known(value: Any) -> Any:
-    return ABSENT if value is None else value
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    """Whether two constants are equal as JSON: 1 is 1.0, and not true."""
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+def _as_json(constant: str | int | Decimal) -> tuple[bool, str | int | Decimal]:
+    """What is equal if two constants are equal as JSON: 1 is 1.0, and not true."""
+    return isinstance(constant, bool), constant

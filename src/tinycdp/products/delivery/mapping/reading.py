@@ -224,7 +224,7 @@ class _Reader:
         if len(among) > MOST_PARTS or not all(isinstance(one, str | int | Decimal) for one in among):
             return self._wrong(path_below(path, "in"), f"expected at most {MOST_PARTS} texts, numbers, true or false.")
         operator = "field" if "field" in document else "item"
-        return MembershipTest(self._leaf(operator, document[operator], path_below(path, operator)), among)
+        return MembershipTest.of(self._leaf(operator, document[operator], path_below(path, operator)), among)
 
     def _loop(self, document: Mapping[str, Any], path: str, depth: int) -> MappingNode:
         if self._in_loop:
