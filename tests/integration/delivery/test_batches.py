@@ -3,9 +3,11 @@
 import asyncio
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 from test_delivery_killed import TESTS, Process
 from test_lanes import failing, waits
@@ -13,9 +15,10 @@ from test_lanes import failing, waits
 from delivering import House
 from object_storage import Storage
 from postgres_over_tcp import FarPostgres, over_tcp
-from receiver import Receiver
+from receiver import Receiver, ok
 from serving import eventually
 from tinycdp.model import DAY_MS, MINUTE_MS, SECOND_MS
+from tinycdp.products.delivery.definitions.schemas import HttpDocument
 from tinycdp.products.delivery.lanes.batches import BatchLane
 
 
@@ -118,7 +121,7 @@ async def test_a_failed_batch_is_written_again_with_the_same_bounds(house: House
 async def test_a_destination_may_become_one_of_another_type(house: House, receiver: Receiver) -> None:
     receiver.answer = failing
     await house.put("crm", receiver, "segment.entered")
-    async with over_tcp(house.dsn) as far, house.delivering():
+    async with over_tcp(house.dsn) as far, house.delivering() as worker:
         await house.enter("ada")
         await house.enter("bob")
         await waits(house, "crm", waiting=2, behind=0)
@@ -133,6 +136,27 @@ async def test_a_destination_may_become_one_of_another_type(house: House, receiv
             return len(receiver.requests) > received
 
         await eventually(arrived)
+        # A batch that failed comes one by one when the type is another one, and nothing stays of it.
+        await waits(house, "crm", waiting=1, behind=0)
+        receiver.answer = ok
+        house.clock.now += 6 * SECOND_MS
+        await waits(house, "crm", waiting=0, delivered=3)
+        await put(house, "crm", 200, **document_of(far, batch={"rows": 2}))
+        await far.cut()
+        await house.enter("fay")
+        await house.enter("gus")
+        await waits(house, "crm", waiting=2, behind=2)
+        await house.put("crm", receiver, "segment.entered", status=200)
+        found = await waits(house, "crm", waiting=0, behind=0, delivered=5)
+        assert found["nextAt"] is None
+        # A lane may find out before the supervisor, which then sees the type that it knows.
+        for running in worker._running.values():
+            for lane, _ in running.lanes.values():
+                other = msgspec.structs.replace(lane.destination.document, name="x")
+                lane.follow(replace(lane.destination, document=other))
+                lane.follow(replace(lane.destination, document=HttpDocument(url="https://x/", events=other.events)))
+        await house.enter("hal")
+        await waits(house, "crm", behind=0, delivered=6)
 
 
 async def test_events_are_written_too_and_erased_people_are_left_out(house: House) -> None:

@@ -114,14 +114,14 @@ class Reach:
         ports = {int(port) for port in settings.delivery_ports.split(",") if port.strip()}
         return Reach(frozenset(hosts), frozenset(ports))
 
-    def place_of(self, text: str) -> UrlPlace:
-        """Where a URL leads, unless its form says already that it must not."""
+    def place_of(self, text: str, *, is_encoded: bool = False) -> UrlPlace:
+        """Where a URL leads, unless its form says already that it must not. is_encoded: it stays as it is"""
         if len(text) > _LONGEST:
             raise NotAllowed(f"a URL has at most {_LONGEST:,} characters.")
         if _UNFIT.search(text):
             raise NotAllowed("a URL has no spaces, backslashes or letters beyond ASCII; write names in Punycode.")
         try:
-            url = URL(text)
+            url = URL(text, encoded=is_encoded)
             host, port = (url.host or "").rstrip(".").lower(), url.port
         except ValueError as wrong:
             raise NotAllowed(f"it is no URL: {wrong}.") from None

@@ -15,7 +15,13 @@ from tinycdp.products.delivery import signing
 from tinycdp.products.delivery.definitions.kinds import DESTINATIONS, KIND
 from tinycdp.products.delivery.destinations import Destination, Destinations
 from tinycdp.products.delivery.happenings import EVENT, OF_SEGMENTS, Happening
-from tinycdp.products.delivery.lanes.channels import Channels, DeliveryChannel, Outgoing, PlannedDelivery
+from tinycdp.products.delivery.lanes.channels import (
+    Channels,
+    DeliveryChannel,
+    Outgoing,
+    PlannedDelivery,
+    only_unsendable,
+)
 from tinycdp.products.delivery.lanes.lane import keys_of
 from tinycdp.products.delivery.lanes.sender import SendResult, Unsendable
 from tinycdp.products.delivery.messages import id_of
@@ -216,7 +222,8 @@ async def test(
     if dry_run:
         return Tested(outgoing, None)
     try:
-        result = await channel.send(destination, outgoing)
+        with only_unsendable(destination):
+            result = await channel.send(destination, outgoing)
     except Unsendable as reason:
         raise Conflict("UNSENDABLE", str(reason)) from None
     row = (
@@ -232,7 +239,8 @@ def _prepared(channel: DeliveryChannel, destination: Destination, planned: Plann
     if planned.facts.problem:
         raise Conflict("UNSENDABLE", planned.facts.problem)
     try:
-        return channel.prepare(destination, planned)
+        with only_unsendable(destination):
+            return channel.prepare(destination, planned)
     except Unsendable as reason:
         raise Conflict("UNSENDABLE", str(reason)) from None
 

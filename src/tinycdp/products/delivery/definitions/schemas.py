@@ -176,8 +176,10 @@ def is_variable(document: Any) -> bool:
     return isinstance(document, dict) and "env" in document
 
 
-#: Addresses of e-mail, as most servers take them.
-ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+#: Addresses of e-mail, as most servers take them: no dot begins, ends or doubles.
+ADDRESS = re.compile(
+    r"(?=[^@]{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"
+)
 #: What the mapping of an e-mail may give.
 MAIL_FIELDS = frozenset({"to", "subject", "text", "html", "replyTo"})
 

@@ -53,6 +53,7 @@ class BatchLane:
         self._environment = environment
         self._sinks = sinks
         self._sink: Sink | None = None
+        self._is_over = False
         self._woken = asyncio.Event()
         self._forget()
 
@@ -81,12 +82,16 @@ class BatchLane:
         """There is news in the log, or in the destination."""
         self._woken.set()
 
-    def follow(self, destination: Destination) -> None:
-        """Go on by a changed document."""
-        if destination != self.destination:
+    def follow(self, destination: Destination) -> bool:
+        """Go on by a changed document. Returns False if its type is another one, now or once: then the lane ends."""
+        if self._is_over or type(destination.document) is not type(self.destination.document):
+            self._is_over = self._has_changed = True
+            self.wake()
+        elif destination != self.destination:
             self.destination = destination
             self._has_changed = True
             self.wake()
+        return not self._is_over
 
     async def run(self) -> None:
         """Deliver until cancelled, or until the lane is closed."""
@@ -100,6 +105,8 @@ class BatchLane:
     async def _turn(self) -> bool:
         """One turn. Returns whether the lane is open."""
         self._woken.clear()
+        if self._is_over:
+            return False
         if self._has_changed:
             await self._change()
         if self._row is None and not await self._load():

@@ -1,17 +1,21 @@
 """How deliveries are sent one by one: a channel for each type of destination.
 
 Shape   DeliveryChannel: prepare(destination, delivery) → Outgoing, None if the person was erased · send(…) → SendResult
-        Channels(reach).of(destination) → its channel
+        Channels(reach).of(destination) → its channel · only_unsendable(destination), around both
 Laws    prepare is pure, and what it makes may be shown: variables are read in `send` alone.
         A request of a template goes to the host of its document, whatever the values are
         send never raises for what a receiver does; it says what became of it
+        What one message makes prepare or send raise never stops the others: `only_unsendable` holds for all of them
 Errors  Unsendable: nothing can be sent, and the receiver has no part in it
 """
 
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -19,6 +23,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from tinycdp.errors import TinyCDPError
 from tinycdp.model import Instant
 from tinycdp.products.delivery.definitions.requests import RequestPlan
 from tinycdp.products.delivery.definitions.schemas import (
@@ -34,6 +39,7 @@ from tinycdp.products.delivery.happenings import Happening
 from tinycdp.products.delivery.lanes.mail import MailMessage, date_header, id_header, mail_of, send_mail
 from tinycdp.products.delivery.lanes.sender import SECONDS, Sender, SendResult, Unsendable
 from tinycdp.products.delivery.mapping.formats import text_of
+from tinycdp.products.delivery.mapping.nodes import RecordTooLarge
 from tinycdp.products.delivery.mapping.urls import BadUrl
 from tinycdp.products.delivery.messages import MessageFacts, body_of, fields_of, headers_of, values_of
 from tinycdp.products.delivery.reach import Reach
@@ -43,9 +49,14 @@ from tinycdp.products.delivery.sinks.records import record_of
 from tinycdp.products.delivery.sinks.sink import SinkError, line_of
 
 log = logging.getLogger(__name__)
+#: When a failure that was not expected was logged, by destination and name.
+_logged_at: dict[tuple[int, str], float] = {}
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _MOST_BYTES = 256_000
+#: A batch has megabytes, and its target may write them to disks first.
+_BATCH_SECONDS = 60.0
+_REMIND_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +96,10 @@ class DeliveryChannel(Protocol):
     """How one type of destinations sends."""
 
     def prepare(self, destination: Destination, delivery: PlannedDelivery) -> Outgoing | None:
-        """What is sent, None if it is about a profile that was erased. May raise Unsendable."""
+        """What is sent, None if it is about a profile that was erased."""
 
     async def send(self, destination: Destination, outgoing: Outgoing) -> SendResult:
-        """Send it once. May raise Unsendable."""
+        """Send it once."""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -125,7 +136,7 @@ class Webhooks:
 def request_of(
     plan: RequestPlan, id: str, fields: Mapping[str, Any], values: Mapping[str, Any], unmapped: Callable[[], bytes]
 ) -> Outgoing:
-    """The request of a plan. unmapped: its body if the plan has no mapping. May raise Unsendable"""
+    """The request of a plan. unmapped: its body if the plan has no mapping."""
     body = b""
     if plan.body is not None:
         body = _encode(plan.body.record(fields, values))
@@ -134,10 +145,7 @@ def request_of(
     if len(body) > _MOST_BYTES:
         raise Unsendable(f"The body has {len(body):,} bytes; at most {_MOST_BYTES:,} are sent.")
     places = {name: text_of(one.record(fields, values)) or "" for name, one in plan.parameters.items()}
-    try:
-        url = plan.url.filled(places, {name: f"{{{name}}}" for name in plan.variables})
-    except BadUrl as reason:
-        raise Unsendable(str(reason)) from None
+    url = plan.url.filled(places, {name: f"{{{name}}}" for name in plan.variables})
     headers = {"Idempotency-Key": id, **({"Content-Type": "application/json"} if body else {})}
     return Outgoing(plan.method, url, headers, body, plan.variables, plan.success)
 
@@ -166,7 +174,7 @@ class HttpRequests:
         own = {name: value if isinstance(value, str) else _set(value) for name, value in document.headers.items()}
         said = {name.lower() for name in own}
         headers = {name: value for name, value in outgoing.headers.items() if name.lower() not in said} | own
-        result = await self._sender.send(outgoing.method, url, headers, outgoing.body)
+        result = await self._sender.send(outgoing.method, url, headers, outgoing.body, is_encoded=True)
         return replace(result, error="") if result.status in outgoing.success else result
 
     async def close(self) -> None:
@@ -245,7 +253,7 @@ class Channels:
             SmtpDocument: Mails(reach),
         }
         #: What takes batches.
-        self.sinks = Sinks(reach, partial(sender.send, "POST"))
+        self.sinks = Sinks(reach, partial(sender.send, "POST", seconds=_BATCH_SECONDS))
         self._tested = TestedSinks(self.sinks)
 
     def of(self, destination: Destination) -> DeliveryChannel:
@@ -258,6 +266,27 @@ class Channels:
         await self.sinks.close()
         for channel in self._of_type.values():
             await channel.close()
+
+
+@contextmanager
+def only_unsendable(destination: Destination) -> Iterator[None]:
+    """Whatever goes wrong with one message becomes Unsendable: it must not stop the others."""
+    try:
+        yield
+    except Unsendable:
+        raise
+    except (BadUrl, RecordTooLarge) as reason:
+        raise Unsendable(str(reason)) from None
+    except TinyCDPError as reason:
+        raise Unsendable(reason.message) from None
+    except Exception as failure:
+        name, now = type(failure).__name__, time.monotonic()
+        if now - _logged_at.get((destination.id, name), -_REMIND_SECONDS) >= _REMIND_SECONDS:
+            _logged_at[destination.id, name] = now
+            # Without its text, which may have values of people.
+            places = "".join(traceback.format_tb(failure.__traceback__))
+            log.error("destination %s: a message cannot be sent: %s\n%s", destination.key, name, places)
+        raise Unsendable(f"{name}; the log of this process has more.") from None
 
 
 def _values(headers: "dict[str, str | FromVariable]") -> dict[str, str]:

@@ -4,6 +4,8 @@ Shape   Lane(environment, destination, channel, …).run() until it is cancelled
 Laws    nothing is skipped: the cursor passes a happening only when it was delivered, waits in a table, is undelivered,
         or is about a person who was erased. All that one commit changes is in one transaction.
         After a crash what was sent since the last commit is sent again, with the same id.
+        What goes wrong with one message is an attempt of it, whatever it is.
+        A document of another type ends the lane: another one delivers in its way.
         A delivery that takes long holds up only its person: it is entered as waiting, and the cursor moves on
 Units   attempts are due by the clock of the environment; pauses are seconds of the event loop's
 Source  docs/reference/webhooks.md
@@ -22,11 +24,12 @@ from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from tinycdp.products.delivery import signing
 from tinycdp.products.delivery.definitions.schemas import OneByOneDestination
 from tinycdp.products.delivery.destinations import Destination, Destinations
-from tinycdp.products.delivery.lanes.channels import DeliveryChannel, PlannedDelivery
+from tinycdp.products.delivery.lanes.channels import DeliveryChannel, PlannedDelivery, only_unsendable
 from tinycdp.products.delivery.lanes.order import LaneItem, Order
 from tinycdp.products.delivery.lanes.pace import LanePace, Start
 from tinycdp.products.delivery.lanes.sender import SendResult, Unsendable
 from tinycdp.products.delivery.messages import MessageFacts, id_of
+from tinycdp.products.delivery.store import batches as batch_store
 from tinycdp.products.delivery.store import lanes as store
 from tinycdp.products.delivery.store import log as log_store
 from tinycdp.runtime.environment import Environment
@@ -81,6 +84,7 @@ class Lane:
         self._running: set[asyncio.Task[None]] = set()
         self._keys: tuple[float, list[signing.SigningKey]] = (float("-inf"), [])
         self._logged: tuple[int, int] = (0, 0)
+        self._is_over = False
         self._forget()
 
     def _forget(self) -> None:
@@ -113,12 +117,16 @@ class Lane:
         self._has_news = True
         self._woken.set()
 
-    def follow(self, destination: Destination) -> None:
-        """Go on by a changed document."""
-        if destination != self.destination:
+    def follow(self, destination: Destination) -> bool:
+        """Go on by a changed document. Returns False if its type is another one, now or once: then the lane ends."""
+        if self._is_over or type(destination.document) is not type(self.destination.document):
+            self._is_over = True
+            self.wake()
+        elif destination != self.destination:
             self.destination = destination
             self._pace.set(*_limits(destination))
             self.wake()
+        return not self._is_over
 
     async def run(self) -> None:
         """Deliver until cancelled, or until the lane is closed."""
@@ -135,6 +143,8 @@ class Lane:
     async def _turn(self) -> bool:
         """One turn. Returns whether the lane is open."""
         self._woken.clear()
+        if self._is_over:
+            return False
         if self._broken is not None:  # such as when the database is away: begin again with what is stored
             raise self._broken
         if self._row is None and not await self._load():
@@ -143,7 +153,7 @@ class Lane:
         is_active = self._row.state == "active" and not self.destination.document.paused
         if await self._look() and is_active:
             await self._fill()
-        if is_active and self._row is not None:
+        if is_active and self._row is not None and not self._is_over:
             await self._start()
         if self._row is not None and self._is_due():
             await self._commit()
@@ -159,6 +169,7 @@ class Lane:
             if row is None:
                 return False
             waiting = await store.list_waiting(connection, self._environment.id, self.destination.id)
+            await batch_store.forget_batch(connection, self._environment.id, self.destination.id)
         self._forget()
         self._row, self._read_to, self._cursor = row, row.cursor, row.cursor
         for one in waiting:
@@ -190,8 +201,8 @@ class Lane:
         async with acquired(self._environment.pool) as connection:
             # The log up to here was written for this document, or for an older one.
             for destination in await self._destinations.of(connection, self._environment.id):
-                if destination.id == self.destination.id:
-                    self.follow(destination)
+                if destination.id == self.destination.id and not self.follow(destination):
+                    return
             wanted = self.destination.wanted
             found = await log_store.read_happenings(
                 connection,
@@ -250,11 +261,12 @@ class Lane:
         try:
             if facts.problem:
                 raise Unsendable(facts.problem)
-            outgoing = self._channel.prepare(destination, PlannedDelivery(id_, happening, facts, now, keys))
-            if outgoing is None:  # erased
-                self._finish(item)
-                return
-            result = await self._channel.send(destination, outgoing)
+            with only_unsendable(destination):
+                outgoing = self._channel.prepare(destination, PlannedDelivery(id_, happening, facts, now, keys))
+                if outgoing is None:  # erased
+                    self._finish(item)
+                    return
+                result = await self._channel.send(destination, outgoing)
         except Unsendable as reason:
             result = SendResult(None, str(reason), "", 0, is_ours=True)
         self._note(item, result, now)

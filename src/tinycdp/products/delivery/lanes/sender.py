@@ -2,7 +2,7 @@
 
 Shape   Sender(reach).send(url, headers, body) → Result; never raises for what a receiver does
 Laws    each connection goes to an address that was checked for it; redirects are not followed; no proxies, no cookies;
-        at most ANSWER_BYTES of an answer are read, within SECONDS
+        at most ANSWER_BYTES of an answer are read, within SECONDS. What is said of a failure has no URL in it
 Source  docs/decisions/0045-delivery.md: why this client
 """
 
@@ -127,19 +127,30 @@ class Sender:
             await session.close()
         self._sessions.clear()
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> SendResult:
-        """Send a request, and read the beginning of its answer. An empty body is not sent."""
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        is_encoded: bool = False,
+        seconds: float = SECONDS,
+    ) -> SendResult:
+        """Send a request, and read the beginning of its answer. An empty body is not sent.
+
+        is_encoded: the URL is sent as it is"""
         began = time.monotonic()
 
         def result(status: int | None, error: str, answer: str = "", retry_after: float | None = None) -> SendResult:
             return SendResult(status, error, answer, int((time.monotonic() - began) * 1000), retry_after)
 
         try:
-            place = self._reach.place_of(url)
+            place = self._reach.place_of(url, is_encoded=is_encoded)
             session = self._sessions.get(place.named)
             if session is None:
                 session = self._sessions[place.named] = _session(only_public=not place.named)
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(seconds):
                 async with session.request(
                     method, place.url, data=body or None, headers={**_HEADERS, **headers}, allow_redirects=False
                 ) as answer:
@@ -149,11 +160,20 @@ class Sender:
         except NotAllowed as error:
             return result(None, f"The address is refused: {error}")
         except TimeoutError:
-            return result(None, f"The receiver did not answer within {SECONDS:.0f} seconds.")
+            return result(None, f"The receiver did not answer within {seconds:.0f} seconds.")
         except Exception as failure:  # whatever the client makes of an answer is the receiver's failure
             if (why := _not_allowed_in(failure)) is not None:
                 return result(None, f"The address is refused: {why}")
-            return result(None, f"{type(failure).__name__}: {failure}"[:_SHOWN_CHARACTERS])
+            return result(None, reason_of(failure))
+
+
+def reason_of(failure: Exception) -> str:
+    """Why a request failed, without its URL: that may have values of people, and of variables."""
+    said = failure.message if isinstance(failure, aiohttp.ClientResponseError) else str(failure)
+    line = said.partition("\n")[0].replace("\x00", "\ufffd").strip()
+    if not line or "://" in line:
+        return type(failure).__name__
+    return f"{type(failure).__name__}: {line}"[:_SHOWN_CHARACTERS]
 
 
 def _not_allowed_in(failure: BaseException | None) -> str | None:

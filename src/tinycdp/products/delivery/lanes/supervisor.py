@@ -155,8 +155,7 @@ class Deliveries:
             return _ELSEWHERE_SECONDS
         for destination in destinations:
             if (known := running.lanes.get(destination.id)) is not None:
-                if type(known[0].destination.document) is type(destination.document):
-                    known[0].follow(destination)
+                if known[0].follow(destination):
                     continue
                 await known[1].stop()  # a destination of another type is delivered to in another way
             lane = self._lane_of(environment, destination)

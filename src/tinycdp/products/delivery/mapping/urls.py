@@ -13,6 +13,9 @@ from urllib.parse import quote
 PLACE = re.compile(r"\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+#: What stands in a URL as it is, and a percent sign that begins no code.
+_WRITTEN = "%/:?[]@!$&'()*+,;=-._~"
+_STRAY = re.compile(r"%(?![0-9A-Fa-f]{2})")
 #: What a segment of a path must not be: it would lead to another path.
 _NO_SEGMENTS = frozenset({"", ".", ".."})
 
@@ -33,7 +36,7 @@ class UrlTemplate:
         return self.parts[1::2]
 
     def filled(self, values: Mapping[str, str], shown: Mapping[str, str] | None = None) -> str:
-        """The URL with these values. shown: texts that are put in as they are. Raises BadUrl"""
+        """The URL with these values, encoded. shown: texts that are put in as they are. Raises BadUrl"""
         found = []
         for n, part in enumerate(self.parts):
             if n % 2 == 0:
@@ -63,4 +66,5 @@ def read_url(text: str) -> UrlTemplate:
     for name in parts[1::2]:
         if not _NAME.fullmatch(name):
             raise BadUrl(f"{name[:40]!r} is no name of a place; use letters, digits and _.")
+    parts[::2] = [_STRAY.sub("%25", quote(one, safe=_WRITTEN)) for one in parts[::2]]
     return UrlTemplate(tuple(parts))

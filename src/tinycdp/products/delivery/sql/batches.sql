@@ -44,6 +44,12 @@ RETURNING number, first_seq, last_seq, records, attempts, next_at, reason;
 -- index: delivery_batches_pkey
 DELETE FROM delivery_batches WHERE environment_id = $1 AND definition_id = $2 AND number = $3;
 
+-- name: forget_batch
+-- It was left by another type of the same destination: what it had comes one by one.
+-- args: environment_id integer, definition_id integer
+-- index: delivery_batches_pkey
+DELETE FROM delivery_batches WHERE environment_id = $1 AND definition_id = $2;
+
 -- name: postpone_batch
 -- args: environment_id integer, definition_id integer, number bigint, attempts integer, next_at timestamptz, reason text
 -- index: delivery_batches_pkey

@@ -56,6 +56,10 @@ async def drop_batch(connection: Connection, environment_id: int, definition_id:
     await connection.execute(_SQL["drop_batch"], environment_id, definition_id, number)
 
 
+async def forget_batch(connection: Connection, environment_id: int, definition_id: int) -> None:
+    await connection.execute(_SQL["forget_batch"], environment_id, definition_id)
+
+
 async def postpone_batch(
     connection: Connection, environment_id: int, definition_id: int, number: int, attempts: int, at: int, reason: str
 ) -> None:

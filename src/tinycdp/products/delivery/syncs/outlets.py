@@ -19,7 +19,7 @@ from tinycdp.products.delivery.definitions.schemas import HttpDocument, OneByOne
 from tinycdp.products.delivery.definitions.syncs.requests import plans_of_records
 from tinycdp.products.delivery.definitions.syncs.schemas import SyncDocument
 from tinycdp.products.delivery.destinations import Destination
-from tinycdp.products.delivery.lanes.channels import DeliveryChannel, Outgoing, request_of
+from tinycdp.products.delivery.lanes.channels import DeliveryChannel, Outgoing, only_unsendable, request_of
 from tinycdp.products.delivery.lanes.lane import keys_of
 from tinycdp.products.delivery.lanes.sender import Unsendable
 from tinycdp.products.delivery.ledger import RecordSend
@@ -67,7 +67,7 @@ def message_of(
     now: Instant,
     keys: Sequence[SigningKey],
 ) -> Outgoing:
-    """What is sent for one record. May raise Unsendable"""
+    """What is sent for one record."""
     to, id, record = destination.document, id_of(place, send), payload_of(send, document)
     key = msgspec.json.decode(send.match_key)
     if isinstance(to, HttpDocument):
@@ -119,12 +119,13 @@ class SyncOutlet:
         return self._to.concurrency
 
     async def send(self, send: RecordSend, document: SyncDocument) -> SyncAnswer:
-        """Send one record; never raises for what a receiver does."""
+        """Send one record; never raises for what a receiver does, or for what is wrong with the record."""
         await self._pace()
         keys = await self._signing() if isinstance(self._to, WebhookDocument) else []
         try:
-            outgoing = message_of(self._place, self._destination, send, document, self._environment.now(), keys)
-            result = await self._channel.send(self._destination, outgoing)
+            with only_unsendable(self._destination):
+                outgoing = message_of(self._place, self._destination, send, document, self._environment.now(), keys)
+                result = await self._channel.send(self._destination, outgoing)
         except Unsendable as reason:
             return SyncAnswer(str(reason))
         if result.is_delivered:

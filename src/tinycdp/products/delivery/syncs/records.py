@@ -20,7 +20,7 @@ from tinycdp.model import NEVER, Instant
 from tinycdp.products.delivery.definitions.syncs.checks import core_names
 from tinycdp.products.delivery.definitions.syncs.schemas import SyncDocument
 from tinycdp.products.delivery.ledger import RecordSend, WantedRecord
-from tinycdp.products.delivery.mapping.nodes import at_path
+from tinycdp.products.delivery.mapping.nodes import RecordTooLarge, at_path
 from tinycdp.products.delivery.mapping.reading import read_mapping
 from tinycdp.products.delivery.store import log as log_store
 from tinycdp.products.delivery.store import syncs as store
@@ -86,7 +86,10 @@ class SyncProgram:
             found = evaluate(activation, now)
             values[source] = found.value
             until = min(until, found.until)
-        record = self._mapping.record(fields_of(profile, self._environment), values)
+        try:
+            record = self._mapping.record(fields_of(profile, self._environment), values)
+        except RecordTooLarge as reason:
+            return made(until=_or_none(until), reason=str(reason))
         return self._matched(made, record, _or_none(until))
 
     def _matched(self, made: Callable[..., WantedRecord], record: Any, until: Instant | None) -> WantedRecord:
