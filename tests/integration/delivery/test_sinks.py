@@ -25,21 +25,24 @@ from postgres_over_tcp import certificate, copied, over_tcp
 from tinycdp.products.delivery.definitions.schemas import (
     ClickHouseDocument,
     DeltaDocument,
-    FromVariable,
     KafkaDocument,
     PostgresDocument,
     S3Document,
+    SecretVariable,
 )
 from tinycdp.products.delivery.lanes.sender import Sender
 from tinycdp.products.delivery.reach import Reach
 from tinycdp.products.delivery.sinks import storage as storage_module
 from tinycdp.products.delivery.sinks.delta import DeltaSink
 from tinycdp.products.delivery.sinks.make import Sinks
+from tinycdp.products.delivery.sinks.postgres import PostgresSink
 from tinycdp.products.delivery.sinks.relay import Relay
 from tinycdp.products.delivery.sinks.s3 import S3Sink
 from tinycdp.products.delivery.sinks.sink import RecordBatch, Sink, SinkError, SinkRecord
 
 NOW = 1_790_000_000_000
+#: Nothing listens there.
+ELSEWHERE = "http://127.0.0.1:9"
 REACH = Reach(frozenset({"127.0.0.1", "db.test"}))
 STREAM = "5f2a9c1b-0000-4000-8000-00000000abcd"
 EVENTS: Any = ("segment.entered",)
@@ -119,7 +122,7 @@ def _clickhouse(request: Any, monkeypatch: Any) -> Any:
     monkeypatch.setenv("DELIVERY_CLICKHOUSE", engine.token)
     engine.ask("DROP TABLE IF EXISTS default.`far ``away`")
     document = ClickHouseDocument(
-        events=EVENTS, url=engine.url, table="far `away", password=FromVariable(env="DELIVERY_CLICKHOUSE")
+        events=EVENTS, url=engine.url, table="far `away", password=SecretVariable(env="DELIVERY_CLICKHOUSE")
     )
 
     async def rows() -> list[dict[str, Any]]:
@@ -133,17 +136,26 @@ def _clickhouse(request: Any, monkeypatch: Any) -> Any:
 def _keys(storage: Storage, monkeypatch: Any) -> dict[str, Any]:
     monkeypatch.setenv("DELIVERY_ACCESS", storage.access_key)
     monkeypatch.setenv("DELIVERY_SECRET", storage.secret_key)
+    # What the machine has is not used, or every test of a storage fails.
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.setenv(name, ELSEWHERE)
+    for name in ("AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "of-the-machine")
     return {
         "events": EVENTS,
         "endpoint": storage.url,
-        "access_key": FromVariable(env="DELIVERY_ACCESS"),
-        "secret_key": FromVariable(env="DELIVERY_SECRET"),
+        "access_key": SecretVariable(env="DELIVERY_ACCESS"),
+        "secret_key": SecretVariable(env="DELIVERY_SECRET"),
     }
 
 
 def _objects(request: Any, monkeypatch: Any) -> Any:
     storage: Storage = request.getfixturevalue("storage")
     bucket = storage.bucket()
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, ELSEWHERE)
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
     document = S3Document(**_keys(storage, monkeypatch), bucket=bucket, prefix="lake/vip/", format=request.param)
 
     async def rows() -> list[dict[str, Any]]:
@@ -191,7 +203,11 @@ async def test_a_batch_is_there_once_however_often_it_is_written(far: Far) -> No
     assert all(failure is None or isinstance(failure, SinkError) for failure in written)
     await far.sink.write(one)
     await far.sink.write(two)
-    await far.other.write(one)  # by an owner that was overtaken, and does not know
+    if isinstance(far.sink, PostgresSink | DeltaSink):
+        with pytest.raises(SinkError, match="later batch"):
+            await far.other.write(one)  # by an owner that was overtaken, or by a copy of the installation
+    else:
+        await far.other.write(one)
     await far.other.write(two)
     await far.sink.check()
     rows = await far.rows()
@@ -251,7 +267,7 @@ async def test_postgres_says_what_is_wrong(
         assert await connection.fetchval("SELECT count(*) FROM crm.tinycdp_happenings") == 4
         await connection.execute("DROP OWNED BY guest; DROP ROLE guest")
         monkeypatch.setenv("PGPASSWORD", "of-this-process")
-        missing = postgres(far.port, far.database, password=FromVariable(env="DELIVERY_MISSING"))
+        missing = postgres(far.port, far.database, password=SecretVariable(env="DELIVERY_MISSING"))
         assert "DELIVERY_MISSING is not set" in await refused(sinks.of(missing), lasting=True)
         await far.cut()
         assert "cannot be reached" in await refused(sink, lasting=False)
@@ -275,7 +291,9 @@ async def test_postgres_asks_for_the_certificate_of_the_host_of_the_document(
     reach = Reach(frozenset({"localhost", "127.0.0.1"}))
     ours = Sinks(reach, lambda *_: None)  # type: ignore[arg-type,return-value]
     async with over_tcp(dsn, context) as far:
-        document = postgres(far.port, far.database, host="localhost", tls="verify", ca=FromVariable(env="DELIVERY_CA"))
+        document = postgres(
+            far.port, far.database, host="localhost", tls="verify", ca=SecretVariable(env="DELIVERY_CA")
+        )
         await ours.of(document).write(batch(1, 1, 3))
         reason = await refused(ours.of(replaced(document, host="127.0.0.1")), lasting=True)
         assert "IP address mismatch" in reason
@@ -284,7 +302,7 @@ async def test_postgres_asks_for_the_certificate_of_the_host_of_the_document(
 
 async def test_clickhouse_says_what_is_wrong(engine: Engine, sinks: Sinks, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DELIVERY_CLICKHOUSE", engine.token)
-    document = ClickHouseDocument(events=EVENTS, url=engine.url, password=FromVariable(env="DELIVERY_CLICKHOUSE"))
+    document = ClickHouseDocument(events=EVENTS, url=engine.url, password=SecretVariable(env="DELIVERY_CLICKHOUSE"))
     engine.ask("CREATE OR REPLACE TABLE default.forgets (id String) ENGINE = MergeTree ORDER BY id")
     forgets = sinks.of(replaced(document, table="forgets"))
     assert "MODIFY SETTING non_replicated_deduplication_window" in await refused(forgets, lasting=True)
@@ -314,8 +332,8 @@ async def test_a_storage_says_what_is_wrong(
     monkeypatch.setenv("DELIVERY_READER_SECRET", "secret-of-the-reader")
     reader = replaced(
         document,
-        access_key=FromVariable(env="DELIVERY_READER"),
-        secret_key=FromVariable(env="DELIVERY_READER_SECRET"),
+        access_key=SecretVariable(env="DELIVERY_READER"),
+        secret_key=SecretVariable(env="DELIVERY_READER_SECRET"),
     )
     assert "AccessDenied" in await refused(sinks.of(reader), lasting=True)
     monkeypatch.setenv("DELIVERY_READER_SECRET", "wrong-wrong-wrong")
@@ -363,8 +381,10 @@ async def test_a_storage_on_a_public_address_is_reached_through_the_relay(
     """A test has no public address: the relay is told that loopback may be reached, and the sink is not."""
     context, _ = certificate(tmp_path, "localhost")
     through: list[str] = []
+    arrived: list[str] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        arrived.append("")
         there, back = await asyncio.open_connection("127.0.0.1", int(storage.url.rpartition(":")[2]))
         await asyncio.gather(copied(reader, back), copied(there, writer))
 
@@ -386,7 +406,7 @@ async def test_a_storage_on_a_public_address_is_reached_through_the_relay(
         await S3Sink(S3Document(**keys), public, relay).write(batch(1, 1, 3))
     else:
         await DeltaSink(DeltaDocument(**keys, path="t"), public, relay).write(batch(1, 1, 3))
-    assert through, "no connection went around the relay"
+    assert len(through) == len(arrived) > 0, "no connection went around the relay"
     assert storage.objects(keys["bucket"])
     server.close()
     await relay.close()

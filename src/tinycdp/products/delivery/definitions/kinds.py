@@ -28,9 +28,11 @@ from tinycdp.products.delivery.definitions.schemas import (
     DEFAULT_TYPE,
     MAIL_FIELDS,
     AnyDestination,
+    BatchDestination,
     DestinationDocument,
     FromVariable,
     HttpDocument,
+    KafkaDocument,
     SmtpDocument,
     WebhookDocument,
 )
@@ -119,6 +121,8 @@ class DestinationKinds(SavedKinds):
                 yield from requests.problems_of(read)
             if isinstance(read, SmtpDocument):
                 yield from _of_mail(read)
+            if isinstance(read, BatchDestination):
+                yield from _of_batches(read)
 
     def findings(self, documents: Documents, names: Names, of: Collection[Name]) -> list[DocumentFinding]:
         """Segments and destinations that do not exist, and expressions that do not fit the definitions."""
@@ -235,6 +239,14 @@ async def _save_syncs(connection: Connection, environment_id: int, rows: Sequenc
         await sync_store.drop_marks(connection, environment_id)
 
 
+def _of_batches(document: BatchDestination) -> Iterator[tuple[str, str]]:
+    for path, url in document.addresses():
+        if "?" in url or "#" in url:
+            yield path, "it is the address of a server, without ? and #."
+    if isinstance(document, KafkaDocument) and document.password is not None and not document.user:
+        yield "$.password", "a password needs a `user`."
+
+
 def _of_mail(document: SmtpDocument) -> Iterator[tuple[str, str]]:
     _, address = parseaddr(document.sender)
     if not (document.sender.isprintable() and ADDRESS.fullmatch(address)):
@@ -257,8 +269,12 @@ def _of_headers(headers: Mapping[str, str | FromVariable], taken: Collection[str
             yield path, f"{name!r} is no name of a header."
         elif name.lower() in taken or name.lower().startswith("webhook-"):
             yield path, f"{name!r} is set by TinyCDP; leave it out."
-        elif isinstance(value, str) and (len(value) > 2_000 or not value.isprintable() or not value.isascii()):
-            yield path, "a value has at most 2,000 printable characters of ASCII."
+        elif not _may_stand(value if isinstance(value, str) else value.prefix):
+            yield path, "a value, or its prefix, has at most 2,000 printable characters of ASCII."
+
+
+def _may_stand(value: str) -> bool:
+    return len(value) <= 2_000 and value.isprintable() and value.isascii()
 
 
 DESTINATIONS = DestinationKinds()

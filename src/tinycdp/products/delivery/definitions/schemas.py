@@ -17,13 +17,22 @@ from tinycdp.products.delivery.mapping.reading import path_below, quoted
 from tinycdp.products.delivery.mapping.urls import PLACE
 from tinycdp.products.delivery.reach import HostToReach
 
+#: `$` alone lets a line break follow.
+_END = r"$(?!\n)"
+
+
+class SecretVariable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A secret: the value of an environment variable of the server, whose name begins with DELIVERY_."""
+
+    env: Annotated[str, msgspec.Meta(pattern="^DELIVERY_[A-Z0-9_]+" + _END)]
+
 
 class FromVariable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The value of an environment variable of the server, whose name begins with DELIVERY_.
 
     prefix  stands before it, such as "Bearer " """
 
-    env: Annotated[str, msgspec.Meta(pattern="^DELIVERY_[A-Z0-9_]+$")]
+    env: Annotated[str, msgspec.Meta(pattern="^DELIVERY_[A-Z0-9_]+" + _END)]
     prefix: Annotated[str, msgspec.Meta(max_length=100)] = ""
 
 
@@ -202,12 +211,12 @@ class SmtpDocument(
     sender    the address that it is from, such as hello@shop.example, or "Shop <hello@shop.example>"
     mapping   of `to`, `subject`, `text`, and perhaps `html` and `replyTo`"""
 
-    host: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9.:_-]{1,253}$")]
+    host: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9.:_-]{1,253}" + _END)]
     port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 587
     tls: Literal["starttls", "tls", "off"] = "starttls"
     user: Annotated[str, msgspec.Meta(max_length=200)] = ""
-    password: FromVariable | None = None
-    ca: FromVariable | None = None
+    password: SecretVariable | None = None
+    ca: SecretVariable | None = None
     sender: Annotated[str, msgspec.Meta(max_length=500)] = msgspec.field(name="from")
     mapping: Any
 
@@ -232,9 +241,9 @@ class BatchLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] | None = None
 
 
-_Host = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9.:_-]{1,253}$")]
+_Host = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9.:_-]{1,253}" + _END)]
 _Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
-_SqlName = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern="^[^\\x00-\\x1f]+$")]
+_SqlName = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern="^[^\\x00-\\x1f]+" + _END)]
 
 
 class BatchDestination(AnyDestination, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -280,11 +289,11 @@ class PostgresDocument(
     port: _Port = 5432
     database: _SqlName
     user: _SqlName
-    password: FromVariable | None = None
+    password: SecretVariable | None = None
     schema: _SqlName = "public"
     table: _SqlName = "tinycdp_happenings"
     tls: Literal["verify", "off"] = "verify"
-    ca: FromVariable | None = None
+    ca: SecretVariable | None = None
 
     def hosts(self) -> tuple[HostToReach, ...]:
         """Where it connects to, other than by a URL."""
@@ -307,7 +316,7 @@ class ClickHouseDocument(
     database: _SqlName = "default"
     table: _SqlName = "tinycdp_happenings"
     user: _SqlName = "default"
-    password: FromVariable | None = None
+    password: SecretVariable | None = None
 
     def addresses(self) -> tuple[tuple[str, str], ...]:
         """(path, URL) of all that it leads to."""
@@ -322,11 +331,11 @@ class BucketDestination(BatchDestination, frozen=True, kw_only=True, rename="cam
 
     usual: ClassVar[tuple[int, int]] = (5_000, 300)
 
-    bucket: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
-    region: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,40}$")] = "us-east-1"
+    bucket: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]" + _END)]
+    region: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,40}" + _END)] = "us-east-1"
     endpoint: str = ""
-    access_key: FromVariable
-    secret_key: FromVariable
+    access_key: SecretVariable
+    secret_key: SecretVariable
 
     @property
     def address(self) -> str:
@@ -344,7 +353,7 @@ class S3Document(
 
     prefix  what their names begin with, such as `tinycdp/vip/`"""
 
-    prefix: Annotated[str, msgspec.Meta(pattern="^([A-Za-z0-9=_.-]+/)*$", max_length=500)] = ""
+    prefix: Annotated[str, msgspec.Meta(pattern="^([A-Za-z0-9=_.-]+/)*" + _END, max_length=500)] = ""
     format: Literal["parquet", "jsonl"] = "parquet"
 
 
@@ -356,7 +365,7 @@ class DeltaDocument(
 
     path  of the table in the bucket, such as `lake/happenings`; made if it is not there"""
 
-    path: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9=_.-]+(/[A-Za-z0-9=_.-]+)*$", max_length=500)]
+    path: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9=_.-]+(/[A-Za-z0-9=_.-]+)*" + _END, max_length=500)]
 
 
 class KafkaDocument(
@@ -373,15 +382,15 @@ class KafkaDocument(
     usual: ClassVar[tuple[int, int]] = (1_000, 1)
 
     brokers: Annotated[
-        tuple[Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{1,253}:[0-9]{1,5}$")], ...],
+        tuple[Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{1,253}:[0-9]{1,5}" + _END)], ...],
         msgspec.Meta(min_length=1, max_length=20),
     ]
-    topic: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{1,249}$")]
+    topic: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{1,249}" + _END)]
     tls: bool = True
     user: Annotated[str, msgspec.Meta(max_length=200)] = ""
-    password: FromVariable | None = None
+    password: SecretVariable | None = None
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    ca: FromVariable | None = None
+    ca: SecretVariable | None = None
 
     def hosts(self) -> tuple[HostToReach, ...]:
         """Where it connects to, other than by a URL."""

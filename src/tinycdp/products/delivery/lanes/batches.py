@@ -13,9 +13,11 @@ import asyncio
 import contextlib
 import logging
 import random
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tinycdp.errors import TinyCDPError
 from tinycdp.model import MINUTE_MS, SECOND_MS
 from tinycdp.products.delivery.definitions.schemas import BatchDestination
 from tinycdp.products.delivery.destinations import Destination, Destinations
@@ -29,7 +31,7 @@ from tinycdp.products.delivery.store import batches as batch_store
 from tinycdp.products.delivery.store import lanes as store
 from tinycdp.products.delivery.store import log as log_store
 from tinycdp.runtime.environment import Environment
-from tinycdp.store.database.pool import acquired, transaction
+from tinycdp.store.database.pool import BROKEN, acquired, transaction
 
 log = logging.getLogger(__name__)
 
@@ -263,6 +265,10 @@ class BatchLane:
             records = await self._records(pending)
         except SinkError as error:
             failure = error
+        except (TinyCDPError, *BROKEN):  # our own database is away
+            raise
+        except Exception as error:
+            failure = self._unexpected(pending, error)
         began = loop.time()
         if records:
             failure = await self._written(pending, records)
@@ -281,11 +287,15 @@ class BatchLane:
         except TimeoutError:
             return SinkError(f"It was not written within {_WRITE_SECONDS:.0f} seconds.")
         except Exception as error:
-            # Of a library, or of ours: it is shown like any other, and its text may have values of records.
-            if not pending.attempts:
-                log.exception("destination %s: a batch failed", self.destination.key)
-            return SinkError(f"{type(error).__name__}; the worker's log has more.")
+            return self._unexpected(pending, error)
         return None
+
+    def _unexpected(self, pending: batch_store.BatchRow, error: Exception) -> SinkError:
+        """An error of a library, or of ours, as any other. Its text may have values of records, and is not shown."""
+        if not pending.attempts:
+            places = "".join(traceback.format_tb(error.__traceback__))
+            log.error("destination %s: a batch failed, %s\n%s", self.destination.key, type(error).__name__, places)
+        return SinkError(f"{type(error).__name__}; the worker's log has more.")
 
     def _opened(self) -> Sink:
         if self._sink is None:

@@ -45,6 +45,10 @@ _CODE = re.compile(r"Code: (\d+)\. DB::Exception: (.*?)(?:\. ?\(|: \(|: While|$)
 _PASSING = frozenset({159, 202, 203, 209, 210, 241, 242, 243, 252, 319, 425, 999})
 
 
+#: Of parsing and of types: their messages have values of rows.
+_OF_VALUES = frozenset({6, 25, 26, 27, 32, 33, 38, 41, 53, 69, 70, 72, 117, 321, 349, 407, 469, 691})
+
+
 class Answer(Protocol):
     """What was answered. error: "" if it is good"""
 
@@ -116,7 +120,9 @@ class ClickHouseSink:
             return result.answer
         if (found := _CODE.search(result.answer)) is None:
             raise SinkError(result.error, lasting=result.status in (401, 403, 404))
-        raise SinkError(f"ClickHouse refuses: {found[2]}", lasting=int(found[1]) not in _PASSING)
+        code = int(found[1])
+        said = f"the rows do not fit the table (code {code})" if code in _OF_VALUES else found[2]
+        raise SinkError(f"ClickHouse refuses: {said}", lasting=code not in _PASSING)
 
 
 def _quoted(name: str) -> str:

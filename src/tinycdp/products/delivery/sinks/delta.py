@@ -1,18 +1,17 @@
 """Batches into a table of Delta Lake on an S3-compatible storage: exactly once.
 
-Laws    a commit says which batch it is: the application is the stream, the version the number. A batch whose number the
-        table has was written. Of two that commit the same batch at once, Delta lets one
+Laws    a commit says which batch it is: the application is the stream, the version the number. A batch was written if
+        its number is the newest of the table. Of two that commit the same batch at once, Delta lets one
 Errors  SinkError
 """
 
-import asyncio
 from typing import Any
 
 from tinycdp.products.delivery.definitions.schemas import DeltaDocument
 from tinycdp.products.delivery.reach import Reach
 from tinycdp.products.delivery.sinks.files import table_of
 from tinycdp.products.delivery.sinks.relay import Relay
-from tinycdp.products.delivery.sinks.sink import COLUMNS, RecordBatch, SinkError, library
+from tinycdp.products.delivery.sinks.sink import COLUMNS, RecordBatch, SinkError, in_thread, library, overtaken
 from tinycdp.products.delivery.sinks.storage import failure_of, options_of
 
 EXTRA = "delta"
@@ -30,12 +29,12 @@ class DeltaSink:
     async def write(self, batch: RecordBatch) -> None:
         """Append the rows, unless the table has the batch."""
         options = await options_of(self._document, self._reach, self._relay)
-        await asyncio.to_thread(self._write, batch, options)
+        await in_thread(self._write, batch, options)
 
     async def check(self) -> None:
         """Look at the table if there is one."""
         options = await options_of(self._document, self._reach, self._relay)
-        table = await asyncio.to_thread(self._table, options)
+        table = await in_thread(self._table, options)
         if table is not None:
             found = {field.name for field in table.schema().fields}
             if missing := [name for name in COLUMNS if name not in found]:
@@ -53,7 +52,9 @@ class DeltaSink:
                 delta.DeltaTable.create(self._uri, rows.schema, mode="ignore", storage_options=options)
                 table = self._table(options)
             written = table.transaction_version(batch.stream)
-            if written is not None and written >= batch.number:
+            if written is not None and written > batch.number:
+                raise overtaken()
+            if written == batch.number:
                 return
             transaction = delta.Transaction(batch.stream, batch.number, batch.number)
             delta.write_deltalake(

@@ -6,17 +6,26 @@ Laws    the producer is idempotent: what it repeats itself arrives once. A batch
 Errors  SinkError
 """
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Any
 
 from tinycdp.products.delivery.definitions.schemas import KafkaDocument
 from tinycdp.products.delivery.reach import NotAllowed, Reach
-from tinycdp.products.delivery.sinks.sink import RecordBatch, SinkError, SinkRecord, library, line_of, secret_of
+from tinycdp.products.delivery.sinks.sink import (
+    RecordBatch,
+    SinkError,
+    SinkRecord,
+    in_thread,
+    library,
+    line_of,
+    secret_of,
+)
 
 EXTRA = "kafka"
 _WRITE_SECONDS, _CHECK_SECONDS = 30.0, 5.0
+#: Less than `message.max.bytes`, which counts the key and the headers.
+_MOST_BYTES = 990_000
 #: What the library says of itself, which would be a line for each connection that is refused.
 _quiet = logging.getLogger("tinycdp.kafka")
 _quiet.setLevel(logging.CRITICAL)
@@ -43,21 +52,21 @@ class KafkaSink:
     async def write(self, batch: RecordBatch) -> None:
         """Produce a message for each record, and wait for all of them."""
         try:
-            await asyncio.to_thread(self._write, batch.records)
+            await in_thread(self._write, batch.records)
         except BaseException:
             await self.close()  # nothing that was given up arrives later
             raise
 
     async def check(self) -> None:
         """Ask a broker for the topic."""
-        await asyncio.to_thread(self._ask)
+        await in_thread(self._ask)
 
     async def close(self) -> None:
         """Give up what was not acknowledged."""
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.purge()
-            await asyncio.to_thread(producer.flush, 1.0)
+            await in_thread(producer.flush, 1.0)
 
     def _write(self, records: Sequence[SinkRecord]) -> None:
         producer, failed = self._connected(), []
@@ -67,18 +76,21 @@ class KafkaSink:
                 failed.append(error)
 
         kafka = library("confluent_kafka", EXTRA)
+        lines = [line_of(record) for record in records]
+        if (longest := max(map(len, lines), default=0)) > _MOST_BYTES:  # found before a part of the batch is sent
+            raise SinkError(f"A record has {longest:,} bytes; a message has {_MOST_BYTES:,} at most.", lasting=True)
         try:
-            for record in records:
+            for record, line in zip(records, lines, strict=True):
                 producer.produce(
                     self._document.topic,
-                    line_of(record),
+                    line,
                     key=record.profile or record.id,
                     headers={"id": record.id, "type": record.type},
                     timestamp=max(record.at, 0),
                     on_delivery=arrived,
                 )
                 producer.poll(0)
-        except kafka.KafkaException as error:  # such as a record that is longer than messages may be
+        except kafka.KafkaException as error:
             raise self._failure(error.args[0]) from None
         except BufferError:
             raise SinkError("The broker takes messages more slowly than they come.") from None

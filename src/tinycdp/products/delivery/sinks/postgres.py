@@ -1,7 +1,7 @@
 """Batches into a table of Postgres: exactly once.
 
-Laws    the rows of a batch and its number are committed together, in the target: a batch whose number is there was
-        written. `id` is unique in the table, so a replay adds only what is missing.
+Laws    the rows of a batch and its number are committed together, in the target: a batch was written if its number is
+        the newest of its stream. `id` is unique in the table, so a replay adds only what is missing.
         The address is checked and connected to in one step; TLS asks for the name of the document
 Errors  SinkError
 """
@@ -16,7 +16,7 @@ import asyncpg
 
 from tinycdp.products.delivery.definitions.schemas import PostgresDocument
 from tinycdp.products.delivery.reach import NotAllowed, Reach, address_for
-from tinycdp.products.delivery.sinks.sink import COLUMNS, RecordBatch, SinkError, secret_of
+from tinycdp.products.delivery.sinks.sink import COLUMNS, RecordBatch, SinkError, overtaken, secret_of
 from tinycdp.products.delivery.sinks.tls import context_for
 
 _CONNECT_SECONDS, _STATEMENT_SECONDS = 10.0, 60.0
@@ -43,13 +43,16 @@ CREATE TABLE IF NOT EXISTS {batches} (
 );
 """
 
-#: No row: the batch was written, or a later one.
+#: No row: the batch was written, or a later one. Of two at once one waits for the other.
 _BEGIN = """
 INSERT INTO {batches} AS b (stream, number, first_seq, last_seq) VALUES ($1, $2, $3, $4)
 ON CONFLICT (stream) DO UPDATE
 SET number = excluded.number, first_seq = excluded.first_seq, last_seq = excluded.last_seq, written_at = now()
 WHERE b.number < excluded.number
 RETURNING number
+"""
+_NEWEST = """
+SELECT number FROM {batches} WHERE stream = $1
 """
 
 _ROWS = """
@@ -79,13 +82,17 @@ class PostgresSink:
         schema = _quoted(document.schema)
         names = {"table": f"{schema}.{_quoted(document.table)}", "batches": f"{schema}.tinycdp_batches"}
         self._table, self._schema = names["table"], schema
-        self._make, self._begin, self._rows = (text.format(**names) for text in (_TABLES, _BEGIN, _ROWS))
+        self._make, self._begin, self._newest, self._rows = (
+            text.format(**names) for text in (_TABLES, _BEGIN, _NEWEST, _ROWS)
+        )
 
     async def write(self, batch: RecordBatch) -> None:
         """Write the rows and the number of a batch in one transaction."""
         async with self._connected() as connection, connection.transaction():
             await self._prepare(connection)
             if await connection.fetchval(self._begin, batch.stream, batch.number, batch.first, batch.last) is None:
+                if await connection.fetchval(self._newest, batch.stream) != batch.number:
+                    raise overtaken()
                 return
             rows = [
                 (

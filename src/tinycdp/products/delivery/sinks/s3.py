@@ -5,14 +5,13 @@ Laws    a batch is one object, which its name makes its own, created only if it 
 Errors  SinkError
 """
 
-import asyncio
 from typing import Any
 
 from tinycdp.products.delivery.definitions.schemas import S3Document
 from tinycdp.products.delivery.reach import Reach
 from tinycdp.products.delivery.sinks.files import lines_of, parquet_of
 from tinycdp.products.delivery.sinks.relay import Relay
-from tinycdp.products.delivery.sinks.sink import RecordBatch, SinkError, library
+from tinycdp.products.delivery.sinks.sink import RecordBatch, SinkError, in_thread, library
 from tinycdp.products.delivery.sinks.storage import failure_of, options_of
 from tinycdp.times import iso
 
@@ -31,7 +30,7 @@ class S3Sink:
         """Create the object, unless it is there."""
         obstore, document = library("obstore", EXTRA), self._document
         if document.format == "parquet":
-            content, kind = await asyncio.to_thread(parquet_of, batch.records, EXTRA), "application/vnd.apache.parquet"
+            content, kind = await in_thread(parquet_of, batch.records, EXTRA), "application/vnd.apache.parquet"
         else:
             content, kind = lines_of(batch.records), "application/x-ndjson"
         day = iso(batch.number)[:10]

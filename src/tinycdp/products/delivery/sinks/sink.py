@@ -8,19 +8,24 @@ Errors  SinkError; its reason has no values of records, and no secrets
 Source  docs/reference/sinks.md, docs/decisions/0047-sinks.md
 """
 
+import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from tinycdp.model import Instant
-from tinycdp.products.delivery.definitions.schemas import FromVariable
+from tinycdp.products.delivery.definitions.schemas import SecretVariable
 from tinycdp.times import iso
 
 _LONGEST_REASON = 500
+#: Threads of sinks alone: one that waits for a broker which is away holds up no other work of the process.
+_threads = ThreadPoolExecutor(64, "sinks")
+T = TypeVar("T")
 
 
 class SinkError(Exception):
@@ -31,6 +36,12 @@ class SinkError(Exception):
         super().__init__(shown)
         self.reason = shown
         self.lasting = lasting
+
+
+def overtaken() -> SinkError:
+    """Of a batch with a smaller number than the newest one that the sink has: batches come in order from one place."""
+    message = "A later batch of this destination is there. Does a copy of this installation's database deliver, too?"
+    return SinkError(message, lasting=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +114,17 @@ def line_of(record: SinkRecord) -> bytes:
     )
 
 
-def secret_of(variable: FromVariable) -> str:
+def secret_of(variable: SecretVariable) -> str:
     """The value of a variable of this process."""
     value = os.environ.get(variable.env, "")
     if not value:
         raise SinkError(f"The variable {variable.env} is not set in the environment of this process.", lasting=True)
     return value
+
+
+async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
+    """What a function returns that blocks."""
+    return await asyncio.get_running_loop().run_in_executor(_threads, function, *arguments)
 
 
 def library(name: str, extra: str) -> Any:

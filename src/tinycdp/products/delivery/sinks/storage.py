@@ -1,5 +1,6 @@
 """What object storages have in common: keys, a way out, and what their errors mean."""
 
+import os
 import re
 
 from tinycdp.products.delivery.definitions.schemas import BucketDestination
@@ -16,12 +17,27 @@ _LASTING = frozenset({"301", "400", "401", "403", "404", "405", "411", "501"})
 _PASSING_CODES = frozenset({"QuotaExceeded", "RequestTimeTooSkewed", "RequestTimeout", "SlowDown", "StorageFull"})
 
 
+def _leave_the_machine_out(named_host: str) -> None:
+    """Take variables out of this process that the libraries read by themselves.
+
+    They would add the machine's token to the document's keys, lead to another address than was checked, or go by a
+    proxy."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    if named_host:
+        for name in ("NO_PROXY", "no_proxy"):
+            hosts = os.environ.get(name, "")
+            if named_host not in hosts.split(","):
+                os.environ[name] = f"{hosts},{named_host}".lstrip(",")
+
+
 async def options_of(document: BucketDestination, reach: Reach, relay: Relay) -> dict[str, str]:
-    """What a storage is opened with. The keys are always given, so that no machine's own are looked for."""
+    """What a storage is opened with: nothing of the machine's own."""
     try:
         place = reach.place_of(document.address)
     except NotAllowed as error:
         raise SinkError(f"The address is refused: {error}", lasting=True) from None
+    _leave_the_machine_out(place.host if place.named else "")
     found = {
         "aws_endpoint": document.address,
         "aws_region": document.region,

@@ -3,7 +3,7 @@
 import ssl
 from typing import Any
 
-from tinycdp.products.delivery.definitions.schemas import FromVariable
+from tinycdp.products.delivery.definitions.schemas import SecretVariable
 from tinycdp.products.delivery.sinks.sink import SinkError, secret_of
 
 
@@ -16,7 +16,7 @@ class _NamedContext(ssl.SSLContext):
         return super().wrap_bio(*arguments, **{**named, "server_hostname": self.host})
 
 
-def context_for(host: str, ca: FromVariable | None) -> ssl.SSLContext:
+def context_for(host: str, ca: SecretVariable | None) -> ssl.SSLContext:
     """A context that trusts the system's certificates, or those of a variable."""
     context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
     context.host = host
