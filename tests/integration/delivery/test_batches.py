@@ -19,6 +19,7 @@ from receiver import Receiver, ok
 from serving import eventually
 from tinycdp.model import DAY_MS, MINUTE_MS, SECOND_MS
 from tinycdp.products.delivery.definitions.schemas import HttpDocument
+from tinycdp.products.delivery.lanes import batches
 from tinycdp.products.delivery.lanes.batches import BatchLane
 
 
@@ -58,7 +59,7 @@ async def deliveries(house: House, key: str) -> list[tuple[int, int, bool]]:
     return [(one["records"], one["attempt"], one["error"] != "") for one in reversed(found)]
 
 
-async def test_a_batch_is_written_when_it_is_full_or_old(house: House) -> None:
+async def test_a_batch_is_written_when_it_is_full_or_old(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     async with over_tcp(house.dsn) as far, house.delivering():
         await put(house, "warehouse", **document_of(far, batch={"rows": 3, "seconds": 60}))
         for n in range(4):
@@ -79,6 +80,18 @@ async def test_a_batch_is_written_when_it_is_full_or_old(house: House) -> None:
         house.clock.now += 61 * SECOND_MS
         await waits(house, "warehouse", delivered=8, behind=0)
         assert len(await rows(house)) == 4
+        # A batch is cut by its bytes too, and what is left is the next one.
+        await execute(house, "DELETE FROM far.tinycdp_happenings")
+        monkeypatch.setattr(batches, "MOST_BYTES", 1_100)
+        for n in range(4, 7):
+            await house.enter(f"user{n}")
+        await waits(house, "warehouse", delivered=10, behind=1)
+        house.clock.now += 61 * SECOND_MS
+        await waits(house, "warehouse", delivered=11, behind=0)
+        assert await deliveries(house, "warehouse") == [
+            (3, 1, False), (1, 1, False), (3, 1, False), (1, 1, False), (2, 1, False), (1, 1, False)
+        ]  # fmt: skip
+        assert len(await rows(house)) == 3
 
 
 async def test_a_failed_batch_is_written_again_with_the_same_bounds(house: House) -> None:

@@ -4,6 +4,7 @@ Shape   BatchLane(environment, destination, …).run() until it is cancelled · 
 Laws    one batch at a time, in the order of the log, and none is passed before it is written.
         Its bounds and its number are stored before the first try: after a crash, or under another owner, the same batch
         is written again, which the sink finds out by the number.
+        A batch is bounded by rows and by bytes; its records are made once before it is cut, to measure them.
         No connection to our database is held while the sink writes
 Units   batches are due by the clock of the environment; pauses are seconds of the event loop's
 Source  docs/reference/sinks.md, docs/decisions/0047-sinks.md
@@ -39,6 +40,16 @@ log = logging.getLogger(__name__)
 _SHORTEST_MS, _LONGEST_MS = SECOND_MS, 5 * MINUTE_MS
 _JITTER = 0.1
 _WRITE_SECONDS = 90.0
+#: Of the records of a batch, as they are held in memory; of one that is made again with another mapping, twice as many.
+MOST_BYTES = 32_000_000
+#: What a record has beside its data, about.
+_BESIDE = 300
+#: A batch whose records cannot be made, so that they are not measured, has at most so many.
+_FEW = 100
+_GROWN = (
+    f"The batch has more than {2 * MOST_BYTES:,} bytes by the document of today; it was cut for another one. Until it "
+    "is written, make the records smaller, or ask for fewer events."
+)
 #: For how many happenings the facts are read at once.
 _FACTS = 500
 _IDLE_SECONDS, _LOOK_SECONDS = 0.5, 0.1
@@ -71,6 +82,7 @@ class BatchLane:
     def _rewind(self, cursor: int) -> None:
         """Begin to collect after the cursor."""
         self._held: list[Happening] = []
+        self._made: tuple[int, list[SinkRecord]] | None = None
         self._held_since = 0
         self._cursor = self._read_to = cursor
 
@@ -236,7 +248,10 @@ class BatchLane:
         is_old = now - self._held_since >= self._document.seconds * SECOND_MS
         if self._row is None or self._has_changed or not self._held or not (is_old or self._is_full()):
             return
-        first, last = self._held[0].seq, self._held[-1].seq
+        held = self._held[: await self._measure()]
+        if self._has_changed:
+            return
+        first, last = held[0].seq, held[-1].seq
         async with transaction(self._environment.pool) as connection:
             self._pending = await batch_store.cut_batch(
                 connection,
@@ -245,11 +260,30 @@ class BatchLane:
                 self._row.generation,
                 first,
                 last,
-                len(self._held),
+                len(held),
                 now,
             )
         if self._pending is None:
             self._row = None
+
+    async def _measure(self) -> int:
+        """How many of the held happenings make a batch, by its bytes. Their records are kept for the first try."""
+        records: list[SinkRecord] = []
+        size = 0
+        try:
+            for begin in range(0, len(self._held), _FACTS):
+                for place, record in await self._records_of(self._held[begin : begin + _FACTS]):
+                    size += _size_of(record)
+                    if size > MOST_BYTES and records:
+                        self._made = (self._held[begin + place - 1].seq, records)
+                        return begin + place
+                    records.append(record)
+        except (TinyCDPError, *BROKEN):  # our own database is away
+            raise
+        except Exception:  # trying the batch says why
+            return min(len(self._held), _FEW)
+        self._made = (self._held[-1].seq, records)
+        return len(self._held)
 
     def _is_full(self) -> bool:
         return len(self._held) >= self._document.rows
@@ -304,24 +338,33 @@ class BatchLane:
 
     async def _records(self, pending: batch_store.BatchRow) -> list[SinkRecord]:
         """The records of the batch; people who were erased have none."""
-        happenings = self._held
-        if not happenings or (happenings[0].seq, happenings[-1].seq) != (pending.first_seq, pending.last_seq):
-            happenings = await self._read(
-                pending.first_seq - 1, pending.last_seq, pending.last_seq - pending.first_seq + 1
-            )
+        made, self._made = self._made, None
+        if made is not None and made[0] == pending.last_seq and not pending.attempts:
+            return made[1]
+        records, size, after = [], 0, pending.first_seq - 1
+        while after < pending.last_seq:
+            some = await self._read(after, pending.last_seq, _FACTS)
+            for _, record in await self._records_of(some):
+                size += _size_of(record)
+                if size > 2 * MOST_BYTES:
+                    raise SinkError(_GROWN, lasting=True)
+                records.append(record)
+            after = some[-1].seq if len(some) == _FACTS else pending.last_seq
+        return records
+
+    async def _records_of(self, happenings: Sequence[Happening]) -> list[tuple[int, SinkRecord]]:
+        """The records of some happenings, with their places among them."""
+        async with acquired(self._environment.pool) as connection:
+            facts = await self._destinations.facts(connection, self._environment, self.destination, happenings)
+        if facts.problem:
+            raise SinkError(facts.problem)
         found = []
-        for begin in range(0, len(happenings), _FACTS):
-            some = happenings[begin : begin + _FACTS]
-            async with acquired(self._environment.pool) as connection:
-                facts = await self._destinations.facts(connection, self._environment, self.destination, some)
-            if facts.problem:
-                raise SinkError(facts.problem)
-            for one in some:
-                if one.seq in facts.left_out:
-                    continue
-                id_ = id_of(self._environment.id, self.destination.id, one.seq, one.at)
-                if (record := record_of(id_, one, facts, self.destination.record)) is not None:
-                    found.append(record)
+        for place, one in enumerate(happenings):
+            if one.seq in facts.left_out:
+                continue
+            id_ = id_of(self._environment.id, self.destination.id, one.seq, one.at)
+            if (record := record_of(id_, one, facts, self.destination.record)) is not None:
+                found.append((place, record))
         return found
 
     async def _commit(
@@ -378,6 +421,10 @@ class BatchLane:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_SECONDS if waits else _IDLE_SECONDS):
                 await self._woken.wait()
+
+
+def _size_of(record: SinkRecord) -> int:
+    return len(record.data) + _BESIDE
 
 
 def _pause(attempt: int, *, lasting: bool) -> int:
