@@ -135,12 +135,13 @@ class Sender:
         body: bytes,
         *,
         is_encoded: bool = False,
-        seconds: float = SECONDS,
+        seconds: float | None = None,
     ) -> SendResult:
         """Send a request, and read the beginning of its answer. An empty body is not sent.
 
-        is_encoded: the URL is sent as it is"""
+        is_encoded: the URL is sent as it is · seconds: until it is given up, SECONDS if left out"""
         began = time.monotonic()
+        patience = SECONDS if seconds is None else seconds
 
         def result(status: int | None, error: str, answer: str = "", retry_after: float | None = None) -> SendResult:
             return SendResult(status, error, answer, int((time.monotonic() - began) * 1000), retry_after)
@@ -150,7 +151,7 @@ class Sender:
             session = self._sessions.get(place.named)
             if session is None:
                 session = self._sessions[place.named] = _session(only_public=not place.named)
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(patience):
                 async with session.request(
                     method, place.url, data=body or None, headers={**_HEADERS, **headers}, allow_redirects=False
                 ) as answer:
@@ -160,7 +161,7 @@ class Sender:
         except NotAllowed as error:
             return result(None, f"The address is refused: {error}")
         except TimeoutError:
-            return result(None, f"The receiver did not answer within {seconds:.0f} seconds.")
+            return result(None, f"The receiver did not answer within {patience:.0f} seconds.")
         except Exception as failure:  # whatever the client makes of an answer is the receiver's failure
             if (why := _not_allowed_in(failure)) is not None:
                 return result(None, f"The address is refused: {why}")
