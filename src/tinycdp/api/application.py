@@ -21,7 +21,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from tinycdp.api.decisions.fast_lane import fast_lane, key_of
+from tinycdp.api.decisions.fast_lane import FAILED, fast_lane, key_of
 from tinycdp.api.decisions.profile_query import provide_profile_query
 from tinycdp.api.definitions.editing import provide_editing
 from tinycdp.api.definitions.workspaces import provide_workspace
@@ -111,6 +111,9 @@ async def _check(connection: Connection, handler: BaseRouteHandler) -> None:
 
 async def _admit_and_check(connection: Connection, handler: BaseRouteHandler) -> None:
     auth.admit(connection, handler)
+    failure: Any = connection.scope.get(FAILED)
+    if failure is not None:
+        raise failure
     await _check(connection, handler)
 
 

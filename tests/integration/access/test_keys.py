@@ -5,6 +5,7 @@ Laws    a key is valid before the instant of its expiry and invalid from it on, 
 """
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,15 @@ async def create(app: Application, *scopes: str, **more: Any) -> dict[str, Any]:
 
 async def listed(app: Application) -> dict[int, dict[str, Any]]:
     return {key["id"]: key for key in (await app.admin.get("/v1/admin/keys")).json()["keys"]}
+
+
+async def test_a_database_has_the_hash_of_a_key_and_nothing_of_the_key_but_its_beginning(app: Application) -> None:
+    made = await create(app, "read")
+    row = await app.service.pool.fetchrow("SELECT * FROM api_keys WHERE id = $1", made["id"])
+    assert row["digest"] == hashlib.sha256(made["key"].encode()).digest()
+    texts = [str(value) for name, value in row.items() if name != "prefix"]
+    assert made["key"].startswith(row["prefix"]) and len(row["prefix"]) <= 16
+    assert not any(made["key"][len(row["prefix"]) :][:8] in text for text in texts)
 
 
 class Lanes:

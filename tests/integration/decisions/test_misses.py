@@ -73,7 +73,7 @@ async def test_a_name_that_cannot_be_stored_fails_alone(app: Application, querie
     assert isinstance(known, profile_store.LoadedProfileRow) and known.identifiers == ["userId ada"]
     assert isinstance(null, Exception) and isinstance(surrogate, Exception)
     assert unknown is None
-    assert queries == [4, 1, 1, 1, 1]
+    assert sorted(queries) == [1, 1, 2]
     assert (await app.read.get("/v1/decide?flag=x&userId=a%00b")).status_code in (400, 404)
 
 

@@ -6,7 +6,7 @@ Laws    the same answer as by the ordinary route: both end in decide_one and ans
 
 from collections.abc import Callable, Iterable
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import unquote_plus
 
 from litestar.types import Scope
@@ -14,16 +14,18 @@ from litestar.types import Scope
 from tinycdp.api.decisions.answers import answer_of
 from tinycdp.api.http.auth import text_of_header
 from tinycdp.api.http.encoding import encode
-from tinycdp.errors import TinyCDPError
+from tinycdp.errors import Unavailable
 from tinycdp.model import Identifier, IdentifierKind
 from tinycdp.runtime.access.keys import Key, Keyring
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.decisions.decide import decide_one
+from tinycdp.runtime.decisions.decide import ProfileLoader, decide_one
 from tinycdp.runtime.decisions.exposures import Exposures
-from tinycdp.runtime.decisions.snapshots import Snapshots, unknown_profile
+from tinycdp.runtime.decisions.snapshots import Snapshots
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.metrics import Metrics
-from tinycdp.store.database.pool import UNSTORABLE
+
+#: Of a scope: why a lane could not answer, after it had waited. The ordinary route does not wait once more.
+FAILED = "tinycdp.lane_failed"
 
 
 class Memory(Protocol):
@@ -37,6 +39,8 @@ class Memory(Protocol):
     def keyring(self) -> Keyring: ...
     @property
     def metrics(self) -> Metrics: ...
+    @property
+    def profile_loader(self) -> ProfileLoader: ...
     @property
     def now(self) -> Clock: ...
     @property
@@ -58,21 +62,27 @@ async def fast_lane(memory: Memory, scope: Scope) -> bytes | None:
     try:
         catalog = memory.catalogs.serving(key.environment_id)
         now = memory.now()
-        if snapshot is None:
-            user = Identifier(IdentifierKind.USER, user_id)
-            snapshot = await memory.snapshots.load(key.environment_id, user, now)
-            catalog, now = memory.catalogs.serving(key.environment_id), memory.now()
-            if snapshot is None:
-                snapshot = unknown_profile(catalog, user, now)
+        stale = False
         if flag in catalog.live.sticky:
             return None
+        if snapshot is None:
+            if flag not in catalog.live.flags:
+                return None
+            user = Identifier(IdentifierKind.USER, user_id)
+            catalog, snapshot, stale = await memory.profile_loader.load(key.environment_id, user, now, flags=())
+            now = memory.now()
+            if flag in catalog.live.sticky:
+                return None
         decision = decide_one(catalog, flag, snapshot, now)
-    except (TinyCDPError, *UNSTORABLE):
+    except Unavailable as failure:
+        cast("dict[str, Any]", scope)[FAILED] = failure
+        return None
+    except Exception:  # the ordinary route answers it, and logs it
         return None
     memory.metrics.fast[decision.reason] += 1
     memory.metrics.minutes[key.environment_id].decisions += 1
     memory.exposures.record(catalog, decision, snapshot, now)
-    answer = encode(answer_of(catalog, decision, snapshot, user_id, False))
+    answer = encode(answer_of(catalog, decision, snapshot, user_id, stale))
     memory.metrics.decided_one.observe(perf_counter() - start)
     return answer
 

@@ -20,6 +20,8 @@ from tinycdp.opaque import Unreadable, bytes_of, decoded, text_of
 from tinycdp.runtime.access.keys import Key, Keyring
 
 VALID_MS = HOUR_MS
+#: How long a link to an export is valid at most.
+EXPORT_HOURS = 168
 
 
 class DownloadLink(msgspec.Struct, frozen=True, array_like=True):
@@ -48,9 +50,13 @@ _Link = TypeVar("_Link", DownloadLink, ExportLink)
 
 
 class SignedLinks(Generic[_Link]):
-    """Links of one kind. purpose: no link of one kind opens what another kind does"""
+    """Links of one kind.
 
-    def __init__(self, kind: type[_Link], purpose: bytes) -> None:
+    purpose     no link of one kind opens what another kind does
+    longest_ms  how long one is valid at most"""
+
+    def __init__(self, kind: type[_Link], purpose: bytes, longest_ms: int) -> None:
+        self._longest_ms = longest_ms
         self._decoder: msgspec.json.Decoder[_Link] = msgspec.json.Decoder(kind)
         self._purpose = purpose
 
@@ -69,7 +75,9 @@ class SignedLinks(Generic[_Link]):
         except Unreadable:
             raise _invalid() from None
         found = keyring.usable(link.key_id, now)
-        if found is None or not hmac.compare_digest(self._signature(found[1], payload), signed) or link.until <= now:
+        if found is None or not hmac.compare_digest(self._signature(found[1], payload), signed):
+            raise _invalid()
+        if not now < link.until <= now + self._longest_ms:  # who holds the key can sign any instant
             raise _invalid()
         return link, found[0]
 
@@ -77,8 +85,8 @@ class SignedLinks(Generic[_Link]):
         return hmac.digest(secret, self._purpose + payload, "sha256")
 
 
-DOWNLOADS = SignedLinks(DownloadLink, b"tinycdp download 1\0")
-EXPORTS = SignedLinks(ExportLink, b"tinycdp export 1\0")
+DOWNLOADS = SignedLinks(DownloadLink, b"tinycdp download 1\0", 2 * VALID_MS)
+EXPORTS = SignedLinks(ExportLink, b"tinycdp export 1\0", EXPORT_HOURS * HOUR_MS)
 
 
 def _invalid() -> Forbidden:

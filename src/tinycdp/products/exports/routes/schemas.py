@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from tinycdp.api.http.encoding import Documented
 from tinycdp.products.exports.schemas import ExportBody, Format, ScheduleDocument
+from tinycdp.runtime.access.download_links import EXPORT_HOURS
 
 Status = Literal["waiting", "running", "done", "failed", "canceled", "removed"]
 
@@ -64,7 +65,7 @@ class ExportList(msgspec.Struct, frozen=True):
 class LinkBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For how long a link is valid."""
 
-    hours: Annotated[int, Meta(ge=1, le=168)] = 24
+    hours: Annotated[int, Meta(ge=1, le=EXPORT_HOURS)] = 24
 
 
 class ExportLink(msgspec.Struct, frozen=True):
