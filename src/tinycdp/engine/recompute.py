@@ -50,31 +50,51 @@ def apply(
     None of the messages may have been applied before.
 
     groups  the current traits of every group that a message names"""
-    transitions = advance(profile, catalog, now)
-    complete = profile.backfilled >= catalog.head
-    affected: dict[int, Segment] = {}
-    if not profile.version:  # new profile: segments that no message touches have not been reviewed yet
-        affected = {segment.fingerprint: segment for segment in catalog.segments}
-    profile.keep_only(
-        catalog.kept.keys()
-    )  # other aggregates miss these messages, so they must start again if they return
-    for message in messages:
-        apply_message(profile, message, catalog, complete)
-        if message.name:
-            segments = catalog.segments_for_event(message.name)
-        elif message.kind == "identify":
-            segments = catalog.segments_for_properties(message.properties)
-        elif message.kind == "group":
-            segments = catalog.segments_for_group()
-        else:
-            segments = catalog.segments_for_properties(())
+    applying = Applying(profile, catalog, now)
+    applying.add(messages)
+    return applying.review(groups)
+
+
+class Applying:
+    """What `apply` does, in pieces: other work may run between two calls of `add`. One review ends it."""
+
+    def __init__(self, profile: Profile, catalog: Catalog, now: Instant) -> None:
+        self._profile, self._catalog, self._now = profile, catalog, now
+        self._transitions = advance(profile, catalog, now)
+        self._complete = profile.backfilled >= catalog.head
+        self._affected: dict[int, Segment] = {}
+        if not profile.version:  # new profile: segments that no message touches have not been reviewed yet
+            self._affect(catalog.segments)
+        # Other aggregates miss these messages, so they must start again if they return.
+        profile.keep_only(catalog.kept.keys())
+
+    def add(self, messages: Iterable[Message]) -> None:
+        """Add messages to the profile's state."""
+        catalog = self._catalog
+        for message in messages:
+            apply_message(self._profile, message, catalog, self._complete)
+            if message.name:
+                self._affect(catalog.segments_for_event(message.name))
+            elif message.kind == "identify":
+                self._affect(catalog.segments_for_properties(message.properties))
+            elif message.kind == "group":
+                self._affect(catalog.segments_for_group())
+            else:
+                self._affect(catalog.segments_for_properties(()))
+
+    def review(self, groups: Mapping[str, Mapping[str, Any]]) -> list[Transition]:
+        """Review the segments that depend on the messages; returns all transitions."""
+        profile, catalog, now = self._profile, self._catalog, self._now
+        if profile.group is not None and (traits := groups.get(profile.group[2])) is not None:
+            if traits != profile.group_traits:  # another member may have changed them
+                self._affect(catalog.segments_for_group())
+            profile.set_group_traits(traits)
+        reviewed = _review(profile, self._affected.values(), catalog, now, profile.recompute_at, "event")
+        return self._transitions + reviewed
+
+    def _affect(self, segments: Iterable[Segment]) -> None:
         for segment in segments:
-            affected[segment.fingerprint] = segment
-    if profile.group is not None and (traits := groups.get(profile.group[2])) is not None:
-        if traits != profile.group_traits:  # another member may have changed them
-            affected |= {segment.fingerprint: segment for segment in catalog.segments_for_group()}
-        profile.set_group_traits(traits)
-    return transitions + _review(profile, affected.values(), catalog, now, profile.recompute_at, "event")
+            self._affected[segment.fingerprint] = segment
 
 
 def apply_message(profile: Profile, message: Message, catalog: Catalog, complete: bool) -> None:

@@ -1,6 +1,7 @@
 """Floods, slow clients and junk: memory stays bounded, no other client is harmed, and nothing is a 5xx."""
 
 import asyncio
+import gc
 import gzip
 import json
 import random
@@ -17,8 +18,8 @@ from tinycdp.api.http import bodies
 from tinycdp.errors import Overloaded
 from tinycdp.runtime.memory_budget import MemoryBudget
 
-#: Of the processor; a batch of 4 MB takes ten times as much in all.
-LONGEST_TURN_SECONDS = 0.1
+#: Of the processor; a batch of 4 MB takes twenty times as much in all.
+LONGEST_TURN_SECONDS = 0.05
 
 
 @pytest.fixture
@@ -99,19 +100,29 @@ async def test_a_body_that_does_not_come_is_given_up(app: Application, monkeypat
 
 
 async def test_decisions_go_on_beside_a_large_batch(app: Application) -> None:
-    """The event loop is never held for long: not by one body of 4,000 events with 60 objects each."""
-    await app.define("flag", key="opened", rule="events.tick.exists()")
-    properties = {f"k{n}": {"a": 1} for n in range(60)}
+    """The event loop is never held for long: not by one body of 4,000 events with 60 objects each, half by one person.
+
+    What this thread computes is measured, not what it waits for: decoding holds all threads, see
+    docs/explanation/security.md.
+    """
+    counted = " || ".join(f'events.tick.where(screen != "{n}").sum(n, {n + 7}d) > 9' for n in range(8))
+    await app.define("flag", key="opened", rule=counted)
+    properties: dict[str, Any] = {"n": 1, "screen": "home"} | {f"k{n}": {"a": 1} for n in range(60)}
     events = [
-        {"type": "track", "userId": f"u{n % 500}", "event": "tick", "properties": properties} for n in range(4_000)
+        {"type": "track", "userId": f"u{n % 1_000 if n % 2 else 0}", "event": "tick", "properties": properties}
+        for n in range(4_000)
     ]
     body = json.dumps({"batch": events}, separators=(",", ":")).encode()
     sending = asyncio.create_task(app.write.post("/v1/batch", content=body))
     began, turns = time.thread_time(), [0.0]
-    while not sending.done():
-        before = time.thread_time()
-        await asyncio.sleep(0)
-        turns.append(time.thread_time() - before)
+    gc.disable()  # a served process collects seldom; here all that the tests have loaded would be walked
+    try:
+        while not sending.done():
+            before = time.thread_time()
+            await asyncio.sleep(0)
+            turns.append(time.thread_time() - before)
+    finally:
+        gc.enable()
     assert sending.result().json()["accepted"] == 4_000
     # Of the processor time of this thread, in which the loop runs: a busy machine does not count.
     assert max(turns) < LONGEST_TURN_SECONDS, sorted(turns)[-5:]

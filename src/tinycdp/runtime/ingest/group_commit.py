@@ -374,10 +374,14 @@ async def _apply_to_profiles(
     transitions: list[recompute.Transition] = []
     applied = 0
     for profile_id, own in by_profile.items():
-        if (applied := applied + len(own)) > _AT_ONCE:
-            applied = 0
-            await asyncio.sleep(0)  # decisions go on beside a large group
-        transitions += recompute.apply(identities.profiles[profile_id], own, identities.catalog, identities.now, groups)
+        applying = recompute.Applying(identities.profiles[profile_id], identities.catalog, identities.now)
+        for start in range(0, len(own), _AT_ONCE):
+            piece = own[start : start + _AT_ONCE]
+            if (applied := applied + len(piece)) > _AT_ONCE:
+                applied = len(piece)
+                await asyncio.sleep(0)  # decisions go on beside a large group, and beside one of a single profile
+            applying.add(piece)
+        transitions += applying.review(groups)
     named_only = identities.new - by_profile.keys()  # created by an alias call, without a message of its own
     for profile_id in (identities.review | identities.listed | named_only) - identities.merged.keys():
         cause: recompute.Cause = "merge" if profile_id in identities.review else "event"
