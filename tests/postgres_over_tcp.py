@@ -1,6 +1,6 @@
 """The tests' Postgres, which listens on a Unix socket alone, on a port of loopback: with TLS, and to be cut off.
 
-Shape   `async with over_tcp(dsn, tls=…) as far` · far.port · far.cut(): it is away until far.listen()
+Shape   `async with over_tcp(dsn, tls=…) as far` · far.port · far.cut(): it is away until far.listen() · far.vanish()
         certificate(folder, name) → (a context of a server, its certificate in PEM)
 """
 
@@ -27,6 +27,7 @@ class FarPostgres:
         self.port = 0
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._copying: dict[asyncio.Future[list[None]], asyncio.StreamWriter] = {}
 
     async def listen(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -38,6 +39,12 @@ class FarPostgres:
         self._server.close()
         for writer in self._open:
             writer.transport.abort()
+
+    def vanish(self) -> None:
+        """The machine is gone without a farewell, as in a failover: what is open hangs, new connections work."""
+        for copying, back in self._copying.items():
+            copying.cancel()
+            back.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
@@ -54,7 +61,10 @@ class FarPostgres:
                     return
             there, back = await asyncio.open_unix_connection(self._socket)
             self._open.add(back)
-            await asyncio.gather(copied(reader, back), copied(there, writer))
+            copying = asyncio.gather(copied(reader, back), copied(there, writer))
+            self._copying[copying] = back
+            with contextlib.suppress(asyncio.CancelledError):
+                await copying
 
     async def close(self) -> None:
         await self.cut()

@@ -7,7 +7,8 @@ Shape   announce_* notify in the transaction that made the change; a Listener re
 Laws    a lost connection may have missed notifications: `disconnected` is called at once, and `reconnected` when the
         Listener listens again.
         Every notification but `keys` names its environment.
-        A server that does not answer holds no request for ever: the connections of the process are ended
+        A server that does not answer holds no request for ever: the connections of the process are ended. If it
+        answers again, or another one in its place, those are ended that it does not know
 Units   a notification holds at most 8,000 bytes, so many ids go out in several
 """
 
@@ -21,7 +22,7 @@ from typing import Any, Protocol
 from tinycdp.errors import Unavailable
 from tinycdp.runtime.background import Loop
 from tinycdp.store.database import notifications as notification_store
-from tinycdp.store.database.pool import Connection, abandon, connect, reaching
+from tinycdp.store.database.pool import Connection, abandon, abandon_lost, connect, reaching
 
 log = logging.getLogger(__name__)
 
@@ -160,15 +161,19 @@ class Listener:
             if self._is_silent and isinstance(away.__cause__, TimeoutError):
                 abandon(self._dsn)
             raise
-        self._is_silent = False
         connection.add_termination_listener(lambda _: self._lost(connection))
         try:
             with reaching():
-                await connection.add_listener(CHANNEL, self._dispatch)
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    if self._is_silent:
+                        await abandon_lost(connection)
+                    await connection.add_listener(CHANNEL, self._dispatch)
             self._subscriber.reconnected()
-        except BaseException:
+        except BaseException as failure:
             connection.terminate()
+            self._is_silent |= isinstance(failure.__cause__, TimeoutError)
             raise
+        self._is_silent = False
         self._connection, self._connected = connection, True
         self._started.set()
         if connection.is_closed():  # while it was made

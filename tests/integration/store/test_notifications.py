@@ -5,15 +5,17 @@ import inspect
 import logging
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from postgres_over_tcp import over_tcp
 from serving import PATIENCE_SECONDS, eventually
 from tinycdp.errors import Unavailable
 from tinycdp.runtime import notifications
 from tinycdp.runtime.notifications import Listener, announce_keys, announce_profiles, digest_of
 from tinycdp.store.database import pool as database
-from tinycdp.store.database.pool import Pool, transaction
+from tinycdp.store.database.pool import Pool, acquired, connect, open_pool, transaction
 
 
 class Recorder:
@@ -123,6 +125,64 @@ async def test_a_listener_starts_when_it_can_connect(dsn: str, monkeypatch: pyte
     await asyncio.wait_for(listener.start(), PATIENCE_SECONDS)
     assert (failures, watcher.steps) == ([], ["reconnected"])
     await listener.stop()
+    await listener.stop()
+    assert watcher.steps == ["reconnected", "disconnected"]
+
+
+async def test_connections_to_a_machine_that_is_gone_are_ended(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failover without a farewell the address leads to another machine, and one that is open to nothing."""
+    monkeypatch.setattr(notifications, "_PING_SECONDS", 0.05)
+    monkeypatch.setattr(notifications, "_ANSWER_SECONDS", 0.5)
+    async with over_tcp(dsn) as far:
+        address = f"postgresql://{urlsplit(dsn).username}@127.0.0.1:{far.port}/{far.database}"
+        listener = Listener(address, Watcher())
+        async with await open_pool(address, 1) as pool:
+            await listener.start()
+            far.vanish()
+            kept = await connect(address)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                with pytest.raises(Unavailable):
+                    async with acquired(pool) as connection:
+                        await connection.fetchval("SELECT 1")
+                async with acquired(pool) as connection:
+                    assert await connection.fetchval("SELECT 1") == 1
+            assert await kept.fetchval("SELECT 1") == 1, "what the new one knows is not ended"
+            kept.terminate()
+            await listener.stop()
+
+
+async def test_a_server_that_falls_silent_while_it_is_connected_to_holds_nothing(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the first statements of a connection, nor LISTEN."""
+    monkeypatch.setattr(database, "READY_SECONDS", 0.05)
+    monkeypatch.setattr(notifications, "_ANSWER_SECONDS", 0.05)
+
+    async def silent(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as one:
+        one.setattr(database, "_set_codecs", silent)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            with pytest.raises(Unavailable):
+                await connect(dsn)
+            with pytest.raises(Unavailable):
+                await open_pool(dsn, 1)
+    watcher = Watcher()
+    listener = Listener(dsn, watcher)
+    with monkeypatch.context() as one:
+        one.setattr(database._Connection, "add_listener", silent)
+        starting = asyncio.create_task(listener.start())
+        failed = asyncio.Event()
+        terminate = database._Connection.terminate
+
+        def noticed(connection: Any) -> None:
+            failed.set()
+            terminate(connection)
+
+        one.setattr(database._Connection, "terminate", noticed)
+        await asyncio.wait_for(failed.wait(), PATIENCE_SECONDS)
+    await asyncio.wait_for(starting, PATIENCE_SECONDS)
     await listener.stop()
     assert watcher.steps == ["reconnected", "disconnected"]
 

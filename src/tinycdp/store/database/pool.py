@@ -1,10 +1,12 @@
 """Connections to Postgres, with codecs for our types.
 
 Shape   open_pool(dsn, size), close_pool(pool) · transaction(pool) · snapshot(pool) · reaching(): raises Unavailable
-        if it is away. abandon(dsn) ends every connection of this process, and thereby what waits for an answer
+        if it is away. abandon(dsn) ends every connection of this process, and thereby what waits for an answer;
+        abandon_lost(connection) those that the server does not know
         `outage` logs one line when it goes away, one when it is back
 Units   timestamptz ↔ integer milliseconds; json and jsonb ↔ plain values with exact numbers (int, Decimal)
-Laws    no lock is waited for longer than LOCK_SECONDS, unless a transaction sets its own limit
+Laws    no lock is waited for longer than LOCK_SECONDS, unless a transaction sets its own limit.
+        Connecting ends within 5 seconds, and making a connection ready within READY_SECONDS
 Errors  Unavailable (503, Retry-After 1) if the server cannot be reached or ends the connection, DATABASE_BUSY if a lock
         is held for long, DATABASE_FULL if its disk is full.
         With explain=True, the part of DATABASE_URL that is wrong, for the person who runs a command: see dsn_errors.py
@@ -26,6 +28,9 @@ import msgspec
 from tinycdp.errors import Unavailable
 from tinycdp.outages import Outage
 from tinycdp.store.database.dsn_errors import explained
+from tinycdp.store.database.statements import load
+
+_SQL = load("connections")
 
 Pool: TypeAlias = asyncpg.Pool
 Connection: TypeAlias = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -41,6 +46,8 @@ DATABASE_AWAY, DATABASE_BUSY = "DATABASE_AWAY", "DATABASE_BUSY"
 #: How long a statement waits for a lock. What is locked for longer is being altered or restored.
 LOCK_SECONDS = 5
 _SET_LOCK_TIMEOUT = f"SET lock_timeout = '{LOCK_SECONDS}s';"
+#: How long a new connection's first statements may take.
+READY_SECONDS = 5.0
 #: How long closing a pool may take.
 _CLOSE_SECONDS = 3.0
 #: The connections of this process, by address.
@@ -88,6 +95,9 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
     """A connection that returns to its pool without a reset query, unless it needs one."""
 
     _lingers = False
+    #: The address it was made for, and its session at the server: number and start. None until it is ready.
+    dsn = ""
+    session: tuple[int, int] | None = None
 
     def linger(self) -> None:
         """Mark the connection for a reset when it returns to its pool.
@@ -125,9 +135,23 @@ async def open_pool(dsn: str, size: int, *, explain: bool = False) -> Pool:
 
 async def _prepare(dsn: str, connection: "_Connection") -> None:
     """Make a connection of a pool ready for use."""
+    await _make_ready(dsn, connection, _SET_LOCK_TIMEOUT)
+
+
+async def _make_ready(dsn: str, connection: "_Connection", setting: str = "") -> None:
+    """Set the codecs, and a setting; end the connection if that fails, or takes long."""
+    connection.dsn = dsn
     _open.setdefault(dsn, WeakSet()).add(connection)
-    await _set_codecs(connection)
-    await connection.execute(_SET_LOCK_TIMEOUT)
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            await _set_codecs(connection)
+            if setting:
+                await connection.execute(setting)
+            if row := await connection.fetchrow(_SQL["identity"]):
+                connection.session = (row["pid"], row["backend_start"])
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 def abandon(dsn: str) -> None:
@@ -136,6 +160,19 @@ def abandon(dsn: str) -> None:
     A server that is stopped answers nothing, not even that a statement is cancelled, and waiting has no end."""
     for connection in list(_open.get(dsn, ())):
         connection.terminate()
+
+
+async def abandon_lost(connection: "_Connection") -> None:
+    """End the connections to this one's address whose sessions its server does not have.
+
+    After a failover without a farewell they lead to a machine that is gone, and waiting for it takes minutes. A pooler
+    that answers with the server's own sessions is no hindrance."""
+    known = {one: one.session for one in _open.get(connection.dsn, ()) if one.session is not None}
+    rows = await connection.fetch(_SQL["sessions"], [pid for pid, _ in known.values()])
+    alive = {(row["pid"], row["backend_start"]) for row in rows}
+    for one, session in known.items():
+        if session not in alive:
+            one.terminate()
 
 
 async def close_pool(pool: Pool) -> None:
@@ -151,8 +188,7 @@ async def connect(dsn: str, *, explain: bool = False) -> asyncpg.Connection:
         connection = await asyncpg.connect(
             dsn, timeout=5, connection_class=_Connection, server_settings={"application_name": "tinycdp"}
         )
-        _open.setdefault(dsn, WeakSet()).add(connection)
-        await _set_codecs(connection)
+        await _make_ready(dsn, connection)
         return connection
 
 
