@@ -16,6 +16,7 @@ import pytest
 
 from application import Application, running
 from serving import ManualClock
+from tinycdp.errors import Unavailable
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS
 from tinycdp.products.exports import running as export_running
 from tinycdp.products.exports.running import ExportRuns
@@ -394,6 +395,25 @@ async def test_what_goes_wrong_is_said_with_a_code(house: House, monkeypatch: py
     assert failed["error"]["code"] == "TOO_MANY_COLUMNS"
     (house.folder / "prod").unlink()
     assert (await house.export(what="profiles", columns=["plan"]))["status"] == "done"
+
+
+async def test_what_the_database_cannot_do_now_is_done_later(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await settle(house)
+    job = await house.start(what="profiles", columns=["plan"])
+
+    async def trouble(*_: Any) -> None:
+        raise Unavailable(code, "Later.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(export_running, "open_rows", trouble)
+        for code in ("DATABASE_AWAY", "DATABASE_BUSY", "DATABASE_FULL"):
+            for _ in range(export_running.MOST_ATTEMPTS):
+                with pytest.raises(Unavailable) as later:
+                    await house.runs.write(house.app.environment_id, job["id"])
+                assert later.value.code == code
+            assert (await house.job(job["id"]))["status"] == "running"
+    await house.runs.write(house.app.environment_id, job["id"])
+    assert (await house.job(job["id"]))["status"] == "done"
 
 
 async def test_a_schedule_runs_on_time_in_its_zone_and_once_for_what_was_missed(dsn: str, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Laws    the rows are read in one snapshot, which ends before they are made into 
         A file is at its place when it is whole, and its export is done after that. A process that ends before leaves
         the export to the next one, which begins anew: half a file never has the final name.
         One process writes an export at a time, by an advisory lock; what an older attempt says is ignored.
+        A database that is away, locked or full delays an export and does not fail it.
         A schedule that was due while nothing ran runs once. While one of its exports waits or runs it is left out.
         A file goes when its time is over, and when a profile is erased that its snapshot may have
 Units   AT_ONCE exports in a process; batches of 200 rows
@@ -38,7 +39,7 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.transfer import writers
 from tinycdp.runtime.transfer.rows import ExportRows, Row, RowsRequest, check_number_of, columns_of, open_rows
 from tinycdp.store import definitions as definition_store
-from tinycdp.store.database.pool import DATABASE_AWAY, Pool, acquired, connect, frozen, reaching, transaction
+from tinycdp.store.database.pool import DATABASE_CODES, Pool, acquired, connect, frozen, reaching, transaction
 from tinycdp.times import iso
 
 log = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ class ExportRuns:
             await self.write(environment_id, id)
         except PASSING as failure:
             log.warning("export %d waits, and is begun anew: %s", id, failure)
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(getattr(failure, "retry_after_seconds", _LOOK_SECONDS))
         except Exception:
             log.exception("export %d: failed", id)
 
@@ -177,7 +178,8 @@ class ExportRuns:
         except ExportEnded:
             log.info("export %d was cancelled, or is written by another process", row.id)
         except TinyCDPError as wrong:
-            if isinstance(wrong, Unavailable) and wrong.code == DATABASE_AWAY:
+            if isinstance(wrong, Unavailable) and wrong.code in DATABASE_CODES:
+                await self._forget_attempt(row)
                 raise
             await self._fail(row, wrong.code, wrong.message)
         except PASSING:
@@ -191,6 +193,12 @@ class ExportRuns:
             await asyncio.to_thread(_clean, scratch, stem)
             if is_kept and not is_done:
                 await self._remove_unowned(row, place)
+
+    async def _forget_attempt(self, row: ExportRow) -> None:
+        """What the database cannot do now does not count, however often it is tried."""
+        with contextlib.suppress(Unavailable):
+            async with acquired(self._pool) as connection:
+                await store.forget_attempt(connection, row.environment_id, row.id, row.attempt)
 
     async def _remove_unowned(self, row: ExportRow, place: str) -> None:
         """Remove a file whose export was cancelled in its last moment."""

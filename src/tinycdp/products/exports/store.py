@@ -94,6 +94,10 @@ async def begin_export(connection: Connection, environment_id: int, id: int, now
     return ExportRow.maybe(await connection.fetchrow(_SQL["begin_export"], environment_id, id, now))
 
 
+async def forget_attempt(connection: Connection, environment_id: int, id: int, attempt: int) -> None:
+    await connection.execute(_SQL["forget_attempt"], environment_id, id, attempt)
+
+
 async def advance_export(connection: Connection, environment_id: int, id: int, attempt: int, *values: Any) -> bool:
     """Whether it is still this attempt's."""
     return affected(await connection.execute(_SQL["advance_export"], environment_id, id, attempt, *values)) > 0

@@ -41,7 +41,9 @@ _EPOCH_MS = 946_684_800_000
 _encode_json = msgspec.json.Encoder(decimal_format="number").encode
 _decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
 
-DATABASE_AWAY, DATABASE_BUSY = "DATABASE_AWAY", "DATABASE_BUSY"
+DATABASE_AWAY, DATABASE_BUSY, DATABASE_FULL = "DATABASE_AWAY", "DATABASE_BUSY", "DATABASE_FULL"
+#: Codes of what passes without anyone's work on what was asked: the same succeeds later.
+DATABASE_CODES = frozenset({DATABASE_AWAY, DATABASE_BUSY, DATABASE_FULL})
 
 #: How long a statement waits for a lock. What is locked for longer is being altered or restored.
 LOCK_SECONDS = 5
@@ -224,7 +226,7 @@ class reaching:
             raise Unavailable(DATABASE_BUSY, message) from error
         if isinstance(error, asyncpg.DiskFullError):
             message = "The database's disk is full, so nothing can be stored until there is space on it."
-            raise Unavailable("DATABASE_FULL", message, retry_after_seconds=5) from error
+            raise Unavailable(DATABASE_FULL, message, retry_after_seconds=5) from error
         if isinstance(error, _GONE) and not isinstance(error, Unavailable):
             outage.noticed(error)
             raise Unavailable(DATABASE_AWAY, "The database cannot be reached; try again shortly.") from error

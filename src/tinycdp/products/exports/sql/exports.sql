@@ -60,6 +60,13 @@ UPDATE exports SET status = 'running', attempt = attempt + 1, rows = 0, share = 
 WHERE environment_id = $1 AND id = $2 AND status IN ('waiting', 'running')
 RETURNING *;
 
+-- name: forget_attempt
+-- For the process that made the attempt and has ended it. Nothing if another one began it anew.
+-- args: environment_id, id, attempt
+-- index: exports_pkey
+UPDATE exports SET attempt = attempt - 1
+WHERE environment_id = $1 AND id = $2 AND attempt = $3 AND status = 'running';
+
 -- name: advance_export
 -- Nothing is updated if it was cancelled, or begun anew by another process.
 -- args: environment_id, id, attempt, now, rows, total, share
