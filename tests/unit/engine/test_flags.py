@@ -225,7 +225,6 @@ ENDLESS: dict[str, tuple[Any, Any]] = {
         {"properties": {"x": {"$schema": "http://json-schema.org/draft-07/schema#", "pattern": EVIL}}},
         {"x": LONG},
     ),
-    "uniqueItems": ({"uniqueItems": True}, [[{"n": n}] for n in range(60_000)]),
     "unevaluatedItems": ({"prefixItems": [True], "unevaluatedItems": False}, [[n] for n in range(200_000)]),
     "enum": ({"items": {"enum": [{"n": n} for n in range(2_000)]}}, [{"n": -1}] * 200_000),
     "messages": ({"anyOf": [{"type": "string"}] * 2_000}, {str(n): [n] for n in range(200_000)}),
@@ -241,6 +240,53 @@ def test_a_schema_is_checked_by_bounded_work(what: str) -> None:
         read_flag({"key": "f", "type": "object", "variants": {"v": value}, "schema": schema}, "salt")
     assert refused.value.code == "INVALID_FLAG"
     assert len(refused.value.message) < 700
+
+
+DIFFERENT: list[Any] = [
+    1,
+    True,
+    "1",
+    [1],
+    ["1"],
+    {"1": 1},
+    {"1": True},
+    0,
+    False,
+    None,
+    "null",
+    "",
+    [],
+    {},
+    10,
+    -1,
+    0.5,
+]
+
+
+@pytest.mark.parametrize(
+    "unique",
+    [
+        DIFFERENT,
+        [f"name{n}" for n in range(900)],
+        [n * (2**61 - 1) for n in range(5_000)],
+        [{"n": n} for n in range(9_000)],
+    ],
+)
+def test_elements_are_compared_as_json_in_linear_time(unique: list[Any]) -> None:
+    def saved(value: list[Any]) -> None:
+        read_flag({"key": "f", "type": "object", "variants": {"v": value}, "schema": {"uniqueItems": True}}, "salt")
+
+    saved(unique)
+    for first, second in [(1, Decimal("1.00")), (-0.0, 0), ({"a": 100, "b": [2]}, {"b": [2], "a": Decimal("1e2")})]:
+        others = [one for one in unique if one not in (0, 1)]
+        with pytest.raises(InvalidInput, match=r"variants\.v: .* more than once"):
+            saved([first, *others, second])
+
+
+def test_the_keyword_that_takes_too_long_is_named() -> None:
+    schema = {"prefixItems": [True], "unevaluatedItems": {"type": "string"}}
+    with pytest.raises(InvalidInput, match=r"too long .* at `unevaluatedItems`"):
+        read_flag({"key": "f", "type": "object", "variants": {"v": ["x"] * 2_000}, "schema": schema}, "salt")
 
 
 def test_a_schema_of_a_large_configuration_is_checked() -> None:

@@ -8,6 +8,7 @@ Laws    the work is bounded by steps, whatever the schema is: nested `anyOf`, ci
 Source  dsl/SPEC.md "Flags"; https://json-schema.org/draft/2020-12, "Regular Expressions" for what patterns should use
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
@@ -31,7 +32,11 @@ Fault = tuple[str, str]
 
 
 class _TooMuch(Exception):
-    pass
+    """The last step was that of a keyword, or of a part of the schema."""
+
+    def __init__(self, keyword: str | None) -> None:
+        super().__init__(keyword)
+        self.keyword = keyword
 
 
 class _Unmatchable(Exception):
@@ -45,10 +50,10 @@ class Work:
         self._steps = steps
         self._sizes: dict[int, int] = {}
 
-    def spend(self, steps: int) -> None:
+    def spend(self, steps: int, keyword: str | None = None) -> None:
         self._steps -= steps
         if self._steps < 0:
-            raise _TooMuch
+            raise _TooMuch(keyword)
 
     def size(self, value: Any) -> int:
         """The number of parts of a value, or of a schema: of objects that live as long as this one."""
@@ -93,8 +98,10 @@ def faults(variants: Mapping[str, Any], schema: Mapping[str, Any] | bool, work: 
         yield "$.schema", "a $ref leads round in a circle, or the values nest too deeply."
     except _Unmatchable as wrong:
         yield "$.schema", f"{wrong}"
-    except _TooMuch:
-        yield "$.schema", "the schema takes too long to check; nest `anyOf`, `oneOf` and `allOf` less, or list less."
+    except _TooMuch as wrong:
+        where = "" if wrong.keyword is None else f", and was given up at `{wrong.keyword}`"
+        remedy = "nest `anyOf`, `oneOf` and `allOf` less, or list less"
+        yield "$.schema", f"the schema takes too long to check with these values{where}; {remedy}."
     except ArithmeticError:
         yield "$.schema", "`multipleOf` and a value are too far apart to be divided exactly."
 
@@ -109,7 +116,8 @@ def _bounded(work: Work) -> Any:
     """A validator of draft 2020-12 whose every step is counted."""
     from jsonschema import Draft202012Validator, validators  # noqa: PLC0415
 
-    keywords = {name: _counted(name, _linear(check), work) for name, check in Draft202012Validator.VALIDATORS.items()}
+    checks = {**Draft202012Validator.VALIDATORS, "uniqueItems": _unique_items}
+    keywords = {name: _counted(name, _linear(check), work) for name, check in checks.items()}
     numbers = Draft202012Validator.TYPE_CHECKER.redefine_many({"number": _is_number, "integer": _is_integer})
     exact: Any = validators.extend(Draft202012Validator, keywords, type_checker=numbers)  # type: ignore[no-untyped-call]
     plain = exact.evolve
@@ -135,7 +143,7 @@ def _is_integer(checker: Any, value: Any) -> bool:
 
 
 #: What they compare grows with the square of the value.
-_SQUARE = {"uniqueItems", "unevaluatedItems", "unevaluatedProperties"}
+_SQUARE = {"unevaluatedItems", "unevaluatedProperties"}
 #: They compare each part of a value with each part of what they are given.
 _PAIRS = {"enum", "patternProperties", "additionalProperties", "required", "dependentRequired"}
 
@@ -150,10 +158,38 @@ def _counted(name: str, check: _Check, work: Work) -> _Check:
         if name == "additionalProperties":
             own = work.size(schema.get("patternProperties"))
         parts = whole * whole if name in _SQUARE else whole * own if name in _PAIRS else whole + own
-        work.spend(1 + parts // _PARTS_A_STEP)
+        work.spend(1 + parts // _PARTS_A_STEP, name)
         return check(validator, given, value, schema)
 
     return counted
+
+
+def _unique_items(validator: Any, given: Any, value: Any, schema: Any) -> Any:
+    """As the validator's own check, which compares each element with each."""
+    from jsonschema import ValidationError  # noqa: PLC0415
+
+    if not given or not isinstance(value, list):
+        return
+    seen: set[str] = set()
+    for element in value:
+        if (text := _canonical(element)) in seen:
+            yield ValidationError(f"{str(element)[:_LONGEST_MESSAGE]!r} is in the list more than once")
+            return
+        seen.add(text)
+
+
+def _canonical(value: Any) -> str:
+    """The same text for what JSON Schema holds for equal: 1 and 1.0, and objects whatever the order of their names."""
+    if value is None or isinstance(value, bool | str):
+        return json.dumps(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(name)}:{_canonical(value[name])}" for name in sorted(value)) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_canonical, value)) + "]"
+    sign, digits, exponent = Decimal(value).as_tuple()
+    whole = "".join(map(str, digits)).lstrip("0")
+    short = whole.rstrip("0")
+    return f"{'-' * sign}{short}e{int(exponent) + len(whole) - len(short)}" if short else "0"
 
 
 class _Linear:
