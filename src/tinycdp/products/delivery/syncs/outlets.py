@@ -25,7 +25,7 @@ from tinycdp.products.delivery.lanes.sender import Unsendable
 from tinycdp.products.delivery.ledger import RecordSend
 from tinycdp.products.delivery.messages import headers_of
 from tinycdp.products.delivery.signing import SigningKey
-from tinycdp.products.delivery.syncs.records import payload_of
+from tinycdp.products.delivery.syncs.records import key_of, payload_of
 from tinycdp.runtime.environment import Environment
 from tinycdp.times import iso
 
@@ -69,7 +69,6 @@ def message_of(
 ) -> Outgoing:
     """What is sent for one record."""
     to, id, record = destination.document, id_of(place, send), payload_of(send, document)
-    key = msgspec.json.decode(send.match_key)
     if isinstance(to, HttpDocument):
         fields = {
             "environment": place.environment,
@@ -77,7 +76,7 @@ def message_of(
             "operation": send.operation,
             "profile": {"id": str(send.profile_id)},
             "record": record,
-            "key": key,
+            "key": key_of(send),
         }
         plan = plans_of_records(document, to)[send.operation]
         return request_of(plan, id, fields, {}, lambda: _encode(record))
@@ -90,7 +89,7 @@ def message_of(
                 "environment": place.environment,
                 "sync": place.sync,
                 "profile": {"id": str(send.profile_id)},
-                "key": key,
+                "key": msgspec.json.decode(send.match_key),
                 "record": record,
             },
         }

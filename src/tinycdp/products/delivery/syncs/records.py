@@ -117,13 +117,19 @@ def payload_of(send: RecordSend, document: SyncDocument) -> Any:
     """The record that is sent: the whole one, or the match fields of one that leaves."""
     if send.operation in {"upsert", "add"}:
         return send.record
-    record: dict[str, Any] = {}
-    for path, value in msgspec.json.decode(send.match_key).items():
-        _put(record, path, value)
+    record = key_of(send)
     if send.operation == "clear":
         for path in document.clear:
             _put(record, path, None)
     return record
+
+
+def key_of(send: RecordSend) -> dict[str, Any]:
+    """The match fields where they are in the record: `customer.email` is in the object `customer`."""
+    key: dict[str, Any] = {}
+    for path, value in msgspec.json.decode(send.match_key).items():
+        _put(key, path, value)
+    return key
 
 
 def _put(record: dict[str, Any], path: str, value: Any) -> None:
