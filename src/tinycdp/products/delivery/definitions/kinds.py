@@ -3,7 +3,8 @@
 Shape   DESTINATIONS is what runtime/definitions/product_kinds.py asks for
 Laws    the first destination registers the consumer of the outbox, in the transaction that saves it; deleting the last
         removes it. A destination gets what is committed after its save.
-        A sync has a ledger from its first version to its deletion; a changed document compares everybody anew.
+        A sync has a ledger from its first version to its deletion; a changed document compares everybody anew, and
+        one of its destination ends the run that is on its way.
         What a document names is not deleted; if it is renamed, the name is rewritten. A publish that changes what the
         expressions of a mapping mean checks the mapping again
 """
@@ -222,6 +223,7 @@ class DestinationKinds(SavedKinds):
             await register_in(connection, environment_id, CONSUMER, edit.now)
             await open_log(connection, environment_id)
             await store.open_lanes(connection, environment_id, kept)
+            await sync_store.overtake_syncs(connection, environment_id, kept)
         elif of_lanes and not await store.count_lanes(connection, environment_id):
             await unregister_in(connection, environment_id, CONSUMER)
         await _save_syncs(connection, environment_id, [row for row in rows if row.kind == SYNC], edit)

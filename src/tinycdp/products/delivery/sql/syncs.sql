@@ -11,6 +11,12 @@ ON CONFLICT (environment_id, definition_id) DO UPDATE SET
     generation = sync_states.generation + 1, scan = 'all', scan_after = 0, scan_profiles = 0, scan_differences = 0,
     next_run_at = NULL;
 
+-- name: overtake_syncs
+-- Of destinations whose documents changed: a run that is on its way writes nothing any more, and the next one reads them.
+-- args: environment_id integer, destination_ids integer[]
+-- index: sync_states_pkey
+UPDATE sync_states SET generation = generation + 1 WHERE environment_id = $1 AND destination_id = ANY ($2::integer[]);
+
 -- name: close_syncs
 -- args: environment_id integer, definition_ids integer[]
 -- index: sync_states_pkey, sync_records_pkey, sync_removals_pkey

@@ -92,6 +92,10 @@ async def open_syncs(connection: Connection, environment_id: int, definition_ids
     await connection.execute(_SQL["open_syncs"], environment_id, list(definition_ids))
 
 
+async def overtake_syncs(connection: Connection, environment_id: int, destination_ids: Sequence[int]) -> None:
+    await connection.execute(_SQL["overtake_syncs"], environment_id, list(destination_ids))
+
+
 async def close_syncs(connection: Connection, environment_id: int, definition_ids: Sequence[int]) -> None:
     await connection.execute(_SQL["close_syncs"], environment_id, list(definition_ids))
 
