@@ -1010,6 +1010,7 @@ CREATE TABLE public.sync_states (
     proof_profiles bigint DEFAULT 0 NOT NULL,
     proof_differences bigint DEFAULT 0 NOT NULL,
     differences bigint DEFAULT 0 NOT NULL,
+    keys_before bigint DEFAULT 0 NOT NULL,
     CONSTRAINT scan_is_known CHECK ((scan = ANY (ARRAY[''::text, 'all'::text, 'proof'::text]))),
     CONSTRAINT state_is_known CHECK ((state = ANY (ARRAY['active'::text, 'braked'::text])))
 );

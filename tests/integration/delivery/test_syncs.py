@@ -16,11 +16,14 @@ from delivering import NOW, House
 from receiver import Receiver, Request
 from serving import eventually
 from tinycdp.model import DAY_MS, HOUR_MS
+from tinycdp.products.delivery.destinations import Destinations
 from tinycdp.products.delivery.reach import Reach
 from tinycdp.products.delivery.store import syncs as store
 from tinycdp.products.delivery.syncs import run as runs
 from tinycdp.products.delivery.syncs import worker as workers
+from tinycdp.products.delivery.syncs.definitions import SavedSyncs
 from tinycdp.products.delivery.syncs.worker import SyncWorker, next_time
+from tinycdp.runtime.environment import Environment
 
 MAPPING = {"email": {"expr": "profile.email"}, "name": {"expr": "profile.name"}}
 
@@ -253,11 +256,87 @@ async def test_a_receiver_that_is_away_ends_the_run(syncing: Syncing) -> None:
     assert (found["problem"], len(syncing.copy.records)) == ("", 40)
 
 
+async def test_records_that_never_pass_hold_up_no_others(syncing: Syncing) -> None:
+    """The first people, and a removal, always get a 5xx: the load, removals, erasures and the proof go on without."""
+    copy, is_mended = syncing.copy, False
+
+    async def some_never_pass(request: Request, raw: web.Request) -> web.StreamResponse:
+        key = request.body["data"]["key"]["email"]
+        is_bad = key.startswith("bad") or (key, request.body["type"]) == ("0@x", "record.delete")
+        return web.Response(status=500) if is_bad and not is_mended else await copy.answer(request, raw)
+
+    syncing.receiver.answer = some_never_pass
+    for n in range(6):
+        await syncing.identify(f"bad{n}", 1, email=f"bad{n}@x")
+    for n in range(5):
+        await syncing.identify(f"good{n}", 1, email=f"{n}@x")
+    await syncing.house.put("crm", syncing.receiver, concurrency=1)
+    await syncing.put(brake=1)
+    async with syncing.worker():
+        for _ in range(2):
+            found = await syncing.ran()
+        assert copy.records.keys() == {f"{n}@x" for n in range(5)}
+        assert "500" in found["problem"]
+        await syncing.identify("good0", 2, email="new@x")
+        await syncing.erase("good1")
+        found = await syncing.ran(prove=True)
+        assert copy.records.keys() == {"new@x"} | {f"{n}@x" for n in (0, 2, 3, 4)}
+        assert (found["proofProfiles"], found["counts"]["failedRemovals"]) == (10, 1), "all but the erased one"
+        await syncing.identify("good2", 2, email="2nd@x")
+        for n in range(6):  # what changes is no less a retry
+            await syncing.identify(f"bad{n}", 2, name="other")
+        await syncing.ran()
+        assert "2@x" not in copy.records, "another removal passes"
+        listed = (await syncing.house.app.admin.get("/v1/syncs/people/records?state=failed")).json()["records"]
+        assert len(listed) == 6
+        attempts = [one["attempts"] for one in listed]
+        assert max(attempts) - min(attempts) <= 2, "they take turns"
+        assert all("500" in one["reason"] for one in listed)
+        is_mended = True
+        found = await syncing.ran()
+    assert (found["problem"], found["counts"]["failed"], found["counts"]["removals"]) == ("", 0, 0)
+    assert len(copy.records) == 6 + 4
+
+
+async def test_a_paused_destination_ends_the_run_that_goes_on(
+    syncing: Syncing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = syncing.house
+
+    async def pause(request: Request, raw: web.Request) -> web.StreamResponse:
+        monkeypatch.setattr(syncing.receiver, "answer", syncing.copy.answer)
+        await house.put("crm", syncing.receiver, status=200, paused=True)
+        return await syncing.copy.answer(request, raw)
+
+    monkeypatch.setattr(runs, "PART", 3)
+    for n in range(9):
+        await syncing.identify(f"user{n}", 1, email=f"{n}@x")
+    await syncing.begin()
+    syncing.receiver.answer = pause
+    environment = Environment(house.app.environment_id, house.app.service.pool, house.clock)
+    worker = SyncWorker(house.dsn, environment.pool, house.clock, Reach(frozenset({"127.0.0.1"})))
+    async with environment.pool.acquire() as connection:
+        (sync,) = await SavedSyncs(Destinations()).of(connection, environment.id)
+        row = await store.see_sync(connection, environment.id, sync.id)
+    assert row is not None
+    try:
+        with pytest.raises(runs.OvertakenRun):
+            await worker.run_once(environment, sync, row.generation)
+    finally:
+        (stop := asyncio.Event()).set()
+        await worker.run(stop)
+    assert len(syncing.receiver.requests) == 3
+
+
 async def test_the_brake_stops_mass_removal_until_it_is_released(syncing: Syncing) -> None:
     house, copy = syncing.house, syncing.copy
     for n in range(20):
         await syncing.identify(f"user{n}", 1, email=f"{n}@x", plan="pro")
-    await syncing.begin(filter='profile.plan == "pro"')
+    others = {f"{n}@x" for n in range(20, 45)}
+    for n in range(20, 45):
+        await syncing.identify(f"user{n}", 1, email=f"{n}@x", plan="x")
+    # More come than leave: their share is that of those who were there.
+    await syncing.begin(filter='profile.plan == "pro"', brake=0.5)
     async with syncing.worker():
         await syncing.ran()
         assert len(copy.records) == 20
@@ -266,24 +345,32 @@ async def test_the_brake_stops_mass_removal_until_it_is_released(syncing: Syncin
         )
         assert (preview["removed"], preview["wouldBrake"], preview["isComplete"]) == (20, True, True)
         assert preview["examples"][0]["operation"] == "delete"
-        await syncing.put(filter='profile.plan == "x"')
-        found = await syncing.ran()
-        assert found["state"] == "braked"
-        assert "20 of 20" in found["reason"]
-        assert len(copy.records) == 20
+        await syncing.put(filter='profile.plan == "x"', brake=0.5)
+        for _ in range(2):
+            found = await syncing.ran()
+            assert found["state"] == "braked"
+            assert "20 of 20" in found["reason"]
+        assert len(copy.records) == 45
         removals = (await house.app.admin.get("/v1/syncs/people/removals")).json()["removals"]
         assert [one["isBraked"] for one in removals] == [True] * 20
         await syncing.identify("user1", 2, plan="x")
         found = await syncing.ran()
         assert found["counts"]["removals"] == 19, "who comes back is not removed"
-        assert found["counts"]["sent"] == 1
+        assert found["counts"]["sent"] == 26
         await syncing.erase("user0")
         await syncing.ran()
         assert "0@x" not in copy.records, "an erasure does not wait"
         assert (await syncing.post("release"))["removals"] == 18
         found = await syncing.ran()
-        assert (found["state"], copy.records.keys()) == ("active", {"1@x"})
+        assert (found["state"], copy.records.keys()) == ("active", {"1@x"} | others)
         assert (await syncing.post("release", status=409))["code"] == "NOT_BRAKED"
+        await syncing.put(filter='profile.plan == "pro"', brake=0.5)
+        found = await syncing.ran()
+        assert (found["state"], found["counts"]["removals"]) == ("braked", 26)
+        await syncing.put(filter='profile.plan == "pro"', mode="upsert")
+        found = await syncing.ran()
+        assert (found["state"], found["counts"]["removals"]) == ("active", 0), "what stays is not kept as a removal"
+        assert copy.records.keys() == {"1@x"} | others | {f"{n}@x" for n in range(2, 20)}
 
 
 async def document(syncing: Syncing) -> dict[str, Any]:
@@ -378,15 +465,16 @@ async def test_an_http_destination_gets_requests_in_its_own_form(syncing: Syncin
     place = {"type": "http", "url": url, "headers": {"Authorization": "Bearer x"}, "concurrency": 1}
     answer = await syncing.house.app.admin.put("/v1/destinations/ads", json=place)
     assert answer.status_code == 201, answer.text
-    users = {"payload": {"schema": ["EMAIL"], "data": [[{"field": "record.email"}]]}}
+    users = {"payload": {"schema": ["EMAIL"], "data": [[{"field": "record.user.email"}]]}}
     document = {
         "destination": "ads",
         "filter": 'profile.plan == "pro"',
-        "mapping": {"email": {"expr": "profile.email", "as": "sha256_lower"}},
+        "mapping": {"user": {"email": {"expr": "profile.email", "as": "sha256_lower"}}},
+        "match": ["user.email"],
         "mode": "audience",
         "requests": {
             "add": {"mapping": users},
-            "remove": {"url": url + "/{email}", "parameters": {"email": {"field": "key.email"}}, "success": [404]},
+            "remove": {"url": url + "/{email}", "parameters": {"email": {"field": "key.user.email"}}, "success": [404]},
         },
     }
     wrong = {"add": {"mapping": {"email": {"expr": "profile.email"}, "kind": {"field": "segment.key"}}}}

@@ -51,6 +51,7 @@ class LedgerEntry:
     hash            of the record that was sent last under this key
     number          of that send
     next_change_at  when the record may change with time alone
+    attempts        that failed since the receiver acknowledged a record under this key
     tried_run       the run that tried it last"""
 
     profile_id: int
@@ -147,8 +148,8 @@ class Ledger:
         number, attempts = 0, 0
         if entry is not None and entry.match_key == key:
             known = entry.hash if entry.state in _KNOWN else None
-            if entry.state in UNSETTLED and entry.hash == wanted.hash:
-                number, attempts = entry.number, entry.attempts
+            if entry.state in UNSETTLED:
+                number, attempts = entry.number if entry.hash == wanted.hash else 0, entry.attempts
         elif entry is not None:
             self._give_up(entry)
         assert wanted.hash is not None
@@ -162,6 +163,16 @@ class Ledger:
             LedgerEntry(wanted.profile_id, key, wanted.hash, number, "sending", wanted.until, attempts, reason, run)
         )
         return RecordSend(self.policy.change, wanted.profile_id, key, number, wanted.record or {}, wanted.hash)
+
+    def put_off(self, wanted: WantedRecord) -> bool:
+        """Whether a person's record is for a retry, since an attempt failed. Takes note of how long it holds alone."""
+        entry = self.entries.get(wanted.profile_id)
+        if entry is None or entry.match_key is None or entry.match_key != wanted.match_key:
+            return False
+        if entry.state not in UNSETTLED or not entry.attempts:
+            return False
+        self._put(replace(entry, next_change_at=wanted.until))
+        return True
 
     def absorb(self, absorbed_id: int, survivor_id: int) -> None:
         """A person became part of another one, who takes the record over unless the other one has one."""
@@ -189,18 +200,20 @@ class Ledger:
     def answered(self, send: RecordSend, error: str, *, tries: int = 1) -> None:
         """Take note of what became of a send.
 
-        error: empty if the receiver acknowledged it; tries: 0 if it was not sent after all"""
+        error: empty if the receiver acknowledged it; tries: 0 if it was not sent after all: an earlier reason stays"""
         if send.operation != self.policy.change:
             removal = self.removals[send.match_key]
             if error:
-                self._put_removal(replace(removal, attempts=removal.attempts + tries, reason=error))
+                reason = error if tries else removal.reason or error
+                self._put_removal(replace(removal, attempts=removal.attempts + tries, reason=reason))
             else:
                 del self.removals[send.match_key]
                 self.changed_keys.add(send.match_key)
             return
         entry = self.entries[send.profile_id]
         if error:
-            self._put(replace(entry, state="failed", attempts=entry.attempts + tries, reason=error))
+            reason = error if tries else entry.reason or error
+            self._put(replace(entry, state="failed", attempts=entry.attempts + tries, reason=reason))
         else:
             self._put(replace(entry, state="sent", attempts=0, reason=""))
 

@@ -95,7 +95,8 @@ WHERE environment_id = $1 AND definition_id = $2 AND generation = $3;
 -- args: environment_id integer, definition_id integer, generation bigint, destination_id integer
 -- index: sync_states_pkey, sync_records_pkey, sync_removals_pkey
 WITH ours AS (
-    UPDATE sync_states SET destination_id = $4, scan = 'all', scan_after = 0, scan_profiles = 0, scan_differences = 0
+    UPDATE sync_states SET destination_id = $4, scan = 'all', scan_after = 0, scan_profiles = 0, scan_differences = 0,
+        keys_before = 0
     WHERE environment_id = $1 AND definition_id = $2 AND generation = $3 RETURNING definition_id
 ), known AS (
     DELETE FROM sync_records r USING ours WHERE r.environment_id = $1 AND r.definition_id = ours.definition_id
@@ -177,12 +178,21 @@ SELECT min(next_change_at) FROM sync_records
 WHERE environment_id = $1 AND definition_id = $2 AND next_change_at IS NOT NULL;
 
 -- name: unsettled_records
+-- But for those that an attempt failed.
 -- args: environment_id integer, definition_id integer, run bigint, after_id bigint, n integer
 -- index: sync_records_unsettled
 SELECT profile_id FROM sync_records
 WHERE environment_id = $1 AND definition_id = $2 AND state IN ('sending', 'failed', 'waiting')
-  AND tried_run < $3 AND profile_id > $4
+  AND tried_run < $3 AND attempts = 0 AND profile_id > $4
 ORDER BY profile_id LIMIT $5;
+
+-- name: records_to_retry
+-- Those that an attempt failed; those that failed least often first, so that all get their turn.
+-- args: environment_id integer, definition_id integer, run bigint, n integer
+-- index: sync_records_unsettled
+SELECT profile_id FROM sync_records
+WHERE environment_id = $1 AND definition_id = $2 AND state IN ('sending', 'failed') AND tried_run < $3 AND attempts > 0
+ORDER BY attempts, profile_id LIMIT $4;
 
 -- name: candidates
 -- People whose record a scan looks at: members, or all people, and all that the ledger has.
@@ -270,17 +280,21 @@ ON CONFLICT (environment_id, definition_id, match_key) DO UPDATE SET
     attempts = excluded.attempts, reason = excluded.reason, tried_run = excluded.tried_run;
 
 -- name: count_leaving
--- Removals that the brake has not let pass, and the keys that the receiver has.
+-- Removals that the brake has not let pass, the keys that the receiver has without them, and those that it had when the brake
+-- let everything pass.
 -- args: environment_id integer, definition_id integer
--- index: sync_removals_pkey, sync_records_by_key
+-- index: sync_removals_pkey, sync_records_by_key, sync_states_pkey
 SELECT (SELECT count(*) FROM sync_removals r
         WHERE r.environment_id = $1 AND r.definition_id = $2 AND NOT r.is_allowed) AS leaving,
        (SELECT count(*) FROM sync_records r
-        WHERE r.environment_id = $1 AND r.definition_id = $2 AND r.match_key IS NOT NULL) AS known;
+        WHERE r.environment_id = $1 AND r.definition_id = $2 AND r.match_key IS NOT NULL) AS known,
+       coalesce((SELECT s.keys_before FROM sync_states s WHERE s.environment_id = $1 AND s.definition_id = $2), 0) AS before;
 
 -- name: allow_removals
--- args: environment_id integer, definition_id integer
--- index: sync_removals_pkey
+-- keys: that the receiver has without them; the share of the next removals is counted of these.
+-- args: environment_id integer, definition_id integer, keys bigint
+-- index: sync_removals_pkey, sync_states_pkey
+WITH passed AS (UPDATE sync_states SET keys_before = $3 WHERE environment_id = $1 AND definition_id = $2)
 UPDATE sync_removals SET is_allowed = true WHERE environment_id = $1 AND definition_id = $2 AND NOT is_allowed;
 
 -- name: allow_erased
@@ -290,12 +304,27 @@ UPDATE sync_removals SET is_allowed = true WHERE environment_id = $1 AND definit
 UPDATE sync_removals SET is_allowed = true
 WHERE environment_id = $1 AND definition_id = $2 AND profile_id = ANY ($3::bigint[]) AND NOT is_allowed;
 
+-- name: forget_removals
+-- Of a sync that leaves at the receiver what it has.
+-- args: environment_id integer, definition_id integer
+-- index: sync_removals_pkey
+DELETE FROM sync_removals WHERE environment_id = $1 AND definition_id = $2;
+
 -- name: removals_to_send
+-- But for those that an attempt failed.
 -- args: environment_id integer, definition_id integer, run bigint, n integer
 -- index: sync_removals_pkey
 SELECT match_key, profile_id, hash, number, is_allowed, attempts, reason, tried_run
-FROM sync_removals WHERE environment_id = $1 AND definition_id = $2 AND is_allowed AND tried_run < $3
+FROM sync_removals WHERE environment_id = $1 AND definition_id = $2 AND is_allowed AND tried_run < $3 AND attempts = 0
 ORDER BY match_key LIMIT $4;
+
+-- name: removals_to_retry
+-- Those that an attempt failed; those that failed least often first, so that all get their turn.
+-- args: environment_id integer, definition_id integer, run bigint, n integer
+-- index: sync_removals_pkey
+SELECT match_key, profile_id, hash, number, is_allowed, attempts, reason, tried_run
+FROM sync_removals WHERE environment_id = $1 AND definition_id = $2 AND is_allowed AND tried_run < $3 AND attempts > 0
+ORDER BY attempts, match_key LIMIT $4;
 
 -- name: request_run
 -- args: environment_id integer, definition_id integer

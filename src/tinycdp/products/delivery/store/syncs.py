@@ -54,10 +54,14 @@ class SyncedProfileRow(ProfileRow):
 
 @dataclass(frozen=True, slots=True)
 class LeavingRow(Row):
-    """Removals that wait for the brake, and the keys that the receiver has."""
+    """Removals that wait for the brake, and how many keys the receiver has.
+
+    known   without those that wait
+    before  when the brake last let everything pass; 0 before the first time"""
 
     leaving: int
     known: int
+    before: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +235,16 @@ async def next_due(connection: Connection, environment_id: int, definition_id: i
 async def unsettled_records(
     connection: Connection, environment_id: int, definition_id: int, run: int, after: int, n: int
 ) -> list[int]:
-    """Those that no run since this one tried."""
+    """Those that no run since this one tried, and that no attempt failed."""
     rows = await connection.fetch(_SQL["unsettled_records"], environment_id, definition_id, run, after, n)
+    return [row["profile_id"] for row in rows]
+
+
+async def records_to_retry(
+    connection: Connection, environment_id: int, definition_id: int, run: int, n: int
+) -> list[int]:
+    """Those that an attempt failed, and that no run since this one tried."""
+    rows = await connection.fetch(_SQL["records_to_retry"], environment_id, definition_id, run, n)
     return [row["profile_id"] for row in rows]
 
 
@@ -300,8 +312,13 @@ async def count_leaving(connection: Connection, environment_id: int, definition_
     return LeavingRow.from_row(await connection.fetchrow(_SQL["count_leaving"], environment_id, definition_id))
 
 
-async def allow_removals(connection: Connection, environment_id: int, definition_id: int) -> int:
-    return affected(await connection.execute(_SQL["allow_removals"], environment_id, definition_id))
+async def allow_removals(connection: Connection, environment_id: int, definition_id: int, keys: int) -> int:
+    """keys: that the receiver has without them"""
+    return affected(await connection.execute(_SQL["allow_removals"], environment_id, definition_id, keys))
+
+
+async def forget_removals(connection: Connection, environment_id: int, definition_id: int) -> None:
+    await connection.execute(_SQL["forget_removals"], environment_id, definition_id)
 
 
 async def allow_erased(
@@ -314,7 +331,16 @@ async def allow_erased(
 async def removals_to_send(
     connection: Connection, environment_id: int, definition_id: int, run: int, n: int
 ) -> list[LedgerRemoval]:
+    """Those that no run since this one tried, and that no attempt failed."""
     rows = await connection.fetch(_SQL["removals_to_send"], environment_id, definition_id, run, n)
+    return [LedgerRemoval(*row) for row in rows]
+
+
+async def removals_to_retry(
+    connection: Connection, environment_id: int, definition_id: int, run: int, n: int
+) -> list[LedgerRemoval]:
+    """Those that an attempt failed, and that no run since this one tried."""
+    rows = await connection.fetch(_SQL["removals_to_retry"], environment_id, definition_id, run, n)
     return [LedgerRemoval(*row) for row in rows]
 
 

@@ -15,7 +15,7 @@ from tinycdp.products.delivery.definitions.syncs.schemas import SyncDocument, po
 from tinycdp.products.delivery.ledger import LedgerEntry, RecordSend, WantedRecord
 from tinycdp.products.delivery.store import syncs as store
 from tinycdp.products.delivery.syncs.records import SyncProgram, payload_of, records_of
-from tinycdp.products.delivery.syncs.run import FEWEST_BRAKED
+from tinycdp.products.delivery.syncs.run import is_braked
 from tinycdp.runtime.environment import Environment
 from tinycdp.store.database.pool import snapshot
 
@@ -92,8 +92,10 @@ async def preview(
             known += sum(one.match_key is not None for one in entries.values())
             for one in wanted:
                 _count(found, document, one, entries.get(one.profile_id), examples)
+        # What is incomplete has the share of those who were looked at.
+        before = (await store.count_leaving(connection, *ids)).before if found.is_complete else 0
     found.of = max(found.of, found.profiles)
-    found.would_brake = found.removed >= FEWEST_BRAKED and found.removed > document.brake * known
+    found.would_brake = is_braked(document.brake, found.removed, before or known)
     return found
 
 

@@ -3,6 +3,7 @@
 Shape   SyncRun(environment, sync, program, outlet, …).run() → RunResult
 Laws    people are looked at in parts. What a part will send is written down before it is sent, and what was answered
         after it: whenever the run dies, the ledger says `sending` of all that may have arrived.
+        What an attempt failed is tried after all else: records that never pass hold up no others.
         Only the newest run of a sync writes: another owner, or another document, raises the generation.
         A person is in one part at a time, so records of one person arrive in order. Removals are sent last, after
         those whose key another person has taken over were struck out
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from tinycdp.model import Instant
 from tinycdp.products.delivery.definitions.kinds import SYNC_CONSUMER
 from tinycdp.products.delivery.definitions.syncs.schemas import policy_of
-from tinycdp.products.delivery.ledger import UNSETTLED, Ledger, RecordSend, WantedRecord
+from tinycdp.products.delivery.ledger import UNSETTLED, Ledger, LedgerRemoval, RecordSend, WantedRecord
 from tinycdp.products.delivery.store import syncs as store
 from tinycdp.products.delivery.syncs.outlets import SyncAnswer, SyncOutlet
 from tinycdp.products.delivery.syncs.records import SyncProgram, keys_in, records_of
@@ -35,15 +36,24 @@ _EVERYBODY = 2**62
 _AWAY = 5
 
 
+def is_braked(brake: float, leaving: int, of: int) -> bool:
+    """Whether so many removals, of so many records, stop a run."""
+    return leaving >= FEWEST_BRAKED and leaving > brake * of
+
+
 class OvertakenRun(Exception):
     """Another run of the sync has begun, or has to: its document, or a definition that it names, changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """problem: why the run ended before its end, "" if it did not. braked: how many removals wait, and of how many"""
+    """How a run ended.
+
+    problem     why it ended before its end, "" if it did not
+    is_weighed  whether the brake was asked. braked: how many removals wait for it then, and of how many"""
 
     problem: str = ""
+    is_weighed: bool = False
     braked: tuple[int, int] | None = None
     retry_after: float = 0.0
 
@@ -74,21 +84,28 @@ class SyncRun:
         self._failures = 0
         self._retry_after = 0.0
         self._differences = 0
+        self._is_weighed = False
+        self._braked: tuple[int, int] | None = None
         #: Whether everybody was looked at.
         self.is_scanned = False
 
     async def run(self) -> RunResult:
         """Run to the end, or until the receiver is away."""
+        problem = ""
         try:
+            if self._policy.on_leave == "nothing":
+                await self._forget_removals()
             await self._marked()
             await self._due()
             await self._unsettled()
             if self._row.scan:
                 await self._scan()
                 self.is_scanned = True
-            return RunResult(braked=await self._removals())
+            await self._removals()
+            await self._retries()
         except _Away as failure:
-            return RunResult(str(failure), retry_after=self._retry_after)
+            problem = str(failure)
+        return RunResult(problem, self._is_weighed, self._braked, self._retry_after if problem else 0.0)
 
     # Who is looked at
 
@@ -134,6 +151,27 @@ class SyncRun:
             await self._part(ids)
             after = ids[-1]
 
+    async def _retries(self) -> None:
+        """Try again what an attempt failed: records, and removals even if the records get no answer."""
+        away: _Away | None = None
+        try:
+            await self._retried_records()
+        except _Away as failure:
+            away, self._failures = failure, 0
+        await self._remove(store.removals_to_retry)
+        if away is not None:
+            raise away
+
+    async def _retried_records(self) -> None:
+        seen: set[int] = set()
+        while True:
+            async with acquired(self._environment.pool) as connection:
+                ids = await store.records_to_retry(connection, *self._ids, self._row.last_run, PART)
+            if not (ids := [id for id in ids if id not in seen]):
+                return
+            seen.update(ids)
+            await self._part(ids, retries=True)
+
     async def _scan(self) -> None:
         after, fingerprint = self._row.scan_after, self._program.fingerprint
         while True:
@@ -150,8 +188,16 @@ class SyncRun:
 
     # One part
 
-    async def _part(self, ids: Collection[int], move: Callable[[Connection], Awaitable[None]] | None = None) -> None:
-        """Look at some profiles, and send what follows. move: what is written with the last of it"""
+    async def _part(
+        self,
+        ids: Collection[int],
+        move: Callable[[Connection], Awaitable[None]] | None = None,
+        *,
+        retries: bool = False,
+    ) -> None:
+        """Look at some profiles, and send what follows.
+
+        move: what is written with the last of it; retries: send what failed already, too"""
         now = self._environment.now()
         async with snapshot(self._environment.pool) as connection:
             environment = await definition_store.find_environment(connection, self._environment.id)
@@ -170,7 +216,10 @@ class SyncRun:
                 ledger.absorb(id, survivor)
         # Those who leave first: who takes over a key finds it free.
         ordered = sorted(wanted, key=lambda one: one.match_key is not None)
+        if not retries:
+            ordered = [one for one in ordered if not ledger.put_off(one)]
         sends = [send for one in ordered if (send := ledger.want(one, self._row.last_run)) is not None]
+        sends.sort(key=lambda send: ledger.entries[send.profile_id].attempts)
         erased = [one.profile_id for one in wanted if one.is_erased]
         await self._deliver(ledger, numbers, sends, move, erased)
 
@@ -191,24 +240,32 @@ class SyncRun:
                 found += one.match_key is not None
         return found
 
-    async def _removals(self) -> tuple[int, int] | None:
-        """Send removals, unless they are too many at once. Returns how many of how many, if they are."""
-        if self._policy.on_leave == "nothing":
-            return None
-        braked: tuple[int, int] | None = None
+    async def _forget_removals(self) -> None:
+        async with transaction(self._environment.pool) as connection:
+            await self._hold(connection)
+            await store.forget_removals(connection, *self._ids)
+
+    async def _removals(self) -> None:
+        """Send removals, unless they are too many at once."""
         async with transaction(self._environment.pool) as connection:
             await self._hold(connection)
             counted = await store.count_leaving(connection, *self._ids)
-            of = counted.leaving + counted.known
-            if counted.leaving >= FEWEST_BRAKED and counted.leaving > self._program.document.brake * of:
-                braked = (counted.leaving, of)
-            elif counted.leaving:
-                await store.allow_removals(connection, *self._ids)
+            # Of what the receiver had before: what was added since does not make the removals fewer.
+            of = max(counted.leaving, counted.before or counted.leaving + counted.known)
+            if is_braked(self._program.document.brake, counted.leaving, of):
+                self._braked = (counted.leaving, of)
+            else:
+                await store.allow_removals(connection, *self._ids, counted.known)
+            self._is_weighed = True
+        await self._remove(store.removals_to_send)
+
+    async def _remove(self, read: Callable[..., Awaitable[list[LedgerRemoval]]]) -> None:
+        """Send the removals that the brake let pass, as `read` finds them."""
         while True:
             async with acquired(self._environment.pool) as connection:
-                removals = await store.removals_to_send(connection, *self._ids, self._row.last_run, PART)
+                removals = await read(connection, *self._ids, self._row.last_run, PART)
             if not removals:
-                return braked
+                return
             numbers = _Numbers()
             ledger = Ledger(self._policy, [], removals, numbers.draw)
             sends = [ledger.removing(one.match_key, self._row.last_run) for one in removals]

@@ -89,7 +89,8 @@ async def release(syncs: SavedSyncs, environment: Environment, key: str, *, dry_
         row = await store.see_sync(connection, environment.id, sync.id)
         if row is None or row.state != "braked":
             raise Conflict("NOT_BRAKED", f"The sync {key!r} is not braked, so there is nothing to release.")
-        n = await store.allow_removals(connection, environment.id, sync.id)
+        counted = await store.count_leaving(connection, environment.id, sync.id)
+        n = await store.allow_removals(connection, environment.id, sync.id, counted.known)
         await store.set_sync_state(connection, environment.id, sync.id, "active", "")
     return n
 

@@ -218,7 +218,7 @@ class SyncWorker:
             state = ("braked", f"{removals:,} of {of:,} records would be removed; release the sync if that is right.")
             if row.state != "braked":
                 log.warning("sync %s is braked: %s", sync.key, state[1])
-        elif result.problem and row.state == "braked":
+        elif row.state == "braked" and not result.is_weighed:
             state = (row.state, row.reason)
         at = self._now() + int(pause * SECOND_MS)
         await store.end_run(connection, *ids, row.generation, at, result.problem, state)
