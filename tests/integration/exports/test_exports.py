@@ -20,7 +20,7 @@ from tinycdp.errors import Unavailable
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS
 from tinycdp.products.exports import running as export_running
 from tinycdp.products.exports.running import ExportRuns
-from tinycdp.products.exports.storage import Folder
+from tinycdp.products.exports.storage import Folder, StorageFailed
 from tinycdp.times import iso
 
 NOW = 1_790_000_000_000
@@ -304,10 +304,23 @@ async def test_a_file_goes_when_it_expires_is_removed_or_a_profile_is_erased(hou
     assert (answer.status_code, answer.json()["code"]) == (404, "EXPORT_FILE_GONE")
     await house.runs.tidy()
     assert len(house.files()) == 2
+    # One that cannot be removed, here a folder in its place, keeps nothing else.
+    stuck = house.folder / (await house.app.service.pool.fetchval("SELECT place FROM exports ORDER BY id LIMIT 1"))
+    whole = stuck.read_bytes()
+    stuck.unlink()
+    stuck.mkdir()
+    (house.folder / ".writing" / "no.folder").touch()
 
     house.clock.now += 7 * DAY_MS
     assert (await app.read.get(f"/v1/exports/{expiring['id']}/file")).status_code == 404, "before it is tidied up, too"
     fresh = await house.export(what="profiles")
+    with pytest.raises(StorageFailed, match="could not be removed"):
+        await house.runs.tidy()
+    (left,) = (name for name in house.files() if name.startswith("prod/"))
+    assert left.endswith(f"-{fresh['id']}.csv")
+    stuck.rmdir()
+    stuck.write_bytes(whole)
+    (house.folder / ".writing" / "no.folder").unlink()
     await house.runs.tidy()
     assert house.files() == [
         f"prod/profiles-{fresh['createdAt'][:16].replace('-', '').replace(':', '')}Z-{fresh['id']}.csv"
@@ -316,6 +329,8 @@ async def test_a_file_goes_when_it_expires_is_removed_or_a_profile_is_erased(hou
 
     answer = await app.admin.delete("/v1/admin/profiles/userId:ada")
     assert answer.status_code == 200, answer.text
+    answer = await app.read.get(f"/v1/exports/{fresh['id']}/file")
+    assert (answer.status_code, answer.json()["code"]) == (404, "EXPORT_FILE_GONE"), "before it is tidied up, too"
     await house.runs.tidy()
     assert house.files() == []
     assert (await house.job(fresh["id"]))["note"] == "A profile was erased after it was written."

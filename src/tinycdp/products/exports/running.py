@@ -263,20 +263,26 @@ class ExportRuns:
                 for id, is_expired in await store.outdated_exports(connection, environment.id, now):
                     note = "It expired." if is_expired else "A profile was erased after it was written."
                     await store.remove_export(connection, environment.id, id, now, None, note)
-                unwanted = await store.unwanted_files(connection, environment.id)
-            for id, place in unwanted:
-                try:
-                    await self._storage.remove(place)
-                except StorageFailed as wrong:
-                    failure = wrong
-                    break
-                async with acquired(self._pool) as connection:
-                    await store.file_is_gone(connection, environment.id, id)
+            last = 0
+            while unwanted := await self._unwanted(environment.id, last):
+                for id, place in unwanted:
+                    last = id
+                    try:
+                        await self._storage.remove(place)
+                    except StorageFailed as wrong:  # the others may go
+                        failure = wrong
+                        continue
+                    async with acquired(self._pool) as connection:
+                        await store.file_is_gone(connection, environment.id, id)
             async with acquired(self._pool) as connection:
                 await store.prune_exports(connection, environment.id, now - LISTED_DAYS * DAY_MS)
         if failure is not None:
             raise failure
         return None
+
+    async def _unwanted(self, environment_id: int, after: int) -> list[tuple[int, str]]:
+        async with acquired(self._pool) as connection:
+            return await store.unwanted_files(connection, environment_id, after)
 
 
 class _Writing:
@@ -419,6 +425,6 @@ def _clean(scratch: Path, stem: str) -> None:
 def _clean_old(scratch: Path, before: Instant) -> None:
     """Remove what was left by attempts that nothing was written of since an instant."""
     for path in scratch.glob("*.*"):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # one that is gone, or that is not ours
             if max(one.stat().st_mtime for one in (path, *path.iterdir())) * 1000 < before:
                 shutil.rmtree(path, ignore_errors=True)

@@ -137,6 +137,11 @@ async def file_of(jobs: ExportJobs, environment: Environment, id: int) -> Export
         raise NotFound("EXPORT_FILE_GONE", f"The file of export {id} was removed: {row.note} Export it again.")
     if row.status != "done":
         raise Conflict("EXPORT_NOT_DONE", f"Export {id} has no file: it is {row.status}.")
+    async with acquired(environment.pool) as connection:
+        erasures = await store.count_erasures(connection, environment.id)
+    if row.erasures is None or row.erasures < erasures:
+        message = f"The file of export {id} may have a profile that was erased since. Export it again."
+        raise NotFound("EXPORT_FILE_GONE", message)
     expires_at = row.expires_at
     if expires_at is not None and expires_at <= environment.now():
         raise NotFound("EXPORT_FILE_GONE", f"The file of export {id} expired. Export it again.")

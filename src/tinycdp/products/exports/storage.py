@@ -101,7 +101,10 @@ class Folder(Storage):
                 yield part
 
     async def remove(self, place: str) -> None:
-        await asyncio.to_thread((self._folder / place).unlink, missing_ok=True)
+        try:
+            await asyncio.to_thread((self._folder / place).unlink, missing_ok=True)
+        except OSError as wrong:
+            raise StorageFailed(f"{place} could not be removed: {wrong.strerror}.") from wrong
 
 
 class S3Bucket(Storage):

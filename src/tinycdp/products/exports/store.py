@@ -132,9 +132,10 @@ async def outdated_exports(connection: Connection, environment_id: int, now: int
     return [(row["id"], row["expired"]) for row in rows]
 
 
-async def unwanted_files(connection: Connection, environment_id: int) -> list[tuple[int, str]]:
-    """(id, place)"""
-    return [(row["id"], row["place"]) for row in await connection.fetch(_SQL["unwanted_files"], environment_id)]
+async def unwanted_files(connection: Connection, environment_id: int, after: int) -> list[tuple[int, str]]:
+    """(id, place) of some, after an id"""
+    rows = await connection.fetch(_SQL["unwanted_files"], environment_id, after)
+    return [(row["id"], row["place"]) for row in rows]
 
 
 async def file_is_gone(connection: Connection, environment_id: int, id: int) -> None:

@@ -115,9 +115,10 @@ WHERE e.environment_id = $1 AND e.place <> '' AND e.status = 'done'
 ORDER BY e.id LIMIT 100;
 
 -- name: unwanted_files
--- args: environment_id
+-- args: environment_id, after (id)
 -- index: exports_with_files
-SELECT id, place FROM exports WHERE environment_id = $1 AND place <> '' AND status <> 'done' ORDER BY id LIMIT 100;
+SELECT id, place FROM exports WHERE environment_id = $1 AND id > $2 AND place <> '' AND status <> 'done'
+ORDER BY id LIMIT 100;
 
 -- name: file_is_gone
 -- args: environment_id, id
