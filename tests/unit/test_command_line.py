@@ -1,9 +1,13 @@
 """The commands that need no database: what they print, and what they exit with."""
 
+import contextlib
+import http.server
 import io
 import json
 import os
 import socket
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -314,3 +318,43 @@ def test_progress_in_a_pipe_is_a_line_now_and_then(capsys: pytest.CaptureFixture
         often.show(f"{n} rows")
         seldom.show(f"{n} of them")
     assert capsys.readouterr().err == "0 rows\n1 rows\n2 rows\n"
+
+
+@contextlib.contextmanager
+def _breaking_off(job: bytes, file: bytes, size: int) -> Iterator[str]:
+    """A server whose exports are done at once, and whose files end before their size."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body, length = (file, size) if self.command == "GET" else (job, len(job))
+            self.send_response(200)
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = answer
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_download_that_breaks_off_leaves_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    job = b'{"id": 1, "status": "done", "rows": 2, "asOf": "2026-01-01T00:00:00.000Z", "note": "", "error": null}'
+    target = tmp_path / "people.jsonl"
+    argv = ["export", "run", "profiles", "--output", str(target), "--key", "tcdp_k", "--url"]
+    with _breaking_off(job, b"{}\n{}\n", 6) as url:
+        assert main([*argv, url]) == 0, capsys.readouterr().err
+    target.unlink()
+    with _breaking_off(job, b"{}\n", 6) as url:
+        assert main([*argv, url]) == 1
+    assert capsys.readouterr().err.endswith("[SERVER_UNREACHABLE]\n")
+    assert not list(tmp_path.iterdir())

@@ -415,6 +415,8 @@ class Remote:
             if answer.status >= 300:
                 raise self._failure(answer.status, answer.read(), f"{method} {path.partition('?')[0]}")
             yield answer
+            if answer.isclosed() and answer.length:  # it was read to its end, which came too early
+                raise http.client.IncompleteRead(b"", answer.length)
         except (OSError, http.client.HTTPException) as failure:
             message = f"{self._url} does not answer: {failure}. Check TINYCDP_URL, and that the server runs."
             raise Unavailable("SERVER_UNREACHABLE", message) from failure
