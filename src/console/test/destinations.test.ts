@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest"
 import { isFormed, newDocument, readDocument, textOf, withField, withType } from "../app/delivery/form/document.ts"
 import { FIELDS, missingField } from "../app/delivery/form/types.ts"
+import { isFormed as isFormedSync, missing, newSync } from "../app/delivery/syncs/document.ts"
+import { conditionOf as conditionOfSync, leavingOf } from "../app/delivery/syncs/words.ts"
 import { addressOf, conditionOf, span, typeOf } from "../app/delivery/words.ts"
-import type { DestinationHealth } from "../app/lib/api.ts"
+import type { DestinationHealth, SyncHealth } from "../app/lib/api.ts"
 
 const health = (of: Partial<DestinationHealth>) =>
   ({ state: "active", probeAt: null, failingSince: null, ...of }) as DestinationHealth
@@ -71,5 +73,44 @@ describe("a document as it is edited", () => {
       for (const { name, kind } of fields.filter(({ kind }) => kind !== "json"))
         expect([name, kind, isFormed({ type, events: [], [name]: { odd: 1 } })]).toEqual([name, kind, false])
     }
+  })
+})
+
+describe("syncs", () => {
+  const sync = (of: Partial<SyncHealth>, failed = 0) =>
+    conditionOfSync({
+      state: "active",
+      problem: "",
+      scan: "",
+      counts: { failed, failedRemovals: 0 },
+      ...of,
+    } as SyncHealth)
+
+  test("what a person has to decide stands above what a run met", () => {
+    expect(sync({ state: "braked", problem: "The receiver answered 503." }, 2)).toBe("braked")
+    expect(sync({ problem: "The receiver answered 503.", scan: "all" }, 2)).toBe("ended early")
+    expect(sync({ scan: "all" }, 2)).toBe("failing")
+    expect(sync({ scan: "proof" })).toBe("comparing")
+    expect(sync({})).toBe("active")
+  })
+
+  test("what is sent when a person leaves is the mode's own unless it is said", () => {
+    expect([{}, { mode: "mirror" }, { mode: "audience" }].map((of) => leavingOf(of as object))).toEqual([
+      "nothing",
+      "delete",
+      "remove",
+    ])
+    expect(leavingOf({ mode: "mirror", onLeave: "remove" })).toBe("remove")
+  })
+
+  test("a new one is shown as a form, and says what it lacks", () => {
+    const of = newSync()
+    expect(isFormedSync(of)).toBe(true)
+    expect(isFormedSync({ ...of, match: "email" })).toBe(false)
+    expect([of, { ...of, destination: "crm", match: [] }, newSync("crm")].map(missing)).toEqual([
+      "Destination",
+      "Match by",
+      "",
+    ])
   })
 })

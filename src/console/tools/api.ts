@@ -106,6 +106,13 @@ const NEEDED = [
   "Secret",
   "Secrets",
   "Tested",
+  "ReleasedRemovals",
+  "SyncHealth",
+  "SyncPreview",
+  "SyncRecords",
+  "SyncRemovals",
+  "Syncs",
+  "SyncVersions",
   "UndeliveredPage",
 ]
 

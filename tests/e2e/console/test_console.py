@@ -95,6 +95,13 @@ ADDRESSES = (
     "/destinations/crm?tab=test&type=flag.changed",
     "/destinations/crm?tab=versions",
     "/destinations/crm?edit=yes",
+    "/syncs",
+    "/syncs/new",
+    "/syncs/people",
+    "/syncs/people?tab=records",
+    "/syncs/people?tab=preview",
+    "/syncs/people?tab=versions",
+    "/syncs/people?edit=yes",
     "/audit",
     "/audit?kind=import",
     "/keys",
@@ -324,6 +331,8 @@ async def test_a_theme_is_kept_and_the_phone_has_a_menu(console: Open) -> None:
 async def test_every_page_is_accessible(console: Open, axe: str, size: tuple[int, int], site: Server) -> None:
     destination = {"url": "https://hooks.example.com/", "events": ["flag.changed"], "paused": True}
     site.http.put("/v1/destinations/crm", json=destination, headers=bearer(ADMIN_KEY)).raise_for_status()
+    sync = {"destination": "crm", "mapping": {"email": {"expr": "profile.email"}}, "match": ["email"]}
+    site.http.put("/v1/syncs/people", json=sync, headers=bearer(ADMIN_KEY)).raise_for_status()
     async with console("/", key=None, size=size) as page:
 
         async def check(view: str) -> None:

@@ -204,6 +204,12 @@ function linked(entry: AuditEntry): ReactNode {
           {text}
         </Link>
       )
+    case "sync":
+      return (
+        <Link to="/syncs/$name" params={{ name: entry.name }} search={{}}>
+          {text}
+        </Link>
+      )
     case "key":
       return (
         <Link to="/keys" search={{ key: entry.id, show: "all" }}>

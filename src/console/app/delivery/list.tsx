@@ -8,7 +8,8 @@ import { useMay, useMe } from "../lib/me.ts"
 import { Announcement } from "../ui/announced.tsx"
 import { Answered, Badge, Count, Empty, NeedsAdmin, Page, When } from "../ui/parts.tsx"
 import "./delivery.css"
-import { useDestinations, useHealths } from "./queries.ts"
+import { DESTINATION } from "./kinds.ts"
+import { useAllSaved, useHealths } from "./queries.ts"
 import { Lag, State } from "./state.tsx"
 import { addressOf, KINDS, typeOf } from "./words.ts"
 
@@ -17,7 +18,7 @@ const LEAD = "What happens here, sent elsewhere: in order for each person, at le
 export function DestinationsPage() {
   const me = useMe()
   const may = useMay("admin")
-  const answer = useDestinations()
+  const answer = useAllSaved<Destination>(DESTINATION)
   const healths = useHealths()
   const { q = "" }: { q?: string } = useSearch({ strict: false })
   const navigate = useNavigate()

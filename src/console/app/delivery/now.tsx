@@ -1,6 +1,5 @@
 /** How a destination is now, with what it gets and what signs for it. */
 import { Link } from "@tanstack/react-router"
-import type { ReactNode } from "react"
 import type { Destination, DestinationHealth } from "../lib/api.ts"
 import { exactCount } from "../lib/format.ts"
 import { written } from "../lib/json.ts"
@@ -8,8 +7,9 @@ import { Answered, Panel, When } from "../ui/parts.tsx"
 import type { FromVariable } from "./form/document.ts"
 import type { useHealth } from "./queries.ts"
 import { SecretsPanel } from "./secrets.tsx"
-import { Lag, Why } from "./state.tsx"
-import { addressOf, BATCHED, conditionOf, KINDS, TYPES, typeOf } from "./words.ts"
+import { Figure, Lag, Why } from "./state.tsx"
+import { SyncsOf } from "./syncs/of_destination.tsx"
+import { addressOf, BATCHED, conditionOf, KINDS, SYNCED, TYPES, typeOf } from "./words.ts"
 
 export function Now({ of, health }: { of: Destination; health: ReturnType<typeof useHealth> }) {
   return (
@@ -25,6 +25,7 @@ export function Now({ of, health }: { of: Destination; health: ReturnType<typeof
         <Panel title="What it gets">
           <Gets of={of.document} />
         </Panel>
+        {SYNCED.includes(typeOf(of.document)) && <SyncsOf destination={of.key} />}
         {typeOf(of.document) === "webhook" && <SecretsPanel of={of} />}
       </div>
     </div>
@@ -100,16 +101,6 @@ function Health({ of }: { of: DestinationHealth }) {
   )
 }
 
-function Figure({ title, note, children }: { title: string; note: string; children: ReactNode }) {
-  return (
-    <div>
-      <dt>{title}</dt>
-      <dd>{children}</dd>
-      <dd className="mute small">{note}</dd>
-    </div>
-  )
-}
-
 /** Fields that have a line of their own, or stand elsewhere on the page. */
 const SHOWN = [
   "type",
@@ -137,6 +128,7 @@ function Gets({ of }: { of: Record<string, unknown> }) {
       <dd className="break">{addressOf(of) || <span className="mute">see its document</span>}</dd>
       <dt>When</dt>
       <dd>
+        {events.length === 0 && <span className="mute">nothing but records of syncs</span>}
         <ul className="plain-list">
           {events.map((event) => (
             <li key={event} title={TYPES[event]}>

@@ -2,17 +2,18 @@
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { lazy, Suspense, useState } from "react"
 import type { Destination, DestinationHealth } from "../lib/api.ts"
-import { count } from "../lib/format.ts"
+import { count, plural } from "../lib/format.ts"
 import { useSingleKey } from "../lib/keys.ts"
 import { useMay, useMe } from "../lib/me.ts"
 import { Announcement } from "../ui/announced.tsx"
 import { Answered, NeedsAdmin, Page, Waiting } from "../ui/parts.tsx"
 import { Tabs, useTab } from "../ui/tabs.tsx"
 import "./delivery.css"
+import { DESTINATION } from "./kinds.ts"
 import { Log } from "./log.tsx"
 import { Now } from "./now.tsx"
 import { PauseDialog, ResumeButton } from "./pause.tsx"
-import { useDestination, useHealth } from "./queries.ts"
+import { useHealth, useSaved } from "./queries.ts"
 import { ReplayDialog } from "./replay.tsx"
 import { State } from "./state.tsx"
 import { Tester } from "./tester.tsx"
@@ -45,7 +46,7 @@ export function DestinationPage() {
 }
 
 function ReadDestination({ name, onEdit }: { name: string; onEdit: () => void }) {
-  const answer = useDestination(name)
+  const answer = useSaved<Destination>(DESTINATION, name)
   const health = useHealth(name)
   const of = answer.data
   return (
@@ -112,7 +113,27 @@ function Content({ of, health }: { of: Destination; health: ReturnType<typeof us
       {shown === "deliveries" && <Log of={of} />}
       {shown === "undelivered" && <UndeliveredOf of={of} />}
       {shown === "test" && <Tester of={of} />}
-      {shown === "versions" && <VersionsOf of={of} health={health.data} />}
+      {shown === "versions" && (
+        <VersionsOf
+          kind={DESTINATION}
+          of={of}
+          kept="Its place in the log, what waits and its secrets stay."
+          lost={lostWith(health.data)}
+          after="Its versions stay: restoring one brings it back, with a new place in the log."
+        />
+      )}
     </>
   )
+}
+
+/** What is deleted with a destination. */
+function lostWith(health: DestinationHealth | undefined): string[] {
+  const { behind = 0, waiting = 0, undelivered = 0 } = health ?? {}
+  return [
+    behind > 0 ? `up to ${plural(behind, "message")} that it has not reached` : "",
+    waiting > 0 ? `${plural(waiting, "message")} that ${waiting === 1 ? "waits" : "wait"}` : "",
+    undelivered > 0 ? plural(undelivered, "undelivered message") : "",
+    "its log of attempts",
+    "its secrets",
+  ].filter(Boolean)
 }

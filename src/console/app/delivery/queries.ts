@@ -10,29 +10,38 @@ import type {
   ReplayedDeliveries,
   Secret,
   Secrets,
+  Sync,
+  Syncs,
+  SyncVersions,
   Tested,
   UndeliveredPage,
 } from "../lib/api.ts"
 import { address, ask } from "../lib/client.ts"
 import { useMay } from "../lib/me.ts"
+import type { DeliveryKind } from "./kinds.ts"
 
 const ALL = ["destinations"]
 /** How destinations are changes without anything that the page could wait for. */
 const HEALTH_MS = 5_000
 const PAGE = 50
 
-export function useDestinations() {
+/** All destinations, or all syncs. */
+export function useAllSaved<Kept extends Destination | Sync>({ path }: DeliveryKind) {
   return useQuery({
-    queryKey: [...ALL, "list"],
-    queryFn: async ({ signal }) => (await ask<Destinations>(address(ALL), { signal })).destinations,
+    queryKey: [path, "list"],
+    queryFn: async ({ signal }) => {
+      const answer = await ask<Partial<Destinations & Syncs>>(address([path]), { signal })
+      return (answer[path] ?? []) as Kept[]
+    },
     enabled: useMay("admin"),
   })
 }
 
-export function useDestination(name: string) {
+/** One of them. */
+export function useSaved<Kept extends Destination | Sync>({ path }: DeliveryKind, name: string) {
   return useQuery({
-    queryKey: [...ALL, "one", name],
-    queryFn: ({ signal }) => ask<Destination>(address([...ALL, name]), { signal }),
+    queryKey: [path, "one", name],
+    queryFn: ({ signal }) => ask<Kept>(address([path, name]), { signal }),
     enabled: useMay("admin"),
   })
 }
@@ -59,11 +68,12 @@ export function useHealth(name: string) {
   })
 }
 
-export function useVersions(name: string) {
+/** The versions of a destination or a sync. */
+export function useVersions({ path }: DeliveryKind, name: string) {
   return useQuery({
-    queryKey: [...ALL, "versions", name],
+    queryKey: [path, "versions", name],
     queryFn: async ({ signal }) =>
-      (await ask<DestinationVersions>(address([...ALL, name, "versions"]), { signal })).versions,
+      (await ask<DestinationVersions | SyncVersions>(address([path, name, "versions"]), { signal })).versions,
   })
 }
 

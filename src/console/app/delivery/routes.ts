@@ -21,4 +21,25 @@ const one = createRoute({
   component: lazyRouteComponent(() => import("./page.tsx"), "DestinationPage"),
 })
 
-export const delivery = [all, created, one]
+const syncs = createRoute({
+  getParentRoute: () => root,
+  path: "/syncs",
+  validateSearch: only("q"),
+  component: lazyRouteComponent(() => import("./syncs/list.tsx"), "SyncsPage"),
+})
+
+const newSync = createRoute({
+  getParentRoute: () => root,
+  path: "/syncs/new",
+  validateSearch: only("destination"),
+  component: lazyRouteComponent(() => import("./syncs/edit.tsx"), "NewSync"),
+})
+
+const sync = createRoute({
+  getParentRoute: () => root,
+  path: "/syncs/$name",
+  validateSearch: only("tab", "edit", "state"),
+  component: lazyRouteComponent(() => import("./syncs/page.tsx"), "SyncPage"),
+})
+
+export const delivery = [all, created, one, syncs, newSync, sync]

@@ -1,4 +1,5 @@
 /** How a destination is, as pages show it. */
+import type { ReactNode } from "react"
 import type { DestinationHealth } from "../lib/api.ts"
 import { exactCount } from "../lib/format.ts"
 import { Badge, type Tone, When } from "../ui/parts.tsx"
@@ -61,5 +62,16 @@ export function Lag({ of }: { of: DestinationHealth }) {
     <>
       {exactCount(of.behind)} <span className="mute wide-only">for {span(of.lagSeconds)}</span>
     </>
+  )
+}
+
+/** A number with what it counts; several stand in a row. */
+export function Figure({ title, note, children }: { title: string; note: string; children: ReactNode }) {
+  return (
+    <div>
+      <dt>{title}</dt>
+      <dd>{children}</dd>
+      <dd className="mute small">{note}</dd>
+    </div>
   )
 }

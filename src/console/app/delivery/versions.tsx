@@ -1,13 +1,12 @@
-/** The versions of a destination, and giving it another key or deleting it. */
+/** The versions of a destination or a sync, and giving it another key or deleting it. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import { useNavigate } from "@tanstack/react-router"
-import { type FormEvent, useState } from "react"
+import { type FormEvent, type ReactNode, useState } from "react"
 import { RestoreAt } from "../definitions/versions.tsx"
 import { moveDraft } from "../editor/drafts.ts"
-import type { Deleted, Destination, DestinationHealth, DestinationVersion, Published } from "../lib/api.ts"
+import type { Deleted, Destination, DestinationVersion, Published, Sync, SyncVersion } from "../lib/api.ts"
 import { address, ask } from "../lib/client.ts"
 import { difference } from "../lib/difference.ts"
-import { plural } from "../lib/format.ts"
 import { written } from "../lib/json.ts"
 import { useMe } from "../lib/me.ts"
 import { useRested } from "../lib/rested.ts"
@@ -16,12 +15,25 @@ import { Confirm, Dialog } from "../ui/dialog.tsx"
 import { Diff } from "../ui/diff.tsx"
 import { Labelled } from "../ui/fields.tsx"
 import { Answered, Failed, Panel, When } from "../ui/parts.tsx"
+import type { DeliveryKind } from "./kinds.ts"
 import { useVersions } from "./queries.ts"
 
 const TYPING_MS = 400
 
-export function VersionsOf({ of, health }: { of: Destination; health?: DestinationHealth }) {
-  const answer = useVersions(of.key)
+interface VersionsProps {
+  kind: DeliveryKind
+  of: Destination | Sync
+  /** What another key leaves as it is. */
+  kept: string
+  /** What is deleted with it. */
+  lost: string[]
+  /** What is to be known besides before it is deleted. */
+  after: ReactNode
+}
+
+export function VersionsOf(props: VersionsProps) {
+  const { kind, of } = props
+  const answer = useVersions(kind, of.key)
   const [open, setOpen] = useState<"rename" | "delete" | { restore: number }>()
   const close = () => setOpen(undefined)
   return (
@@ -52,16 +64,18 @@ export function VersionsOf({ of, health }: { of: Destination; health?: Destinati
           </button>
         </p>
       </Panel>
-      {open === "rename" && <Rename of={of} onClose={close} />}
-      {open === "delete" && <Delete of={of} health={health} onClose={close} />}
+      {open === "rename" && <Rename {...props} onClose={close} />}
+      {open === "delete" && <Delete {...props} onClose={close} />}
       {typeof open === "object" && (
-        <RestoreAt path={["destinations", of.key]} name={of.name} version={open.restore} onClose={close} />
+        <RestoreAt path={[kind.path, of.key]} name={of.name} version={open.restore} onClose={close} />
       )}
     </>
   )
 }
 
-function OneVersion(props: { of: DestinationVersion; before?: DestinationVersion; restore?: () => void }) {
+type Version = DestinationVersion | SyncVersion
+
+function OneVersion(props: { of: Version; before?: Version; restore?: () => void }) {
   const { of, before } = props
   return (
     <li>
@@ -83,17 +97,17 @@ function OneVersion(props: { of: DestinationVersion; before?: DestinationVersion
   )
 }
 
-function textOf(of: DestinationVersion | undefined): string {
+function textOf(of: Version | undefined): string {
   return of?.document ? written(of.document, 2) : ""
 }
 
-function Rename({ of, onClose }: { of: Destination; onClose: () => void }) {
+function Rename({ kind, of, kept, onClose }: VersionsProps & { onClose: () => void }) {
   const me = useMe()
   const navigate = useNavigate()
   const queries = useQueryClient()
   const [key, setKey] = useState(of.key)
   const rested = useRested(key, TYPING_MS)
-  const path = address(["destinations", of.key, "rename"])
+  const path = address([kind.path, of.key, "rename"])
   const differs = rested !== "" && rested !== of.key
   const planned = useQuery({
     queryKey: ["rename", path, rested],
@@ -105,12 +119,12 @@ function Rename({ of, onClose }: { of: Destination; onClose: () => void }) {
   const renamed = useMutation({
     mutationFn: () => ask<Published>(path, { method: "POST", body: { key } }),
     onSuccess: async ({ changes }) => {
-      const from = { environment: me?.environment.key ?? "", kind: "destination", name: of.key }
-      const after = changes.find((change) => change.kind === "destination" && change.key === key)?.version
+      const from = { environment: me?.environment.key ?? "", kind: kind.kind, name: of.key }
+      const after = changes.find((change) => change.kind === kind.kind && change.key === key)?.version
       moveDraft(from, key, after === undefined ? undefined : { before: of.version, after })
       onClose()
-      await navigate({ to: "/destinations/$name", params: { name: key }, search: { tab: "versions" }, replace: true })
-      await queries.invalidateQueries({ queryKey: ["destinations"] })
+      await navigate({ to: kind.one, params: { name: key }, search: { tab: "versions" }, replace: true })
+      await queries.invalidateQueries({ queryKey: [kind.path] })
     },
   })
   const ready = differs && rested === key && planned.data !== undefined && !renamed.isPending
@@ -123,8 +137,7 @@ function Rename({ of, onClose }: { of: Destination; onClose: () => void }) {
       title={`Rename ${of.key}`}
       lead={
         <>
-          In the environment <b className="environment">{me?.environment.key}</b>. Its place in the log, what waits and
-          its secrets stay.
+          In the environment <b className="environment">{me?.environment.key}</b>. {kept}
         </>
       }
       onClose={onClose}
@@ -156,10 +169,10 @@ function Rename({ of, onClose }: { of: Destination; onClose: () => void }) {
   )
 }
 
-function Delete({ of, health, onClose }: { of: Destination; health?: DestinationHealth; onClose: () => void }) {
+function Delete({ kind, of, lost, after, onClose }: VersionsProps & { onClose: () => void }) {
   const navigate = useNavigate()
   const queries = useQueryClient()
-  const path = address(["destinations", of.key])
+  const path = address([kind.path, of.key])
   const headers = { "If-Match": `"${of.version}"` }
   const planned = useQuery({
     queryKey: ["delete", path, of.version],
@@ -171,23 +184,14 @@ function Delete({ of, health, onClose }: { of: Destination; health?: Destination
     mutationFn: () => ask<Deleted>(path, { method: "DELETE", headers }),
     onSuccess: async () => {
       onClose()
-      announce("destinations", `${of.name} is deleted.`)
-      await navigate({ to: "/destinations", replace: true })
-      await queries.invalidateQueries({ queryKey: ["destinations", "list"] })
+      announce(kind.path, `${of.name} is deleted.`)
+      await navigate({ to: kind.list, replace: true })
+      await queries.invalidateQueries({ queryKey: [kind.path, "list"] })
     },
   })
-  const lost = [
-    health && health.behind > 0 && `up to ${plural(health.behind, "message")} that it has not reached`,
-    health &&
-      health.waiting > 0 &&
-      `${plural(health.waiting, "message")} that ${health.waiting === 1 ? "waits" : "wait"}`,
-    health && health.undelivered > 0 && `${plural(health.undelivered, "undelivered message")}`,
-    "its log of attempts",
-    "its secrets",
-  ].filter(Boolean)
   return (
     <Confirm
-      title={`Delete the destination ${of.key}`}
+      title={`Delete the ${kind.kind} ${of.key}`}
       action="Delete"
       typed={of.key}
       busy={planned.data === undefined || deleted.isPending}
@@ -201,10 +205,10 @@ function Delete({ of, health, onClose }: { of: Destination; health?: Destination
             <p>With it goes:</p>
             <ul className="bullets">
               {lost.map((one) => (
-                <li key={String(one)}>{one}</li>
+                <li key={one}>{one}</li>
               ))}
             </ul>
-            <p className="mute">Its versions stay: restoring one brings it back, with a new place in the log.</p>
+            <p className="mute">{after}</p>
           </>
         )}
       </Answered>

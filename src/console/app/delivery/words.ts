@@ -31,6 +31,9 @@ export function typeOf(document: Record<string, unknown>): string {
 /** Types that get records in batches. */
 export const BATCHED = ["postgres", "clickhouse", "s3", "delta", "kafka"]
 
+/** Types that get records of people from syncs. */
+export const SYNCED = ["webhook", "http"]
+
 /** Where it leads, as far as the document says it in a field that types share. */
 export function addressOf(document: Record<string, unknown>): string {
   return ["url", "host", "bucket", "brokers"].flatMap((name) => document[name]).find(isText) ?? ""

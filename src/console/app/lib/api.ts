@@ -292,7 +292,7 @@ export type ClickHouseDocument = {
   database?: string
   table?: string
   user?: string
-  password?: FromVariable | null
+  password?: SecretVariable | null
 }
 
 export type Cohort = {
@@ -417,8 +417,8 @@ export type DeltaDocument = {
   bucket: string
   region?: string
   endpoint?: string
-  accessKey: FromVariable
-  secretKey: FromVariable
+  accessKey: SecretVariable
+  secretKey: SecretVariable
   path: string
 }
 
@@ -1352,9 +1352,9 @@ export type KafkaDocument = {
   topic: string
   tls?: boolean
   user?: string
-  password?: FromVariable | null
+  password?: SecretVariable | null
   mechanism?: "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512"
-  ca?: FromVariable | null
+  ca?: SecretVariable | null
 }
 
 export type KeyLimits = {
@@ -1824,11 +1824,11 @@ export type PostgresDocument = {
   port?: number
   database: string
   user: string
-  password?: FromVariable | null
+  password?: SecretVariable | null
   schema?: string
   table?: string
   tls?: "verify" | "off"
-  ca?: FromVariable | null
+  ca?: SecretVariable | null
 }
 
 export type PrerequisiteBody = {
@@ -1855,6 +1855,14 @@ export type Preview = {
   segments: Array<SegmentPreview>
   flags: Array<FlagPreview>
   traits: Array<TraitPreview>
+}
+
+export type PreviewedRecord = {
+  change: string
+  operation: string
+  profileId: string
+  key: Record<string, unknown>
+  record: unknown
 }
 
 export type PrivacyPolicy = {
@@ -2022,6 +2030,11 @@ export type Rejections = {
   next: string | null
 }
 
+export type ReleasedRemovals = {
+  removals: number
+  dryRun: boolean
+}
+
 export type Replay = {
   flags: Record<string, Answer>
   errors: Record<string, string>
@@ -2179,8 +2192,8 @@ export type S3Document = {
   bucket: string
   region?: string
   endpoint?: string
-  accessKey: FromVariable
-  secretKey: FromVariable
+  accessKey: SecretVariable
+  secretKey: SecretVariable
   prefix?: string
   format?: "parquet" | "jsonl"
 }
@@ -2311,6 +2324,10 @@ export type Secret = {
   algorithm: "v1" | "v1a"
   secret: string
   oldUntil: string | null
+}
+
+export type SecretVariable = {
+  env: string
 }
 
 export type Secrets = {
@@ -2489,8 +2506,8 @@ export type SmtpDocument = {
   port?: number
   tls?: "starttls" | "tls" | "off"
   user?: string
-  password?: FromVariable | null
-  ca?: FromVariable | null
+  password?: SecretVariable | null
+  ca?: SecretVariable | null
   from: string
   mapping: unknown
 }
@@ -2612,6 +2629,128 @@ export type SuppressionChange = {
 export type Suppressions = {
   suppressions: Array<SuppressedIdentifier>
   next: string | null
+}
+
+export type Sync = {
+  key: string
+  version: number
+  name: string
+  description: string
+  document: SyncDocument
+  savedAt: string
+  savedBy: string
+  note: string
+}
+
+export type SyncCounts = {
+  sent: number
+  failed: number
+  waiting: number
+  unmatched: number
+  left: number
+  removals: number
+  failedRemovals: number
+}
+
+export type SyncDocument = {
+  key?: string
+  name?: string
+  description?: string
+  destination: string
+  segment?: string
+  filter?: string
+  mapping: Record<string, unknown>
+  match: Array<string>
+  mode?: "upsert" | "mirror" | "audience"
+  onLeave?: "nothing" | "clear" | "remove" | "delete" | null
+  clear?: Array<string>
+  requests?: Record<string, HttpVariant>
+  brake?: number
+  everySeconds?: number
+  nightly?: string
+  paused?: boolean
+}
+
+export type SyncHealth = {
+  key: string
+  state: string
+  reason: string
+  problem: string
+  isRequested: boolean
+  nextRunAt: string | null
+  ranAt: string | null
+  scan: string
+  scanned: number
+  counts: SyncCounts
+  sent: number
+  removed: number
+  lastSuccessAt: string | null
+  lastFailureAt: string | null
+  lastFailure: string
+  nextProofAt: string | null
+  provedAt: string | null
+  proofProfiles: number
+  proofDifferences: number
+  differences: number
+  timestamp: string
+}
+
+export type SyncPreview = {
+  profiles: number
+  of: number
+  isComplete: boolean
+  added: number
+  changed: number
+  unchanged: number
+  removed: number
+  unmatched: number
+  whyUnmatched: string
+  wouldBrake: boolean
+  examples: Array<PreviewedRecord>
+}
+
+export type SyncRecord = {
+  profileId: string
+  state: "sent" | "sending" | "failed" | "waiting" | "unmatched" | "left" | "out"
+  key: Record<string, unknown> | null
+  nextChangeAt: string | null
+  attempts: number
+  reason: string
+}
+
+export type SyncRecords = {
+  records: Array<SyncRecord>
+  next: number | null
+}
+
+export type SyncRemoval = {
+  profileId: string
+  key: Record<string, unknown>
+  isBraked: boolean
+  attempts: number
+  reason: string
+}
+
+export type SyncRemovals = {
+  removals: Array<SyncRemoval>
+  next: string | null
+}
+
+export type SyncVersion = {
+  version: number
+  key: string
+  document: SyncDocument | null
+  savedAt: string
+  savedBy: string
+  note: string
+}
+
+export type SyncVersions = {
+  versions: Array<SyncVersion>
+}
+
+export type Syncs = {
+  syncs: Array<Sync>
 }
 
 export type Term = {

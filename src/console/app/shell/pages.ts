@@ -13,6 +13,7 @@ import {
   LayoutDashboard,
   type LucideIcon,
   Radio,
+  RefreshCw,
   ScrollText,
   Send,
   Settings,
@@ -75,6 +76,7 @@ const PAGES: Group[] = [
       { to: "/imports", title: "Imports", icon: FileInput, needs: "admin" },
       { to: "/exports", title: "Exports", icon: FileOutput },
       { to: "/destinations", title: "Destinations", icon: Send, letter: "w", needs: "admin" },
+      { to: "/syncs", title: "Syncs", icon: RefreshCw, needs: "admin" },
     ],
   },
   {

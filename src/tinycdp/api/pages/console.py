@@ -32,6 +32,7 @@ SEGMENTS = (
     "imports",
     "exports",
     "destinations",
+    "syncs",
     "audit",
 )
 

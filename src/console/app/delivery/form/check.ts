@@ -5,12 +5,13 @@ import { address, ask, isWithin, type Problem, RequestFailed } from "../../lib/c
 import { parsed, written } from "../../lib/json.ts"
 import { useRested } from "../../lib/rested.ts"
 import { useSession } from "../../lib/session.ts"
+import type { DeliveryKind } from "../kinds.ts"
 import type { Document } from "./document.ts"
 
 /** Names of hosts are looked up for each check. */
 const CHECK_MS = 500
-/** As what a destination without a key yet is checked. */
-const UNNAMED = "new_destination"
+/** As what a definition without a key yet is checked. */
+const UNNAMED = "new_definition"
 
 export interface Verdict {
   /** Of the document of now; else the problems are those of one before. */
@@ -22,16 +23,16 @@ export interface Verdict {
 }
 
 /** Whether a document could be saved, but for other versions. Asked when it rests. */
-export function useVerdict(name: string, document: Document | undefined): Verdict {
+export function useVerdict({ path }: DeliveryKind, name: string, document: Document | undefined): Verdict {
   const { key } = useSession()
   const now = written([name || UNNAMED, document ?? null])
   const rested = useRested(now, CHECK_MS)
   const answer = useQuery({
-    queryKey: ["destinations", "check", rested],
+    queryKey: [path, "check", rested],
     queryFn: async ({ signal }): Promise<Problem[]> => {
       const [at, body] = parsed(rested) as [string, Document]
       try {
-        await ask<Published>(address(["destinations", at], { dryRun: "true" }), { method: "PUT", body, signal })
+        await ask<Published>(address([path, at], { dryRun: "true" }), { method: "PUT", body, signal })
         return []
       } catch (refused) {
         if (!(refused instanceof RequestFailed) || refused.status !== 400) throw refused

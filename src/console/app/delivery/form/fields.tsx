@@ -120,14 +120,14 @@ export function Fields({ of, problems, onChange, isNew }: FieldsProps & { isNew:
   )
 }
 
-interface TypeFieldProps {
+export interface TypeFieldProps {
   spec: FieldSpec
   value: unknown
   problems: Problem[]
   onChange: (value: unknown) => void
 }
 
-function TypeField({ spec, value, problems, onChange }: TypeFieldProps) {
+export function TypeField({ spec, value, problems, onChange }: TypeFieldProps) {
   const { name, label, hint, kind, usual, placeholder } = spec
   // What is as usual, or empty, is left out: but a field that has to be there stays while it is written.
   const told = (next: unknown) => onChange(next === usual || (next === "" && !spec.needed) ? undefined : next)
