@@ -1,4 +1,4 @@
-"""Destinations in the console: made, tried, watched while they fail, sent again, edited and deleted."""
+"""Destinations and syncs in the console: made, tried, watched while they fail, sent again, edited and deleted."""
 
 import re
 from collections.abc import AsyncIterator
@@ -231,3 +231,74 @@ async def test_an_edit_meets_another_one_and_a_destination_goes(console: Open, s
         await page.get_by_role("alertdialog").get_by_role("button", name="Delete").click()
         await expect(page.get_by_role("status", name="Done")).to_contain_text("is deleted")
         await expect(page.get_by_role("link", name="Auditors")).to_have_count(0)
+
+
+async def test_a_sync_is_written_run_braked_and_released(
+    console: Open, site: Server, receiver: Receiver, axe: str
+) -> None:
+    site.batch(
+        [{"type": "identify", "userId": f"lead-{n}", "traits": {"email": f"Lead{n}@example.com"}} for n in range(12)]
+    )
+    document = {"url": receiver.url, "events": []}
+    site.http.put("/v1/destinations/leads", json=document, headers=bearer(ADMIN_KEY)).raise_for_status()
+    receiver.answer = refusing
+    async with console("/destinations/leads") as page:
+        await page.get_by_role("link", name="New sync").click()
+        await page.get_by_label("Key").fill("contacts")
+        await page.get_by_label("Record", exact=True).fill('{"email": {"expr": "nosuch"}}')
+        await expect(page.get_by_role("alert")).to_contain_text("$.mapping.email")
+        await page.get_by_label("Record", exact=True).fill('{"email": {"expr": "profile.email", "as": "lower_trim"}}')
+        await page.get_by_label("Mode", exact=True).select_option("mirror")
+        preview = page.get_by_role("region", name="Preview")
+        await preview.get_by_role("button", name="Count what it would send").click()
+        await expect(preview).to_contain_text(re.compile("Added\\s*12"))
+        await expect(preview.locator("tbody tr").first).to_contain_text('{"email":"lead0@example.com"}')
+        assert receiver.requests == []
+        await save(page)
+        await expect(heading(page)).to_have_text("contacts")
+
+        records = page.get_by_role("region", name="Records")
+        await expect(records).to_contain_text(re.compile("Failed\\s*12"))
+        await page.get_by_role("link", name=re.compile(r"Records \(")).click()
+        await page.get_by_label("State", exact=True).select_option("Failed")
+        await expect(records.locator("tbody tr")).to_have_count(12)
+        await expect(records.locator("tbody tr").first).to_contain_text("The receiver answered 422.")
+        await accessible(page, axe, "records that failed")
+        receiver.answer = ok
+        await page.get_by_role("button", name="Run now").click()
+        await page.get_by_role("link", name="Now", exact=True).click()
+        await expect(records).to_contain_text(re.compile("At the receiver\\s*12"))
+
+        await page.keyboard.press("e")
+        await page.get_by_label("Only where").fill('profile.email == "no one"')
+        await preview.get_by_role("button", name="Count what it would send").click()
+        await expect(preview.get_by_role("status")).to_contain_text("the brake would hold: 12 removals")
+        await accessible(page, axe, "a preview of removals")
+        receiver.requests.clear()
+        await save(page)
+        await expect(records.get_by_role("status")).to_contain_text("12 of 12 records would be removed")
+        await page.get_by_role("link", name="Syncs", exact=True).first.click()
+        await expect(page.get_by_role("row", name=re.compile("contacts"))).to_contain_text("braked")
+        await page.get_by_role("link", name="contacts").click()
+        await records.get_by_role("button", name="Release the brake…").click()
+        asked = page.get_by_role("alertdialog")
+        await expect(asked).to_contain_text("prod")
+        await expect(asked).to_contain_text("12 people are deleted at leads")
+        assert receiver.requests == []
+        await asked.get_by_role("button", name="Remove 12 people").click()
+        await expect(page.get_by_role("status", name="Done")).to_contain_text("12 people will be removed")
+
+        async def removed() -> bool:
+            return len(receiver.requests) == 12
+
+        await eventually(removed)
+
+        await page.get_by_role("link", name="Versions").click()
+        await page.get_by_role("button", name="Rename…").click()
+        await page.get_by_label("New key").fill("sales")
+        await page.get_by_role("dialog").get_by_role("button", name="Rename").click()
+        await expect(page).to_have_url(re.compile("/syncs/sales"))
+        await page.get_by_role("button", name="Delete…").click()
+        await asked.get_by_role("textbox").fill("sales")
+        await asked.get_by_role("button", name="Delete").click()
+        await expect(page.get_by_role("link", name="Make the first one")).to_be_visible()

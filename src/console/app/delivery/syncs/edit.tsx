@@ -176,35 +176,37 @@ function Fields({ of: document, problems, onChange }: FormProps) {
         {text("description", "Description", "What it is for.")}
       </div>
       <Panel title="Brake and pace">
-        <Labelled
-          label="Brake, in %"
-          hint="A run that would remove more than this share of the records, and at least 10, stops and asks. 100 turns it off."
-          problem={messagesAt(problems, "$.brake")}
-        >
-          {(names) => (
-            <input
-              {...names}
-              type="number"
-              className="field"
-              min={0}
-              max={PER_CENT}
-              step="any"
-              value={shareOf(of.brake ?? 0.2)}
-              onChange={(event) => {
-                if (event.target.value === "") return
-                const brake = Math.round(Number(event.target.value) * 1_000) / (1_000 * PER_CENT)
-                keep("brake", brake === 0.2 ? undefined : brake)
-              }}
-            />
-          )}
-        </Labelled>
-        <div className="form-row">{PACE.map(field)}</div>
-        <Tick
-          label="Paused"
-          hint="It does not run while its document says so. What changes meanwhile waits."
-          checked={of.paused ?? false}
-          onChange={(on) => keep("paused", on || undefined)}
-        />
+        <div className="type-fields">
+          <Labelled
+            label="Brake, in %"
+            hint="A run that would remove more than this share of the records, and at least 10, stops and asks. 100 turns it off."
+            problem={messagesAt(problems, "$.brake")}
+          >
+            {(names) => (
+              <input
+                {...names}
+                type="number"
+                className="field"
+                min={0}
+                max={PER_CENT}
+                step="any"
+                value={shareOf(of.brake ?? 0.2)}
+                onChange={(event) => {
+                  if (event.target.value === "") return
+                  const brake = Math.round(Number(event.target.value) * 1_000) / (1_000 * PER_CENT)
+                  keep("brake", brake === 0.2 ? undefined : brake)
+                }}
+              />
+            )}
+          </Labelled>
+          <div className="form-row">{PACE.map(field)}</div>
+          <Tick
+            label="Paused"
+            hint="It does not run while its document says so. What changes meanwhile waits."
+            checked={of.paused ?? false}
+            onChange={(on) => keep("paused", on || undefined)}
+          />
+        </div>
       </Panel>
     </>
   )

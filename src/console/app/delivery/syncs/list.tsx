@@ -13,7 +13,7 @@ import { useAllSaved } from "../queries.ts"
 import { useSyncHealth } from "./queries.ts"
 import { State } from "./state.tsx"
 
-const LEAD = "A record for each person, kept in step at a destination, and taken away when the person leaves."
+const LEAD = "A record for each person, kept in step at a destination."
 
 export function SyncsPage() {
   const me = useMe()

@@ -44,7 +44,7 @@ function Health({ of, sync }: { of: SyncHealth; sync: Sync }) {
   return (
     <>
       {of.state === "braked" && (
-        <div className="notice bad" role="status">
+        <div className="notice bad sync-brake" role="status">
           <p>
             The brake holds removals back: {of.reason} Other records go on. If the segment is wrong, mend it: the next
             run takes the removals back.
@@ -92,16 +92,14 @@ function Health({ of, sync }: { of: SyncHealth; sync: Sync }) {
           <When at={of.ranAt} none="none yet" />
           {of.nextRunAt && of.state !== "paused" && (
             <span className="mute">
-              {" "}
-              the next one <Coming at={of.nextRunAt} />
+              , the next one <Coming at={of.nextRunAt} />
             </span>
           )}
         </Fact>
         <Fact title="Last success">
           <When at={of.lastSuccessAt} none="none yet" />
           <span className="mute">
-            {" "}
-            {plural(of.sent, "record")} and {plural(of.removed, "removal")} in all
+            , {plural(of.sent, "record")} and {plural(of.removed, "removal")} in all
           </span>
         </Fact>
         <Fact title="Last failure">
@@ -112,13 +110,12 @@ function Health({ of, sync }: { of: SyncHealth; sync: Sync }) {
           <When at={of.provedAt} none="not yet" />
           {of.provedAt && (
             <span className="mute">
-              {" "}
-              {plural(of.proofProfiles, "person", "people")}, of whom {exactCount(of.proofDifferences)} differed
+              , {plural(of.proofProfiles, "person", "people")}, of whom {exactCount(of.proofDifferences)} differed
             </span>
           )}
           {of.nextProofAt && (
             <span className="mute">
-              {of.provedAt ? ";" : ""} the next time <Coming at={of.nextProofAt} />
+              {of.provedAt ? ";" : ","} the next time <Coming at={of.nextProofAt} />
             </span>
           )}
         </Fact>

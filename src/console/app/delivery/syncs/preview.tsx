@@ -65,7 +65,7 @@ function Counted({ of }: { of: SyncPreview }) {
         <Figure title="Changed" note="it has them otherwise">
           {exactCount(of.changed)}
         </Figure>
-        <Figure title="Removed" note="keys that leave">
+        <Figure title="Removed" note="keys that leave, besides those that wait">
           {exactCount(of.removed)}
         </Figure>
         <Figure title="Unchanged" note="not sent again">

@@ -7,6 +7,8 @@ import type { Document } from "../form/document.ts"
 const ALL = ["syncs"]
 /** How syncs are changes without anything that the page could wait for. */
 const HEALTH_MS = 5_000
+/** While a run is waited for. */
+const RUNNING_MS = 1_000
 const PAGE = 50
 const EXAMPLES = 5
 
@@ -15,7 +17,7 @@ export function useSyncHealth(name: string) {
     queryKey: [...ALL, "health", name],
     queryFn: ({ signal }) => ask<SyncHealth>(address([...ALL, name, "health"]), { signal }),
     enabled: useMay("admin"),
-    refetchInterval: HEALTH_MS,
+    refetchInterval: ({ state: { data } }) => (data?.isRequested || data?.scan ? RUNNING_MS : HEALTH_MS),
   })
 }
 

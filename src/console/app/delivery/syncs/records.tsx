@@ -2,7 +2,7 @@
 import type { Sync, SyncRecord } from "../../lib/api.ts"
 import { exactCount } from "../../lib/format.ts"
 import { useWanted } from "../../people/span.tsx"
-import { Choice } from "../../ui/fields.tsx"
+import { Select } from "../../ui/inputs.tsx"
 import { Older } from "../../ui/older.tsx"
 import { Answered, Badge, Empty, Panel, type Tone } from "../../ui/parts.tsx"
 import { Table } from "../../ui/table.tsx"
@@ -16,7 +16,7 @@ const STATES = [
   { value: "waiting", title: "Waiting" },
   { value: "unmatched", title: "Unmatched" },
   { value: "sent", title: "Sent" },
-] as const
+]
 
 const TONES: Partial<Record<SyncRecord["state"], Tone>> = { sent: "good", failed: "bad", waiting: "warn" }
 
@@ -36,7 +36,7 @@ export function RecordsOf({ of }: { of: Sync }) {
         }
       >
         <div className="tools delivery-tools">
-          <Choice
+          <Select
             label="State"
             options={STATES}
             value={state}
@@ -48,7 +48,7 @@ export function RecordsOf({ of }: { of: Sync }) {
             records.length === 0 ? (
               <Empty title={state ? `No record is ${state}` : "No record needs work"} />
             ) : (
-              <>
+              <div className="sync-rows">
                 <Table
                   heads={["Person", "State", "Match key", "Reason", "Failed attempts"]}
                   wide={[2, 4]}
@@ -72,7 +72,7 @@ export function RecordsOf({ of }: { of: Sync }) {
                   ])}
                 />
                 <Older of={answer} title="Show more" />
-              </>
+              </div>
             )
           }
         </Answered>
@@ -92,7 +92,7 @@ function Removals({ of }: { of: Sync }) {
           removals.length === 0 ? (
             <p className="mute">No key has to leave the receiver.</p>
           ) : (
-            <>
+            <div className="sync-rows">
               <Table
                 heads={["Match key", "Person", "State", "Reason", "Failed attempts"]}
                 wide={[1, 4]}
@@ -112,7 +112,7 @@ function Removals({ of }: { of: Sync }) {
                 ])}
               />
               <Older of={answer} title="Show more" />
-            </>
+            </div>
           )
         }
       </Answered>

@@ -1,5 +1,6 @@
 /** How syncs are, and what they send, in words. */
 import type { SyncDocument, SyncHealth } from "../../lib/api.ts"
+import { written } from "../../lib/json.ts"
 
 export type Condition = "active" | "failing" | "ended early" | "comparing" | "braked" | "paused"
 
@@ -40,5 +41,5 @@ export function leavingOf(of: Partial<SyncDocument>): string {
 
 /** A key or a record on one line. */
 export function line(of: unknown): string {
-  return JSON.stringify(of)
+  return written(of)
 }
