@@ -2,7 +2,7 @@
 import type { ReactNode } from "react"
 import type { DestinationHealth } from "../lib/api.ts"
 import { exactCount } from "../lib/format.ts"
-import { Badge, type Tone, When } from "../ui/parts.tsx"
+import { Badge, type Tone, useNow, When } from "../ui/parts.tsx"
 import { type Condition, conditionOf, span } from "./words.ts"
 
 const TONES: Record<Condition, Tone> = {
@@ -50,8 +50,9 @@ export function Why({ of }: { of: DestinationHealth }) {
 }
 
 /** An instant that is expected: when it has come, it is any moment now. */
-function Coming({ at }: { at: string | null }) {
-  if (at === null || Date.parse(at) <= Date.now()) return <>in a moment</>
+export function Coming({ at }: { at: string | null }) {
+  const now = useNow(1000)
+  if (at === null || Date.parse(at) <= now) return <>in a moment</>
   return <When at={at} />
 }
 

@@ -180,7 +180,8 @@ function Fields({ of: document, problems, onChange }: FormProps) {
           <Labelled
             label="Brake, in %"
             hint="A run that would remove more than this share of the records, and at least 10, stops and asks. 100 turns it off."
-            problem={messagesAt(problems, "$.brake")}
+            // The server speaks of a share, and the field of per cent.
+            problem={messagesAt(problems, "$.brake") && "It has to be more than 0 and at most 100."}
           >
             {(names) => (
               <input

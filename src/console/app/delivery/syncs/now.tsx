@@ -5,7 +5,7 @@ import type { Sync, SyncHealth } from "../../lib/api.ts"
 import { exactCount, plural } from "../../lib/format.ts"
 import { written } from "../../lib/json.ts"
 import { Answered, Code, Panel, When } from "../../ui/parts.tsx"
-import { Figure } from "../state.tsx"
+import { Coming, Figure } from "../state.tsx"
 import type { useSyncHealth } from "./queries.ts"
 import { ReleaseDialog } from "./release.tsx"
 import { LEAVING, leavingOf, MODES } from "./words.ts"
@@ -139,12 +139,6 @@ function PausedBy({ sync }: { sync: Sync }) {
       To the destination
     </Link>
   )
-}
-
-/** An instant that is expected: when it has come, it is any moment now. */
-function Coming({ at }: { at: string }) {
-  if (Date.parse(at) <= Date.now()) return <>in a moment</>
-  return <When at={at} />
 }
 
 function Fact({ title, children }: { title: string; children: ReactNode }) {

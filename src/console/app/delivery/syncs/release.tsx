@@ -21,7 +21,7 @@ export function ReleaseDialog({ of, onClose }: { of: Sync; onClose: () => void }
   return (
     <Confirm
       title={`Release the brake of ${of.name}`}
-      action={n === undefined ? "Remove" : `Remove ${people}`}
+      action={`${leavingOf(of.document) === "clear" ? "Clear" : "Remove"} ${people}`.trim()}
       busy={n === undefined || release.isPending}
       problem={release.error}
       onConfirm={() =>
@@ -44,7 +44,7 @@ export function ReleaseDialog({ of, onClose }: { of: Sync; onClose: () => void }
               <b>{people}</b> {sentence(of, n ?? 0)} <b>{of.document.destination}</b> by the next run, which begins at
               once.
             </p>
-            <p className="mute">What was removed there comes back only if these people are members again.</p>
+            <p className="mute">A person whose match key changed counts too: the record under the old key goes.</p>
           </>
         )}
       </Answered>
