@@ -15,7 +15,7 @@ import { Confirm, Dialog } from "../ui/dialog.tsx"
 import { Diff } from "../ui/diff.tsx"
 import { Labelled } from "../ui/fields.tsx"
 import { Answered, Failed, Panel, When } from "../ui/parts.tsx"
-import type { DeliveryKind } from "./kinds.ts"
+import { type DeliveryKind, SYNC } from "./kinds.ts"
 import { useVersions } from "./queries.ts"
 
 const TYPING_MS = 400
@@ -124,7 +124,9 @@ function Rename({ kind, of, kept, onClose }: VersionsProps & { onClose: () => vo
       moveDraft(from, key, after === undefined ? undefined : { before: of.version, after })
       onClose()
       await navigate({ to: kind.one, params: { name: key }, search: { tab: "versions" }, replace: true })
-      await queries.invalidateQueries({ queryKey: [kind.path] })
+      // Syncs name their destination, so they follow.
+      await queries.invalidateQueries({ queryKey: [SYNC.path] })
+      if (kind !== SYNC) await queries.invalidateQueries({ queryKey: [kind.path] })
     },
   })
   const ready = differs && rested === key && planned.data !== undefined && !renamed.isPending
