@@ -2,8 +2,10 @@
 
 import asyncio
 import csv
+import errno
 import io
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,6 +23,7 @@ from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS
 from tinycdp.products.exports import running as export_running
 from tinycdp.products.exports.running import ExportRuns
 from tinycdp.products.exports.storage import Folder, StorageFailed
+from tinycdp.runtime.transfer import writers
 from tinycdp.times import iso
 
 NOW = 1_790_000_000_000
@@ -403,6 +406,16 @@ async def test_what_goes_wrong_is_said_with_a_code(house: House, monkeypatch: py
     (house.folder / "prod").write_text("no folder")
     failed = await house.export(what="profiles")
     assert (failed["status"], failed["error"]["code"]) == ("failed", "EXPORT_STORAGE_FAILED")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for written, request in ((writers.Spool, {}), (writers._TextFile, {"columns": ["plan"]})):
+        with monkeypatch.context() as patched:
+            patched.setattr(written, "write", full)
+            failed = await house.export(what="profiles", **request)
+        assert failed["error"]["code"] == "EXPORT_STORAGE_FAILED", "a full disk is no database that is away"
+        assert "No space left" in failed["error"]["message"]
 
     with monkeypatch.context() as patched:
         patched.setattr("tinycdp.runtime.transfer.rows.MOST_COLUMNS", 2)

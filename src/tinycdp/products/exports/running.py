@@ -301,11 +301,11 @@ class _Writing:
         await asyncio.to_thread(self._path.parent.mkdir, 0o700, parents=True, exist_ok=True)
         now, request = self._now(), self._request
         async with self._snapshot():
-            erasures = await store.count_erasures(self._connection, self._row.environment_id)
-            rows = await open_rows(
-                self._connection, Catalogs(), self._row.environment_id, rows_request(request, now), now
-            )
             with reaching():
+                erasures = await store.count_erasures(self._connection, self._row.environment_id)
+                rows = await open_rows(
+                    self._connection, Catalogs(), self._row.environment_id, rows_request(request, now), now
+                )
                 self._total = await rows.count()
             needs_columns = self._form not in writers.OBJECTS and (request.columns is None or self._form == "parquet")
             self._steps = 2 if needs_columns else 1
@@ -321,9 +321,15 @@ class _Writing:
 
     @asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[None]:
+        """The snapshot that the rows are read in. If its body raises, it ends with the connection.
+
+        `reaching` is around statements alone: an error of a file in the body is no database that is away."""
+        snapshot = frozen(self._connection)
         with reaching():
-            async with frozen(self._connection):
-                yield
+            await snapshot.start()
+        yield
+        with reaching():
+            await snapshot.commit()
 
     async def _copy(self, batches: AsyncIterator[list[Row]], writer: writers.FileWriter) -> None:
         async for batch in batches:
