@@ -1,6 +1,7 @@
 """Exports as jobs: every format read back by another library, one snapshot, links, schedules, storage, cancelling."""
 
 import asyncio
+import contextlib
 import csv
 import errno
 import io
@@ -17,7 +18,7 @@ import pyarrow.parquet
 import pytest
 
 from application import Application, running
-from serving import ManualClock
+from serving import ManualClock, eventually
 from tinycdp.errors import Unavailable
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS
 from tinycdp.products.exports import running as export_running
@@ -390,6 +391,39 @@ async def test_an_export_is_cancelled_while_it_waits_and_while_it_runs(
             await house.runs.write(house.app.environment_id, job["id"])
         assert (await house.job(job["id"]))["status"] == "canceled"
         assert house.files() == []
+
+
+async def test_what_attempts_leave_is_removed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bucket's answer is lost, and processes end, between the file and the row that says it is there."""
+    await house.app.track({"userId": "ada", "event": "go"})
+    lost, again, ended = [await house.start(what="profiles") for _ in range(3)]
+    keep = Folder.keep
+    for job, end in (
+        (lost, StorageFailed("no answer")),
+        (again, asyncio.CancelledError()),
+        (ended, asyncio.CancelledError()),
+    ):
+
+        async def and_end(storage: Folder, path: Path, place: str, end: BaseException = end) -> None:
+            await keep(storage, path, place)
+            raise end
+
+        with monkeypatch.context() as patched, contextlib.suppress(asyncio.CancelledError):
+            patched.setattr(Folder, "keep", and_end)
+            await house.runs.write(house.app.environment_id, job["id"])
+    assert [(await house.job(job["id"]))["status"] for job in (lost, again, ended)] == ["failed", "running", "running"]
+    assert len(house.files()) == 3
+    await house.app.read.delete(f"/v1/exports/{ended['id']}")
+    # The locks of the processes that ended are released within moments.
+    await eventually(lambda: house.runs.write(house.app.environment_id, again["id"]))
+    await house.file(await house.job(again["id"]))
+
+    async def is_tidy() -> bool:
+        await house.runs.tidy()
+        return len(house.files()) == 1
+
+    await eventually(is_tidy)
+    assert house.files()[0].endswith(f"-{again['id']}-2.csv"), "no attempt replaces the file of another one"
 
 
 async def test_what_goes_wrong_is_said_with_a_code(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ Shape   ExportRuns(dsn, pool, now, storage, days).run(stop) is what the worker r
 Laws    the rows are read in one snapshot, which ends before they are made into a table.
         A file is at its place when it is whole, and its export is done after that. A process that ends before leaves
         the export to the next one, which begins anew: half a file never has the final name.
+        Each attempt has a place of its own, which its row knows before a file can be there: what is left is removed.
         One process writes an export at a time, by an advisory lock; what an older attempt says is ignored.
         A database that is away, locked or full delays an export and does not fail it.
         A schedule that was due while nothing ran runs once. While one of its exports waits or runs it is left out.
@@ -39,7 +40,16 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.transfer import writers
 from tinycdp.runtime.transfer.rows import ExportRows, Row, RowsRequest, check_number_of, columns_of, open_rows
 from tinycdp.store import definitions as definition_store
-from tinycdp.store.database.pool import DATABASE_CODES, Pool, acquired, connect, frozen, reaching, transaction
+from tinycdp.store.database.pool import (
+    DATABASE_CODES,
+    Connection,
+    Pool,
+    acquired,
+    connect,
+    frozen,
+    reaching,
+    transaction,
+)
 from tinycdp.times import iso
 
 log = logging.getLogger(__name__)
@@ -145,7 +155,10 @@ class ExportRuns:
                 if not await store.try_export(connection, environment_id, id):
                     return False
             async with acquired(self._pool) as one:
-                row = await store.begin_export(one, environment_id, id, self._now())
+                row = await store.find_export(one, environment_id, id)
+                if row is not None:
+                    place = await _next_place(one, row)
+                    row = await store.begin_export(one, environment_id, id, row.attempt, self._now(), place)
             if row is None:
                 return False
             if row.attempt > MOST_ATTEMPTS:
@@ -160,19 +173,18 @@ class ExportRuns:
     async def _attempt(self, connection: Any, row: ExportRow) -> None:
         scratch = self._storage.scratch
         stem = f"{row.environment_id}-{row.id}"
-        place = await self._place_of(row)
         is_kept = is_done = False
         try:
             await asyncio.to_thread(_clean, scratch, stem)
+            for place in _places(row)[:-1]:
+                await self._remove_or_leave(row, place)
             path = scratch / f"{stem}.{row.attempt}" / "file"
             written = await _Writing(connection, row, self._pool, self._now, path).run()
             size = path.stat().st_size
-            await self._storage.keep(path, place)
+            await self._storage.keep(path, row.place)
             is_kept = True
             now = self._now()
-            ended = (
-                now, written.rows, size, place, written.as_of, written.erasures, written.note, now + self._keep_ms
-            )  # fmt: skip
+            ended = (now, written.rows, size, written.as_of, written.erasures, written.note, now + self._keep_ms)
             async with acquired(self._pool) as one:
                 is_done = await store.finish_export(one, row.environment_id, row.id, row.attempt, *ended)
         except ExportEnded:
@@ -192,7 +204,7 @@ class ExportRuns:
         finally:
             await asyncio.to_thread(_clean, scratch, stem)
             if is_kept and not is_done:
-                await self._remove_unowned(row, place)
+                await self._remove_unowned(row)
 
     async def _forget_attempt(self, row: ExportRow) -> None:
         """What the database cannot do now does not count, however often it is tried."""
@@ -200,26 +212,24 @@ class ExportRuns:
             async with acquired(self._pool) as connection:
                 await store.forget_attempt(connection, row.environment_id, row.id, row.attempt)
 
-    async def _remove_unowned(self, row: ExportRow, place: str) -> None:
-        """Remove a file whose export was cancelled in its last moment."""
+    async def _remove_unowned(self, row: ExportRow) -> None:
+        """Remove the file of an attempt that did not finish its export, as of one that was cancelled meanwhile."""
         async with acquired(self._pool) as connection:
             current = await store.find_export(connection, row.environment_id, row.id)
-        if current is not None and current.status == "canceled":
+        if current is None or (current.place, current.status) != (row.place, "done"):
+            await self._remove_or_leave(row, row.place)
+
+    async def _remove_or_leave(self, row: ExportRow, place: str) -> None:
+        try:
             await self._storage.remove(place)
+        except StorageFailed as wrong:  # it goes when the export ends or is removed
+            log.warning("export %d: a file is left for now: %s", row.id, wrong)
 
     async def _fail(self, row: ExportRow, code: str, message: str) -> None:
         async with acquired(self._pool) as connection:
             await store.fail_export(
                 connection, row.environment_id, row.id, row.attempt, self._now(), code, message[:1_000]
             )
-
-    async def _place_of(self, row: ExportRow) -> str:
-        """Where the file goes: the same for every attempt."""
-        async with acquired(self._pool) as connection:
-            environment = await definition_store.find_environment(connection, row.environment_id)
-        stem, _, ending = row.name.rpartition(".")
-        made = iso(row.created_at)[:16].replace("-", "").replace(":", "") + "Z"
-        return f"{safe_name(environment.key)}/{safe_name(stem)}-{made}-{row.id}.{ending}"
 
     # Schedules
 
@@ -265,22 +275,26 @@ class ExportRuns:
                     await store.remove_export(connection, environment.id, id, now, None, note)
             last = 0
             while unwanted := await self._unwanted(environment.id, last):
-                for id, place in unwanted:
-                    last = id
+                for row in unwanted:
+                    last = row.id
+                    async with acquired(self._pool) as connection:
+                        if await store.is_written(connection, environment.id, row.id):
+                            continue  # it was cancelled, and its process does not know yet
                     try:
-                        await self._storage.remove(place)
+                        for place in {*_places(row), row.place}:
+                            await self._storage.remove(place)
                     except StorageFailed as wrong:  # the others may go
                         failure = wrong
                         continue
                     async with acquired(self._pool) as connection:
-                        await store.file_is_gone(connection, environment.id, id)
+                        await store.file_is_gone(connection, environment.id, row.id)
             async with acquired(self._pool) as connection:
                 await store.prune_exports(connection, environment.id, now - LISTED_DAYS * DAY_MS)
         if failure is not None:
             raise failure
         return None
 
-    async def _unwanted(self, environment_id: int, after: int) -> list[tuple[int, str]]:
+    async def _unwanted(self, environment_id: int, after: int) -> list[ExportRow]:
         async with acquired(self._pool) as connection:
             return await store.unwanted_files(connection, environment_id, after)
 
@@ -409,6 +423,28 @@ def file_name(request: ExportBody, schedule: str = "") -> str:
 def safe_name(text: str) -> str:
     """A text as part of a file's name, on every system and in a header."""
     return _UNSAFE.sub("_", text).strip("._-")[:100] or "export"
+
+
+async def _next_place(connection: Connection, row: ExportRow) -> str:
+    """Where the next attempt puts its file. The folder is that of the first one, also if the environment is renamed."""
+    folder = row.place.partition("/")[0]
+    if not folder:
+        folder = safe_name((await definition_store.find_environment(connection, row.environment_id)).key)
+    return _place(folder, row, row.attempt + 1)
+
+
+def _places(row: ExportRow) -> list[str]:
+    """Where its attempts may have left files, the last one at the end."""
+    folder = row.place.partition("/")[0]
+    return [_place(folder, row, attempt) for attempt in range(1, row.attempt + 1)]
+
+
+def _place(folder: str, row: ExportRow, attempt: int) -> str:
+    """Where an attempt puts its file: no attempt replaces the file of another one."""
+    stem, _, ending = row.name.rpartition(".")
+    made = iso(row.created_at)[:16].replace("-", "").replace(":", "") + "Z"
+    again = f"-{attempt}" if attempt > 1 else ""
+    return f"{folder}/{safe_name(stem)}-{made}-{row.id}{again}.{ending}"
 
 
 def _latest(expression: str, zone: str, due: Instant, now: Instant) -> tuple[Instant, Instant | None]:

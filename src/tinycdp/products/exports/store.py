@@ -90,8 +90,16 @@ async def try_export(connection: Connection, environment_id: int, id: int) -> bo
     return await connection.fetchval(_SQL["try_export"], environment_id, id)
 
 
-async def begin_export(connection: Connection, environment_id: int, id: int, now: int) -> ExportRow | None:
-    return ExportRow.maybe(await connection.fetchrow(_SQL["begin_export"], environment_id, id, now))
+async def is_written(connection: Connection, environment_id: int, id: int) -> bool:
+    """Whether a connection has the export's lock."""
+    return await connection.fetchval(_SQL["is_written"], environment_id, id)
+
+
+async def begin_export(
+    connection: Connection, environment_id: int, id: int, attempt: int, now: int, place: str
+) -> ExportRow | None:
+    """None unless it waits or runs, after that attempt."""
+    return ExportRow.maybe(await connection.fetchrow(_SQL["begin_export"], environment_id, id, attempt, now, place))
 
 
 async def forget_attempt(connection: Connection, environment_id: int, id: int, attempt: int) -> None:
@@ -132,10 +140,9 @@ async def outdated_exports(connection: Connection, environment_id: int, now: int
     return [(row["id"], row["expired"]) for row in rows]
 
 
-async def unwanted_files(connection: Connection, environment_id: int, after: int) -> list[tuple[int, str]]:
-    """(id, place) of some, after an id"""
-    rows = await connection.fetch(_SQL["unwanted_files"], environment_id, after)
-    return [(row["id"], row["place"]) for row in rows]
+async def unwanted_files(connection: Connection, environment_id: int, after: int) -> list[ExportRow]:
+    """Some, after an id."""
+    return ExportRow.every(await connection.fetch(_SQL["unwanted_files"], environment_id, after))
 
 
 async def file_is_gone(connection: Connection, environment_id: int, id: int) -> None:

@@ -51,13 +51,20 @@ SELECT EXISTS (SELECT 1 FROM exports
 -- locks: advisory (two halves of a hash), exclusive, held by the connection
 SELECT pg_try_advisory_lock(hashtextextended('export ' || $1::integer::text || ' ' || $2::bigint::text, 82));
 
+-- name: is_written
+-- Whether a connection has the export's lock.
+-- args: environment_id, id
+-- locks: advisory (two halves of a hash), exclusive, for the statement
+SELECT NOT pg_try_advisory_xact_lock(
+    hashtextextended('export ' || $1::integer::text || ' ' || $2::bigint::text, 82));
+
 -- name: begin_export
 -- Begins it anew, whatever an attempt before this one did; nothing if it was cancelled.
--- args: environment_id, id, now
+-- args: environment_id, id, attempt (the last one), now, place
 -- index: exports_pkey
-UPDATE exports SET status = 'running', attempt = attempt + 1, rows = 0, share = 0, total = NULL, started_at = $3,
-    advanced_at = $3
-WHERE environment_id = $1 AND id = $2 AND status IN ('waiting', 'running')
+UPDATE exports SET status = 'running', attempt = attempt + 1, rows = 0, share = 0, total = NULL, started_at = $4,
+    advanced_at = $4, place = $5
+WHERE environment_id = $1 AND id = $2 AND attempt = $3 AND status IN ('waiting', 'running')
 RETURNING *;
 
 -- name: forget_attempt
@@ -75,10 +82,10 @@ UPDATE exports SET rows = $5, total = $6, share = $7, advanced_at = $4
 WHERE environment_id = $1 AND id = $2 AND attempt = $3 AND status = 'running';
 
 -- name: finish_export
--- args: environment_id, id, attempt, now, rows, size, place, as_of, erasures, note, expires_at
+-- args: environment_id, id, attempt, now, rows, size, as_of, erasures, note, expires_at
 -- index: exports_pkey
-UPDATE exports SET status = 'done', rows = $5, total = $5, share = 1, size = $6, place = $7, as_of = $8, erasures = $9,
-    note = $10, expires_at = $11, advanced_at = $4, finished_at = $4
+UPDATE exports SET status = 'done', rows = $5, total = $5, share = 1, size = $6, as_of = $7, erasures = $8, note = $9,
+    expires_at = $10, advanced_at = $4, finished_at = $4
 WHERE environment_id = $1 AND id = $2 AND attempt = $3 AND status = 'running';
 
 -- name: fail_export
@@ -115,9 +122,11 @@ WHERE e.environment_id = $1 AND e.place <> '' AND e.status = 'done'
 ORDER BY e.id LIMIT 100;
 
 -- name: unwanted_files
+-- Exports that ended without a file, and those whose file is no longer offered: what their attempts left goes.
 -- args: environment_id, after (id)
 -- index: exports_with_files
-SELECT id, place FROM exports WHERE environment_id = $1 AND id > $2 AND place <> '' AND status <> 'done'
+SELECT * FROM exports
+WHERE environment_id = $1 AND id > $2 AND place <> '' AND status IN ('canceled', 'failed', 'removed')
 ORDER BY id LIMIT 100;
 
 -- name: file_is_gone
