@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _EXPORT_CONNECTIONS = 3
+_LOOK_SECONDS = 0.3
 
 
 class Direct:
@@ -141,11 +142,17 @@ class Direct:
                 if write is None:
                     return _as_exported(row)
                 # It is written here: a server's worker may have another storage.
-                writing = asyncio.create_task(open_exports(reached, pool).write(environment.id, row.id))
+                runs = open_exports(reached, pool)
+                writing = asyncio.create_task(runs.write(environment.id, row.id))
                 while row.status in ("waiting", "running"):
                     on_progress(_as_exported(row))
-                    await (asyncio.wait([writing], timeout=0.3) if not writing.done() else asyncio.sleep(0.3))
+                    await asyncio.wait([writing], timeout=_LOOK_SECONDS)
+                    is_over = writing.done()
                     row = await service.find(environment, row.id)
+                    if is_over and row.status in ("waiting", "running"):
+                        await writing  # raises what ended it
+                        await asyncio.sleep(_LOOK_SECONDS)  # another process has it, for as long as that lives
+                        writing = asyncio.create_task(runs.write(environment.id, row.id))
                 await writing
                 if row.status == "done":
                     jobs = service.ExportJobs(reached)

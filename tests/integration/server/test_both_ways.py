@@ -17,6 +17,8 @@ import pytest
 from serving import ADMIN_KEY, KEYS, READ_KEY, Server, bearer, free_port, served, until
 from tinycdp.cli import remote
 from tinycdp.cli.main import main
+from tinycdp.errors import Unavailable
+from tinycdp.products.exports.running import ExportRuns
 
 FIRST = """
 traits:
@@ -270,6 +272,13 @@ def test_exports_and_keys(both: Both, tmp_path: Path) -> None:
     assert shown[0][:2] == ("", "3 rows as of …\n")
     assert both.same("export", "run", "segment", "nosuch", "--output", "job.csv")[0] == 1
     assert both.same("export", "run", "profiles", "--output", "job.pdf")[0] == 1
+
+    async def away(*_: object) -> bool:
+        raise Unavailable("DATABASE_AWAY", "The database cannot be reached.")
+
+    with both.monkeypatch.context() as patched:  # of the command alone: the server is another process
+        patched.setattr(ExportRuns, "write", away)
+        assert both.run("export", "run", "profiles", "--output", "job.csv")[2].endswith("[DATABASE_AWAY]\n")
     assert both.same("export", "cancel", "999999")[0] == 1
     assert both.same("key", "create", "--scope", "read", "--name", "spare")[0] == 0
     assert both.same("key", "create", "--scope", "nosuch")[0] == 1
