@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import openpyxl
 import pyarrow.parquet
@@ -21,6 +22,7 @@ from application import Application, running
 from serving import ManualClock, eventually
 from tinycdp.errors import Unavailable
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS
+from tinycdp.products.exports import cron
 from tinycdp.products.exports import running as export_running
 from tinycdp.products.exports.running import ExportRuns
 from tinycdp.products.exports.storage import Folder, StorageFailed
@@ -426,6 +428,15 @@ async def test_what_attempts_leave_is_removed(house: House, monkeypatch: pytest.
     assert house.files()[0].endswith(f"-{again['id']}-2.csv"), "no attempt replaces the file of another one"
 
 
+async def test_no_environment_waits_for_the_queue_of_another(house: House) -> None:
+    for client in (house.app.read, house.app.read, house.app.stranger):
+        assert (await client.post("/v1/exports", json={"what": "profiles"})).status_code == 202
+    await house.runs.look()
+    started = {environment for environment, _ in house.runs._running}
+    await asyncio.gather(*house.runs._running.values())
+    assert len(started) == 2
+
+
 async def test_what_goes_wrong_is_said_with_a_code(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     await settle(house)
     job = await house.start(what="segment", segment="all")
@@ -476,6 +487,30 @@ async def test_what_the_database_cannot_do_now_is_done_later(house: House, monke
             assert (await house.job(job["id"]))["status"] == "running"
     await house.runs.write(house.app.environment_id, job["id"])
     assert (await house.job(job["id"]))["status"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("expression", "forward", "back"),
+    [
+        ("30 2 * * *", ["03:00+02:00"], ["02:30+02:00"]),
+        ("*/30 2 * * *", ["03:00+02:00"], ["02:00+02:00", "02:30+02:00"]),
+        ("0 */2 * * *", ["00:00+01:00", "03:00+02:00", "04:00+02:00"], ["00:00+02:00", "02:00+02:00", "04:00+01:00"]),
+        ("30 0-23 * * *", ["00:30+01:00", "01:30+01:00", "03:30+02:00", "04:30+02:00"],
+         ["00:30+02:00", "01:30+02:00", "02:30+02:00", "02:30+01:00", "03:30+01:00", "04:30+01:00"]),
+    ],
+)  # fmt: skip
+def test_a_schedule_keeps_to_the_clock_when_clocks_change(expression: str, forward: list[str], back: list[str]) -> None:
+    """In Berlin there is no 02:30 on 29 March 2026, and two of them on 25 October."""
+    berlin = ZoneInfo("Europe/Berlin")
+    for day, expected in (("2026-03-29", forward), ("2026-10-25", back)):
+        at = int(datetime.fromisoformat(day).replace(tzinfo=berlin).timestamp() * 1000) - 1
+        found = []
+        while (following := cron.next_run(expression, "Europe/Berlin", at)) is not None:
+            at, local = following, datetime.fromtimestamp(following // 1000, berlin)
+            if local.hour > 4 or not local.isoformat().startswith(day):
+                break
+            found.append(local.isoformat(timespec="minutes").removeprefix(f"{day}T"))
+        assert found == expected
 
 
 async def test_a_schedule_runs_on_time_in_its_zone_and_once_for_what_was_missed(dsn: str, tmp_path: Path) -> None:

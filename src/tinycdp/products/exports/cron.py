@@ -14,6 +14,7 @@ from cronsim import CronSim, CronSimError
 from tinycdp.model import Instant
 
 _FIELDS = 5
+_HOURS = 24
 #: From this instant every expression is tried: the first of January 2024, in a leap year.
 _TRIED_FROM = 1_704_067_200_000
 
@@ -34,8 +35,22 @@ def check(cron: str) -> None:
 def next_run(cron: str, zone: str, after: Instant) -> Instant | None:
     """The first instant after this one at which the expression is due."""
     local = datetime.fromtimestamp(after // 1000, UTC).astimezone(ZoneInfo(zone))
-    for due in CronSim(cron, local):
+    for due in CronSim(_plain(cron, local), local):
         at = int(due.astimezone(UTC).timestamp()) * 1000
         if at > after:  # in the second half of a doubled hour, what was due in the first comes again
             return at
     return None
+
+
+def _plain(cron: str, local: datetime) -> str:
+    """The expression with a star only where it means every hour.
+
+    CronSim goes by elapsed time instead of the clock if the minute or the hour begins with a star, as in */30 2."""
+    minute, hour, *rest = cron.split()
+    if len(CronSim(cron, local).hours) == _HOURS:
+        return " ".join((minute, "*", *rest))
+    if minute.startswith("*"):
+        minute = "0-59" + minute[1:]
+    if hour.startswith("*"):
+        hour = "0-23" + hour[1:]
+    return " ".join((minute, hour, *rest))

@@ -94,6 +94,7 @@ class ExportRuns:
         self._storage = storage
         self._keep_ms = days * DAY_MS
         self._running: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._served = 0  # the environment whose export was started last
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set. What is being written then is left to the next process."""
@@ -122,18 +123,26 @@ class ExportRuns:
 
     async def look(self) -> float | None:
         """Start what waits, and what another process left, up to AT_ONCE."""
-        for environment in await self._environments():
+        while await self._start_some():
+            pass
+        return None
+
+    async def _start_some(self) -> bool:
+        """Start one export of each environment, after the one that was served last. Returns False if none waits."""
+        is_started = False
+        for environment in sorted(await self._environments(), key=lambda one: (one.id <= self._served, one.id)):
             if len(self._running) >= AT_ONCE:
-                return None
+                return False
             async with acquired(self._pool) as connection:
                 found = await store.unfinished_exports(connection, environment.id, self._now() - _SILENT_MS, _FOUND)
-            for id in found:
-                name = (environment.id, id)
-                if name not in self._running and len(self._running) < AT_ONCE:
+            for name in ((environment.id, id) for id in found):
+                if name not in self._running:
                     task = asyncio.create_task(self._write_alone(*name))
                     self._running[name] = task
                     task.add_done_callback(partial(self._ended, name))
-        return None
+                    self._served, is_started = environment.id, True
+                    break
+        return is_started
 
     def _ended(self, name: tuple[int, int], _: object) -> None:
         del self._running[name]
