@@ -173,7 +173,7 @@ def _unique_items(validator: Any, given: Any, value: Any, schema: Any) -> Any:
     seen: set[str] = set()
     for element in value:
         if (text := _canonical(element)) in seen:
-            yield ValidationError(f"{str(element)[:_LONGEST_MESSAGE]!r} is in the list more than once")
+            yield ValidationError(f"{element!r} is in the list more than once")
             return
         seen.add(text)
 
