@@ -266,9 +266,17 @@ def test_exports_and_keys(both: Both, tmp_path: Path) -> None:
         status, out, err = both.run(*job, **way)
         assert status == 0, err
         shown.append((out, _plain(err), _plain(Path("job.jsonl").read_text())))
-        listed = both.run("export", "list", *environment, **way)[1]
-        assert re.search(r"done +3  buyers\.jsonl$", listed.splitlines()[0])
-    assert shown[0] == shown[1]
+        listed = both.run("export", "list", "--limit", "1", *environment, **way)[1]
+        assert len(listed.splitlines()) == 1 and re.search(r"done +3  buyers\.jsonl$", listed.splitlines()[0])
+        events = ["export", "run", "events", "--event", "purchase", "--format", "csv", *environment]
+        for span in (["--last", "30d"], ["--from", "2020-01-01", "--to", "2020-02-01"]):
+            status, _, err = both.run(*events, *span, **way)
+            assert status == 0, err
+            shown.append((_plain(err),))
+        status, number, err = both.run("export", "run", "profiles", "--no-wait", *environment, **way)
+        assert (status, number.strip().isdecimal()) == (0, True), err
+        assert both.run("export", "cancel", number.strip(), *environment, **way)[0] == 0
+    assert shown[: len(shown) // 2] == shown[len(shown) // 2 :]
     assert shown[0][:2] == ("", "3 rows as of …\n")
     assert both.same("export", "run", "segment", "nosuch", "--output", "job.csv")[0] == 1
     assert both.same("export", "run", "profiles", "--output", "job.pdf")[0] == 1
