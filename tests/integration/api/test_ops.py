@@ -186,6 +186,8 @@ async def test_answers_are_what_the_document_says(app: Application, tmp_path: Pa
         assert (await app.admin.put(f"/v1/analytics/{kind}s/x", json=document)).status_code == 201
     hook = {"url": "https://destination.invalid/", "events": ["flag.changed"]}
     assert (await app.admin.put("/v1/destinations/x", json=hook)).status_code == 201
+    sync = {"destination": "x", "segment": "x", "mapping": {"id": {"field": "profile.id"}}, "match": ["id"]}
+    assert (await app.admin.put("/v1/syncs/x", json=sync)).status_code == 201
     async with transaction(app.service.pool) as connection:
         happening = Happening(1, 1, 1, "flag.changed", object_id=1, revision=1, cause="created")
         await append_happenings(connection, app.environment_id, 1, [happening])

@@ -65,6 +65,7 @@ _TAGS = {
     "Definitions": "Write, check and publish traits, segments and flags.",
     "Analytics": "Ask questions about all profiles: counts, funnels, retention, experiments.",
     "Destinations": "Send what happens to receivers: signed, in order, again if it fails.",
+    "Syncs": "Keep a receiver's records of people as a segment has them.",
     "Saved analytics": "Save reports, metrics, derived events and dashboards, in versions.",
     "Segments": "Lists of static segments: read, change, upload.",
     "Exposures": "Which variants were given to which profiles, and which flags are no longer needed.",
