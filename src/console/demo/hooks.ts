@@ -1,6 +1,6 @@
 /** The shop, the address and the clock, as views read them. */
 import { useFlag } from "@tinycdp/sdk/react"
-import { createContext, useContext, useEffect, useSyncExternalStore } from "react"
+import { createContext, useContext, useLayoutEffect, useSyncExternalStore } from "react"
 import type { Shop, State } from "./shop.ts"
 
 export const ShopContext = createContext<Shop | null>(null)
@@ -40,7 +40,8 @@ export const go = (to: string): void => {
 
 /** The page's title; the first heading gets the focus when the visitor comes from another view. */
 export function useTitle(title: string, heading: { current: HTMLElement | null }): void {
-  useEffect(() => {
+  // With the page, and not after it was painted: by then a visitor may be typing.
+  useLayoutEffect(() => {
     const first = document.title === "Kestrel Coffee"
     document.title = `${title} · Kestrel Coffee`
     if (first) return
