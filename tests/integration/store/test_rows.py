@@ -67,7 +67,7 @@ async def test_signature_is_what_the_statement_gives(scratch: Connection, topic:
 PACKAGES = {
     **dict.fromkeys(("audit", "past", "preview", "verify"), "tinycdp.store.history"),
     "saved": "tinycdp.store.products",
-    **dict.fromkeys(("figures", "notifications", "partitions"), "tinycdp.store.database"),
+    **dict.fromkeys(("figures", "notifications", "partitions", "pool"), "tinycdp.store.database"),
 }
 
 

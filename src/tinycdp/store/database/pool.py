@@ -30,7 +30,7 @@ from tinycdp.outages import Outage
 from tinycdp.store.database.dsn_errors import explained
 from tinycdp.store.database.statements import load
 
-_SQL = load("connections")
+_SQL = load("pool")
 
 Pool: TypeAlias = asyncpg.Pool
 Connection: TypeAlias = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
