@@ -36,9 +36,12 @@ ELSEWHERE = {
     r"tinycdp (serve|work|migrate)": "test_serve.py",
     r"\(cd \.data/analytics": "test_engine.py asks it as curl does",
     r"curl -X DELETE .*/v1/analytics/queries": "no question is running; test_questions.py cancels one",
+    r"curl -X POST .*/v1/syncs/\w+/release": "no sync is braked; test_syncs.py releases one",
     r"export DATABASE_URL=": "an example of an address",
-    r"\.venv/bin/pip install": "it would change the environment of the tests; the wheel of the client has a test",
+    r"(\.venv/bin/)?pip install": "it would change the environment of the tests; the wheel of the client has a test",
     r"export \w+_KEY=": "the keys of the server at hand are set",
+    r"export DELIVERY_\w+=": "a secret of the worker, which runs already",
+    r"export TINYCDP_EXPORT_\w+=": "the storage of a worker, which runs already; test_export_storage.py has a bucket",
     r"(WRITE|READ|ADMIN)_KEY=\w+_…": "the keys of the server at hand are set",
 }
 
@@ -155,10 +158,28 @@ def beside_another_environment(shop: Server) -> dict[str, str]:
     return {"https://cdp.example.org": shop.url, "$PROD_KEY": ADMIN_KEY, "$DEV_KEY": key}
 
 
+def with_a_finished_export(shop: Server) -> dict[str, str]:
+    """An export whose file a link can open."""
+    document = {"what": "segment", "segment": "power_users"}
+    made = shop.http.post("/v1/exports", json=document, headers=bearer(READ_KEY)).json()
+    address = f"/v1/exports/{made['id']}"
+    until(lambda: shop.http.get(address, headers=bearer(READ_KEY)).json()["status"] == "done")
+    return {"exports/12/": f"exports/{made['id']}/"}
+
+
+def with_a_destination(shop: Server) -> dict[str, str]:
+    """A receiver of records."""
+    receiver = {"url": "https://hooks.example.com/tinycdp"}
+    made = shop.http.put("/v1/destinations/crm", json=receiver, headers=bearer(ADMIN_KEY))
+    assert made.is_success, made.text
+    return {}
+
+
 #: What a page takes for granted: it returns what stands in for the examples' numbers.
 PREPARE: dict[str, Callable[[Server], dict[str, str]]] = {
     "docs/explanation/identity.md": merged,
     "docs/how-to/ci.md": lambda shop: {"https://cdp.example.org": shop.url, "tcdp_…": ADMIN_KEY},
+    "docs/how-to/export-data.md": with_a_finished_export,
     "docs/how-to/govern-events.md": with_a_new_event,
     "docs/how-to/flags.md": with_other_flags,
     "docs/how-to/privacy.md": ready_to_be_forgotten,
@@ -166,6 +187,7 @@ PREPARE: dict[str, Callable[[Server], dict[str, str]]] = {
     "docs/reference/cli-access.md": beside_another_environment,
     "docs/reference/decide.md": some_time_ago,
     "docs/reference/definitions.md": without_definitions,
+    "docs/reference/syncs.md": with_a_destination,
 }
 
 
@@ -176,6 +198,7 @@ def _files(folder: Path) -> None:
     (folder / "orders.csv").write_text("customer_no,ordered_at,zip,amount\nada,2026-01-02,01067,25\n")
     pa.parquet.write_table(pa.table({"id": ["ada"], "plan": ["pro"]}), folder / "users.parquet")
     (folder / "vip.csv").write_text("userId\nada\ngrace\n")
+    (folder / "crm.yaml").write_text((ROOT / "examples" / "destinations" / "crm.yaml").read_text())
     (folder / "dsl").symlink_to(ROOT / "dsl")
 
 
@@ -183,7 +206,7 @@ def _write_definitions(page: Path, folder: Path) -> list[str]:
     """Write each block of definitions to the file that the text around it names; returns the names of the others."""
     text, unnamed = page.read_text(), []
     for n, found in enumerate(re.finditer(_BLOCK, text)):
-        if found[1] != "yaml" or not yaml.safe_load(found[2]).keys() <= {"traits", "segments", "flags"}:
+        if found[1] != "yaml" or not yaml.safe_load(found[2]).keys() <= {"traits", "segments", "flags", "schedules"}:
             continue
         before = re.findall(r"`(\w+\.yaml)`", text[max(0, found.start() - 200) : found.start()])
         after = re.findall(r"check (\w+\.yaml)", text[found.end() : found.end() + 300])

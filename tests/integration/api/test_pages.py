@@ -23,6 +23,13 @@ NAMES = {
     "policies": "enrichment",
     "keys": "999",
 }
+#: What documents in the commands name.
+NAMED = {
+    "/v1/admin/segments/power_users": {"rule": "events.purchase.count_30d >= 1"},
+    "/v1/admin/traits/spend_90d": {"expression": "events.purchase.sum(amount, 90d)"},
+    "/v1/admin/segments/customers": {"rule": "spend_90d > 0"},
+    "/v1/destinations/crm": {"url": "https://hooks.example.com/tinycdp"},
+}
 #: The link of a download is signed by the server, and typed by hand it is refused.
 SIGNED = "INVALID_DOWNLOAD_LINK"
 STREAMS = ("/v1/events/live", "/ofrep/v1/stream")
@@ -63,6 +70,9 @@ def test_every_command_of_the_reference_runs_as_it_stands(server: Server, tmp_pa
     for flag in ("premium", "thanks"):
         made = server.http.put(f"/v1/admin/flags/{flag}", json={"rule": "true"}, headers=bearer(ADMIN_KEY))
         assert made.status_code == 201, made.text
+    for address, document in NAMED.items():
+        made = server.http.put(address, json=document, headers=bearer(ADMIN_KEY))
+        assert made.status_code == 201, made.text
     found = commands(server)
     assert len(found) > 100
     wrong = []
@@ -86,7 +96,7 @@ def test_every_command_of_the_reference_runs_as_it_stands(server: Server, tmp_pa
         text, _, status = said.stdout.rpartition("\n")
         # A path may name what does not exist in this project, or cannot be undone now; all else has to succeed.
         absent = status in {"404", "409"} and "ROUTE_NOT_FOUND" not in text
-        signed = SIGNED in text and re.search("/v1/(export/download|downloads)/", filled)
+        signed = SIGNED in text and re.search("/v1/(exports?/download|downloads)/", filled)
         expected = status.startswith("2") or absent or signed
         if not expected:
             wrong.append((filled, status, text[:300], said.stderr))
