@@ -29,9 +29,14 @@ class Storage:
 
     def __init__(self, folder: Path) -> None:
         ports: set[int] = set()
-        while len(ports) < 4:
+        while len(ports) < 8:
             ports.add(free_port())
-        master, volume, filer, port = ports
+        master, volume, filer, port, *others = ports
+        # Left to itself, it takes ports 10,000 above these, and two that are the same for all storages of a machine.
+        inner = dict(
+            zip(("master.port.grpc", "volume.port.grpc", "filer.port.grpc", "s3.port.grpc"), others, strict=True)
+        )
+        inner |= {"s3.port.iceberg": 0, "s3.port.lance": 0}
         self.url = f"http://127.0.0.1:{port}"
         self.access_key, self.secret_key = "tests", "secret-of-the-tests"
         self._filer = f"http://127.0.0.1:{filer}"
@@ -47,7 +52,7 @@ class Storage:
             "dir": folder, "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "master.port": master,
             "volume.port": volume, "filer": "true", "filer.port": filer, "s3": "true", "s3.port": port,
             "s3.config": config, "master.volumeSizeLimitMB": 16, "volume.max": 1000, "master.telemetry": "false",
-            "s3.autoCreateBucket": "false",
+            "s3.autoCreateBucket": "false", **inner,
         }  # fmt: skip
         self.process = subprocess.Popen(
             [weed, "server", *(f"-{name}={value}" for name, value in arguments.items())],
