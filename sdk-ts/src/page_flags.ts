@@ -2,7 +2,7 @@
  * Flags in a page: all answers in memory, kept up to date by one stream for all tabs.
  *
  * Laws  One user's answers are never shown to another. Stored answers are marked CACHED until the server confirms them.
- *       One tab holds the stream, and tells the others; without Web Locks there is none.
+ *       One tab holds the stream, and tells the others; without Web Locks there is no stream.
  *       A client with a wrong clock wakes in time: the server says for how long answers hold, not until when.
  * Names In storage: f the last answers
  */
@@ -56,7 +56,7 @@ export function pageFlags(
   let wanted = 0
   let failures = 0
   let refusals = 0
-  /** The ETag that a stream told of: the next answers are at least as new. */
+  /** The ETag that a stream announced: the next answers are at least as new. */
   let hint = ""
   let timer: ReturnType<typeof setTimeout> | undefined
   let current: Promise<unknown> = Promise.resolve()

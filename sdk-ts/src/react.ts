@@ -50,7 +50,7 @@ export function useTrack(): Tracker["track"] {
 }
 
 /**
- * A flag's value, and each new value while the component is mounted; the fallback if there is none or it has another
+ * A flag's value, and each new value while the component is mounted; the fallback without one, or if it has another
  * type. Counts as an exposure when it is shown.
  */
 export function useFlag<Key extends FlagKey, Fallback = unknown>(key: Key, fallback: Fallback): ValueOf<Key, Fallback> {

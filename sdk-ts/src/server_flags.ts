@@ -45,7 +45,7 @@ export function serverFlags(options: FlagOptions, core: Core, expose?: ExposeFor
     return { status, etag: tag ?? "", body }
   }
 
-  /** The answer, or why there is none. */
+  /** The answer, or why it is missing. */
   async function once(path: string, query: string, asked: DecideOptions): Promise<Record<string, unknown> | string> {
     const { minVersion = written } = asked
     if (!options.readKey) return "There is no readKey."

@@ -73,7 +73,7 @@ export interface CoreOptions {
   sessionTimeoutMs?: number
   /** The domain of the cookie that keeps the visitor's id, such as `.example.com`. Default: this host only. */
   cookieDomain?: string
-  /** Told of everything that did not go as it should, once for each cause. */
+  /** Called with everything that did not go as it should, once for each cause. */
   onError?: (problem: Problem) => void
   /** Write to the console what is sent and answered. Default `false`. */
   debug?: boolean
@@ -207,7 +207,7 @@ export interface DecideOptions {
 /** Answers flags. No method throws, and no promise is rejected. */
 export interface Flags {
   /**
-   * The flag's value now, from memory; the fallback if there is none or it has another type. Counts as an exposure,
+   * The flag's value now, from memory; the fallback without one, or if it has another type. Counts as an exposure,
    * once per flag and variant.
    */
   flag<Key extends FlagKey, Fallback = unknown>(key: Key, fallback: Fallback): ValueOf<Key, Fallback>

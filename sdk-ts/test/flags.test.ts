@@ -248,7 +248,7 @@ describe("who is asked about", () => {
     expect(client.flag("price", "")).toBe("")
   })
 
-  test("an answer about somebody else that comes late is not taken", async () => {
+  test("an answer about another user that comes late is not taken", async () => {
     let release: (answer: Answer) => void = () => {}
     const client = start()
     await client.ready()

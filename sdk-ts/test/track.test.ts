@@ -320,7 +320,7 @@ describe("leaving the page", () => {
     expect(server.events).toEqual(["bounce"])
   })
 
-  test("the next page repeats what nobody answered, with the same id", async () => {
+  test("the next page repeats what was not answered, with the same id", async () => {
     server.answer = () => new Promise(() => {})
     const tracker = start()
     tracker.track("lost")

@@ -52,12 +52,19 @@ def _files() -> list[Path]:
         *(ROOT / "examples").rglob("*.py"),
         *(path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__).resolve()),
     ]
+    code += [
+        path
+        for folder in ("src/console", "sdk-ts")
+        for path in (ROOT / folder).rglob("*.ts*")
+        if path.suffix in (".ts", ".tsx") and not {"node_modules", "dist"} & set(path.parts)
+    ]
     pages = [
         *ROOT.glob("*.md"),
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "dsl").rglob("*.md"),
         *(ROOT / "examples").rglob("*.md"),
         ROOT / "sdk-py/README.md",
+        ROOT / "sdk-ts/README.md",
         ROOT / "tests/README.md",
     ]
     return sorted([*code, *pages])

@@ -84,7 +84,7 @@ it("marks what was last known", () => {
   expect(evaluate(snapshot({ f: rule(true) }, { stale: true }), "f", {}, NOW)).toMatchObject({ reason: "STALE" })
 })
 
-it("divides by the unit of a new visitor, and says when there is none", () => {
+it("divides by the unit of a new visitor, and says when it is missing", () => {
   const half: LocalFlag = { ...rule(false), clauses: [] }
   const clauses: Clause[] = [
     { buckets: [["new_checkout", "rollout", 0, 20_000]], serve: "on", reason: "SPLIT", rule: "r" },

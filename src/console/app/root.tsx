@@ -7,7 +7,7 @@ export const root = createRootRoute({ component: Shell, notFoundComponent: NotFo
 /** What follows `?` in an address, as texts. */
 export type Search = Record<string, unknown>
 
-/** Those of the named parameters that are given, as texts: an empty one is none. */
+/** Those of the named parameters that are given, as texts: an empty one counts as absent. */
 export function only<Name extends string>(...names: Name[]): (search: Search) => { [name in Name]?: string } {
   return (search) => {
     const found: { [name in Name]?: string } = {}

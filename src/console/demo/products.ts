@@ -111,7 +111,7 @@ export const PRODUCTS: readonly Product[] = [
     cents: 3400,
     short: "Three cups, one noise",
     story:
-      "The same eight sides since 1933, because nobody has found better ones. Take it off the fire when it begins to talk.",
+      "The same eight sides since 1933, because no better ones were found. Take it off the fire when it begins to talk.",
     facts: [
       ["Material", "cast aluminium"],
       ["Makes", "3 small cups"],

@@ -143,7 +143,7 @@ describe("drafts", () => {
     expect(draftsOf("prod", "segment")).toEqual(["a/b"])
   })
 
-  it("are none of what others wrote in their place", async () => {
+  it("have nothing that others wrote in their place", async () => {
     const { keepDraft, readDraft } = await drafts()
     keepDraft(of, draft)
     for (const name of kept.keys()) kept.set(name, "{not json")

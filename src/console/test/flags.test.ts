@@ -33,7 +33,7 @@ describe("a split", () => {
     expect(weighted({ a: WHOLE, b: 0, c: 0 }, "a", 0)).toEqual({ a: 0, b: 50_000, c: 50_000 })
   })
 
-  test("moves nobody by a variant that joins, and is whole without one that goes", () => {
+  test("moves no profile by a variant that joins, and is whole without one that goes", () => {
     expect(joined({ a: WHOLE }, "b")).toEqual({ a: WHOLE, b: 0 })
     expect(without({ a: 50_000, b: 25_000, c: 25_000 }, "a")).toEqual({ b: 50_000, c: 50_000 })
     expect(without({ a: 10_000, b: 90_000 }, "b")).toEqual({ a: WHOLE })

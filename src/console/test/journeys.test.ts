@@ -72,7 +72,7 @@ describe("a funnel's answer", () => {
         expect(rate).toBe(own?.reached ? own.rate : null)
       }
     }
-    const none = { ...answer.groups[0], group: { kind: "value", values: ["nobody"] } } as (typeof answer.groups)[0]
+    const none = { ...answer.groups[0], group: { kind: "value", values: ["no one"] } } as (typeof answer.groups)[0]
     expect(conversionsOf(trend, none).every(({ rate }) => rate === null)).toBe(true)
   })
 

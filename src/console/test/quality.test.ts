@@ -64,7 +64,7 @@ describe("the line of an error", () => {
     expect(marked(payload, "$.properties.cart[7].sku")).toBe('"cart": [')
   })
 
-  it("is none for the whole message", () => {
+  it("is absent for the whole message", () => {
     expect(marked(payload, "$.batch[2]")).toBeUndefined()
     expect(marked(payload, "$")).toBeUndefined()
     expect(marked(payload, "$.batch[2].userId")).toBeUndefined()

@@ -32,7 +32,7 @@ for (const page of PAGES) {
 }
 await compress(join(fresh, "assets"))
 await rm(old, { recursive: true, force: true })
-await rename(TARGET, old).catch(() => {}) // the first time there is none
+await rename(TARGET, old).catch(() => {}) // missing the first time
 await rename(fresh, TARGET)
 await rm(old, { recursive: true, force: true })
 

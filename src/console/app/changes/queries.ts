@@ -20,7 +20,7 @@ export function useRevisions() {
   })
 }
 
-/** The number of the newest revision; 0 if there is none. */
+/** The number of the newest revision; 0 without one. */
 export function useNewest() {
   const { key } = useSession()
   return useQuery({

@@ -20,7 +20,7 @@ interface Added {
   tile: Tile
 }
 
-/** The tile goes to the end of the dashboard as it is then, whoever saved it since this page was loaded. */
+/** The tile goes to the end of the dashboard as it is then, even if it was saved since this page was loaded. */
 function useAdd() {
   const queries = useQueryClient()
   return useMutation({

@@ -88,7 +88,7 @@ function Difference({ kind, of, before }: { kind: Kind; of: Version; before?: Ve
   )
 }
 
-/** Asks whether a version shall be restored, with what that changes; also the undo of a publish. */
+/** Asks whether to restore a version, with what that changes; also the undo of a publish. */
 export function Restore(props: { kind: Kind; name: string; version: number; onClose: () => void }) {
   return <RestoreAt path={["admin", props.kind, props.name]} {...props} />
 }

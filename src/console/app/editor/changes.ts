@@ -83,7 +83,7 @@ export function usePublishing(): boolean {
   return useIsMutating({ mutationKey: PUBLISHING }) > 0
 }
 
-/** Whether somebody else's change came first. */
+/** Whether another editor's change came first. */
 export function isConflict(problem: Error | null): boolean {
   return problem instanceof RequestFailed && (problem.status === 409 || problem.status === 412)
 }

@@ -23,7 +23,7 @@ interface FrameProps<Fields extends { name: string }> {
   kind: Kind
   of: DraftOf
   draft: Drafting<Fields>
-  /** The version that serves, 0 if there is none. */
+  /** The version that serves, 0 without one. */
   version: number
   /** It existed when the draft began, and does no more. */
   deleted: boolean

@@ -65,7 +65,7 @@ function Rename({ kind, of, onClose }: LifecycleProps) {
       title={`Rename ${of.key}`}
       lead={
         <p>
-          In the environment <b className="environment">{me?.environment.key ?? "…"}</b>. Nobody moves, and every
+          In the environment <b className="environment">{me?.environment.key ?? "…"}</b>. No profile moves, and every
           expression that names it is rewritten. Applications have to ask for the new key.
         </p>
       }
@@ -110,7 +110,7 @@ function Rename({ kind, of, onClose }: LifecycleProps) {
   )
 }
 
-/** Asks whether a definition shall go, and says who leaves; what others refer to cannot. */
+/** Asks whether to delete a definition, and says who leaves; what others refer to cannot. */
 function Delete({ kind, of, onClose }: LifecycleProps) {
   const navigate = useNavigate()
   const queries = useQueryClient()
@@ -155,7 +155,7 @@ function Delete({ kind, of, onClose }: LifecycleProps) {
   )
 }
 
-/** Asks whether a flag shall be kept without being served, or be served again: a version as any other. */
+/** Asks whether to keep a flag without serving it, or to serve it again: a version as any other. */
 function Archive({ of, onClose }: { of: Flag; onClose: () => void }) {
   const remember = useRemember()
   const { archived = false, key: _, ...kept } = of.document

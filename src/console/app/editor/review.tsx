@@ -20,7 +20,7 @@ interface ReviewProps {
   previewed?: Change
   onClose: () => void
   onPublished: (published: Published) => void
-  /** The server refused it: somebody was quicker, or a key is taken. */
+  /** The server refused it: another editor was quicker, or a key is taken. */
   onRefused: (problem: Error) => void
 }
 
@@ -78,7 +78,7 @@ export function Review(props: ReviewProps) {
                   </p>
                 )),
               )}
-              {changed?.sameMeaning && <p>Nobody moves: only its description or its layout differs.</p>}
+              {changed?.sameMeaning && <p>No profile moves: only its description or its layout differs.</p>}
               {backfilling && (
                 <p className="mute">
                   It is computed for all people first. Until that is done,{" "}

@@ -10,7 +10,7 @@ import { useFlags, useMetrics } from "./queries.ts"
 import { divides, titleOf } from "./shape.ts"
 import { ExperimentView } from "./view.tsx"
 
-/** The saved metrics that are compared until somebody chooses. */
+/** The saved metrics that are compared until others are chosen. */
 const FIRST_METRICS = 3
 
 export function ExperimentPage() {

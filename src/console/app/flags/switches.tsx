@@ -1,4 +1,4 @@
-/** On and off, which are edits, and the kill switch, which is none: it acts at once and no edit undoes it. */
+/** On and off, which are edits, and the kill switch, which is no edit: it acts at once and no edit undoes it. */
 import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { useState } from "react"
 import type { Flag, FlagBody, Kills } from "../lib/api.ts"

@@ -4,7 +4,7 @@ const AFTER_MS = 500
 const APART_MS = 5_000
 export const LONGEST_MS = 3_600_000
 
-/** How long to wait until the first of these instants has passed, an hour at most; false if there is none. */
+/** How long to wait until the first of these instants has passed, an hour at most; false without one. */
 export function untilNext(instants: (string | null)[], now = Date.now()): number | false {
   const waits = instants.flatMap((at) => (at === null ? [] : [waitFor(Date.parse(at) - now)]))
   return waits.length ? Math.min(LONGEST_MS, ...waits) : false

@@ -138,7 +138,7 @@ function People({ text, after, row, onPlace, onBegin }: PeopleProps) {
             <Failed problem={found.isFetchNextPageError ? found.error : null} retry={() => found.fetchNextPage()} />
           </>
         ) : text ? (
-          <Empty title={`Nobody is found by “${text}”`}>
+          <Empty title={`No person is found by “${text}”`}>
             <p>The search looks at how identifiers and names begin, capitals included.</p>
           </Empty>
         ) : (

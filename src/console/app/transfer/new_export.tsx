@@ -175,7 +175,7 @@ function TraitNames({ wanted, change, problem }: { wanted: Wanted; change: Chang
   const known = (answer.data?.traits ?? []).map(({ key }) => key)
   const hint = known.length
     ? `Names, separated by commas: ${known.slice(0, 4).join(", ")}${known.length > 4 ? " …" : ""}`
-    : "There are none."
+    : "No traits are defined."
   return (
     <Labelled label="Traits" hint={hint} problem={problem}>
       {(names) => (

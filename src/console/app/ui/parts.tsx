@@ -40,7 +40,7 @@ export function useNow(everyMs = 30_000): number {
   return now
 }
 
-/** An instant relative to now, the exact one in its tooltip; a dash if there is none. */
+/** An instant relative to now, the exact one in its tooltip; a dash without one. */
 export function When({ at, none = "—" }: { at: string | null; none?: string }) {
   const zone = useZone()
   const instant = at === null ? 0 : Date.parse(at)
@@ -150,7 +150,7 @@ interface Answer<Data> {
 }
 
 /**
- * A part of a page that shows an answer: lines while it is awaited, the problem if there is none.
+ * A part of a page that shows an answer: lines while it is awaited, the problem if it fails.
  *
  * Laws: an answer that is there stays when a later request fails, dimmed, with the instant that it is of.
  */

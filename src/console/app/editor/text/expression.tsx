@@ -27,7 +27,7 @@ export interface ExpressionProps extends Asked {
   hint?: string
   /** Say in plain English what a valid source means. */
   words?: boolean
-  /** Told of each source that was checked. */
+  /** Called with each source that was checked. */
   onCheck?: (check: Check) => void
   focused?: boolean
 }

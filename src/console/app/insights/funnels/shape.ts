@@ -66,9 +66,9 @@ export function binName({ leastMs, belowMs }: HistogramBin): string {
 
 export interface Conversion {
   start: string
-  /** Unknown where nobody entered. */
+  /** Unknown without people who entered. */
   rate: number | null
-  /** Nobody can change it any more. */
+  /** It cannot change any more. */
   final: boolean
 }
 

@@ -8,7 +8,7 @@ const FILLING_MS = 2000
 /**
  * The answer to a question. While a changed question is on its way, or cannot be answered, that of the last one stays.
  *
- * A question that nobody waits for any more is cancelled by hanging up.
+ * A question whose answer is no longer awaited is cancelled by hanging up.
  */
 export function useAnswer<K extends Kind>(question: Question<K>, ready = true) {
   const { key } = useSession()
