@@ -105,7 +105,7 @@ export const LONGEST_JOURNAL = 40
 /**
  * The journal, the newest first, after another answer of the server.
  *
- * Events that the server has are stored. What moved is put down to the newest of them that were not stored before; if
+ * Events that the server has are stored. What moved is put down to the newest of them that were not stored before;
  * without one, to an edit of the definitions, or to the clock.
  */
 export function continued(journal: readonly Entry[], before: Visitor | undefined, after: Visitor): Entry[] {

@@ -1,62 +1,23 @@
 /** The destinations: where what happens is sent, how far each is, and what went wrong. */
-import { Link, useNavigate, useSearch } from "@tanstack/react-router"
-import { Plus } from "lucide-react"
-import { useDraftsOf } from "../editor/drafts.ts"
+import { Link } from "@tanstack/react-router"
 import type { Destination, DestinationHealth } from "../lib/api.ts"
 import { plural } from "../lib/format.ts"
-import { useMay, useMe } from "../lib/me.ts"
-import { Announcement } from "../ui/announced.tsx"
-import { Answered, Badge, Count, Empty, NeedsAdmin, Page, When } from "../ui/parts.tsx"
+import { Badge, Count, Empty, When } from "../ui/parts.tsx"
 import "./delivery.css"
+import { KindList } from "./frames.tsx"
 import { DESTINATION } from "./kinds.ts"
-import { useAllSaved, useHealths } from "./queries.ts"
+import { useHealths } from "./queries.ts"
 import { Lag, State } from "./state.tsx"
 import { addressOf, KINDS, typeOf } from "./words.ts"
 
 const LEAD = "What happens here, sent elsewhere: in order for each person, at least once."
 
 export function DestinationsPage() {
-  const me = useMe()
-  const may = useMay("admin")
-  const answer = useAllSaved<Destination>(DESTINATION)
   const healths = useHealths()
-  const { q = "" }: { q?: string } = useSearch({ strict: false })
-  const navigate = useNavigate()
-  const drafts = useDraftsOf("destination")
-  if (me && !may) {
-    return (
-      <Page title="Destinations" lead={LEAD}>
-        <NeedsAdmin what="Destinations" />
-      </Page>
-    )
-  }
   return (
-    <Page
-      title="Destinations"
-      lead={LEAD}
-      aside={
-        <div className="page-tools">
-          <input
-            type="search"
-            className="field filter"
-            aria-label="Filter destinations"
-            placeholder="Filter   /"
-            value={q}
-            onChange={(event) =>
-              navigate({ to: "/destinations", search: { q: event.target.value || undefined }, replace: true })
-            }
-          />
-          <Link className="button primary" to="/destinations/new">
-            <Plus aria-hidden="true" /> {drafts.includes("") ? "Go on with the new one" : "New destination"}
-          </Link>
-        </div>
-      }
-    >
-      <Announcement place="destinations" />
-      <Answered answer={answer} lines={6}>
-        {(all) => <Rows all={all} q={q} drafts={drafts} healths={healths.data} />}
-      </Answered>
-    </Page>
+    <KindList<Destination> of={DESTINATION} lead={LEAD}>
+      {(all, q, drafts) => <Rows all={all} q={q} drafts={drafts} healths={healths.data} />}
+    </KindList>
   )
 }
 

@@ -1,48 +1,28 @@
 /** A destination: how it is, what it got, what it did not get, a message to try, and how it came to be. */
-import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
-import { lazy, Suspense, useState } from "react"
+import { Link } from "@tanstack/react-router"
+import { lazy, useState } from "react"
 import type { Destination, DestinationHealth } from "../lib/api.ts"
 import { count, plural } from "../lib/format.ts"
-import { useSingleKey } from "../lib/keys.ts"
-import { useMay, useMe } from "../lib/me.ts"
 import { Announcement } from "../ui/announced.tsx"
-import { Answered, NeedsAdmin, Page, Waiting } from "../ui/parts.tsx"
+import { Answered, Page } from "../ui/parts.tsx"
 import { Tabs, useTab } from "../ui/tabs.tsx"
 import "./delivery.css"
+import { KindPage } from "./frames.tsx"
 import { DESTINATION } from "./kinds.ts"
-import { Log } from "./log.tsx"
+import { Log } from "./messages/log.tsx"
+import { ReplayDialog } from "./messages/replay.tsx"
+import { Tester } from "./messages/tester.tsx"
+import { UndeliveredOf } from "./messages/undelivered.tsx"
 import { Now } from "./now.tsx"
 import { PauseDialog, ResumeButton } from "./pause.tsx"
 import { useHealth, useSaved } from "./queries.ts"
-import { ReplayDialog } from "./replay.tsx"
 import { State } from "./state.tsx"
-import { Tester } from "./tester.tsx"
-import { UndeliveredOf } from "./undelivered.tsx"
 import { VersionsOf } from "./versions.tsx"
 
 const EditDestination = lazy(async () => ({ default: (await import("./form/edit.tsx")).EditDestination }))
 
 export function DestinationPage() {
-  const { name = "" } = useParams({ strict: false })
-  const { edit }: { edit?: string } = useSearch({ strict: false })
-  const me = useMe()
-  const may = useMay("admin")
-  const navigate = useNavigate()
-  const open = () => navigate({ to: "/destinations/$name", params: { name }, search: { edit: "yes" } })
-  useSingleKey("e", () => may && !edit && open())
-  if (me && !may) {
-    return (
-      <Page title={name} above={<Link to="/destinations">Destinations</Link>}>
-        <NeedsAdmin what="Destinations" />
-      </Page>
-    )
-  }
-  if (!edit) return <ReadDestination name={name} onEdit={open} />
-  return (
-    <Suspense fallback={<Waiting lines={8} />}>
-      <EditDestination name={name} />
-    </Suspense>
-  )
+  return <KindPage of={DESTINATION} edit={EditDestination} read={ReadDestination} />
 }
 
 function ReadDestination({ name, onEdit }: { name: string; onEdit: () => void }) {

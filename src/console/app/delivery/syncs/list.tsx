@@ -1,61 +1,21 @@
 /** The syncs: whose records are kept in step where, how each is, and when it ran. */
-import { Link, useNavigate, useSearch } from "@tanstack/react-router"
-import { Plus } from "lucide-react"
-import { useDraftsOf } from "../../editor/drafts.ts"
+import { Link } from "@tanstack/react-router"
 import type { Sync } from "../../lib/api.ts"
 import { plural } from "../../lib/format.ts"
-import { useMay, useMe } from "../../lib/me.ts"
-import { Announcement } from "../../ui/announced.tsx"
-import { Answered, Badge, Count, Empty, NeedsAdmin, Page, When } from "../../ui/parts.tsx"
+import { Badge, Count, Empty, When } from "../../ui/parts.tsx"
 import "../delivery.css"
+import { KindList } from "../frames.tsx"
 import { SYNC } from "../kinds.ts"
-import { useAllSaved } from "../queries.ts"
 import { useSyncHealth } from "./queries.ts"
 import { State } from "./state.tsx"
 
 const LEAD = "A record for each person, kept in step at a destination."
 
 export function SyncsPage() {
-  const me = useMe()
-  const may = useMay("admin")
-  const answer = useAllSaved<Sync>(SYNC)
-  const { q = "" }: { q?: string } = useSearch({ strict: false })
-  const navigate = useNavigate()
-  const drafts = useDraftsOf("sync")
-  if (me && !may) {
-    return (
-      <Page title="Syncs" lead={LEAD}>
-        <NeedsAdmin what="Syncs" />
-      </Page>
-    )
-  }
   return (
-    <Page
-      title="Syncs"
-      lead={LEAD}
-      aside={
-        <div className="page-tools">
-          <input
-            type="search"
-            className="field filter"
-            aria-label="Filter syncs"
-            placeholder="Filter   /"
-            value={q}
-            onChange={(event) =>
-              navigate({ to: "/syncs", search: { q: event.target.value || undefined }, replace: true })
-            }
-          />
-          <Link className="button primary" to="/syncs/new">
-            <Plus aria-hidden="true" /> {drafts.includes("") ? "Go on with the new one" : "New sync"}
-          </Link>
-        </div>
-      }
-    >
-      <Announcement place="syncs" />
-      <Answered answer={answer} lines={6}>
-        {(all) => <Rows all={all} q={q} drafts={drafts} />}
-      </Answered>
-    </Page>
+    <KindList<Sync> of={SYNC} lead={LEAD}>
+      {(all, q, drafts) => <Rows all={all} q={q} drafts={drafts} />}
+    </KindList>
   )
 }
 

@@ -1,15 +1,14 @@
 /** A sync: how it is, records that need work, what it would send, and how it came to be. */
-import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
-import { lazy, Suspense, useState } from "react"
+import { Link } from "@tanstack/react-router"
+import { lazy, useState } from "react"
 import type { Sync, SyncHealth } from "../../lib/api.ts"
 import { count, plural } from "../../lib/format.ts"
-import { useSingleKey } from "../../lib/keys.ts"
-import { useMay, useMe } from "../../lib/me.ts"
 import { Announcement, announce } from "../../ui/announced.tsx"
 import { Dialog } from "../../ui/dialog.tsx"
-import { Answered, Failed, NeedsAdmin, Page, Waiting } from "../../ui/parts.tsx"
+import { Answered, Failed, Page } from "../../ui/parts.tsx"
 import { Tabs, useTab } from "../../ui/tabs.tsx"
 import "../delivery.css"
+import { KindPage } from "../frames.tsx"
 import { SYNC } from "../kinds.ts"
 import { useSaved } from "../queries.ts"
 import { VersionsOf } from "../versions.tsx"
@@ -22,26 +21,7 @@ import { State } from "./state.tsx"
 const EditSync = lazy(async () => ({ default: (await import("./edit.tsx")).EditSync }))
 
 export function SyncPage() {
-  const { name = "" } = useParams({ strict: false })
-  const { edit }: { edit?: string } = useSearch({ strict: false })
-  const me = useMe()
-  const may = useMay("admin")
-  const navigate = useNavigate()
-  const open = () => navigate({ to: "/syncs/$name", params: { name }, search: { edit: "yes" } })
-  useSingleKey("e", () => may && !edit && open())
-  if (me && !may) {
-    return (
-      <Page title={name} above={<Link to="/syncs">Syncs</Link>}>
-        <NeedsAdmin what="Syncs" />
-      </Page>
-    )
-  }
-  if (!edit) return <ReadSync name={name} onEdit={open} />
-  return (
-    <Suspense fallback={<Waiting lines={8} />}>
-      <EditSync name={name} />
-    </Suspense>
-  )
+  return <KindPage of={SYNC} edit={EditSync} read={ReadSync} />
 }
 
 function ReadSync({ name, onEdit }: { name: string; onEdit: () => void }) {

@@ -6,7 +6,7 @@ import { Select } from "../../ui/inputs.tsx"
 import { Older } from "../../ui/older.tsx"
 import { Answered, Badge, Empty, Panel, type Tone } from "../../ui/parts.tsx"
 import { Table } from "../../ui/table.tsx"
-import { Person } from "../log.tsx"
+import { Person } from "../messages/log.tsx"
 import { useRecords, useRemovals } from "./queries.ts"
 import { line } from "./words.ts"
 

@@ -1,16 +1,16 @@
 /** A message about a real person: look at it, send it, and see what the receiver answers. */
 import { useState } from "react"
-import type { Destination, Tested } from "../lib/api.ts"
-import { exactCount } from "../lib/format.ts"
-import { useRested } from "../lib/rested.ts"
-import { identifierOf, nameOf } from "../people/names.ts"
-import { useFound, usePerson } from "../people/queries.ts"
-import { useWanted } from "../people/span.tsx"
-import { Labelled } from "../ui/fields.tsx"
-import { Answered, Badge, Failed, Panel } from "../ui/parts.tsx"
+import type { Destination, Tested } from "../../lib/api.ts"
+import { exactCount } from "../../lib/format.ts"
+import { useRested } from "../../lib/rested.ts"
+import { identifierOf, nameOf } from "../../people/names.ts"
+import { useFound, usePerson } from "../../people/queries.ts"
+import { useWanted } from "../../people/span.tsx"
+import { Labelled } from "../../ui/fields.tsx"
+import { Answered, Badge, Failed, Panel } from "../../ui/parts.tsx"
+import { type TestOf, useTest, useTestPreview } from "../queries.ts"
+import { BATCHED, TYPES, typeOf } from "../words.ts"
 import { Answer, Wire } from "./message.tsx"
-import { type TestOf, useTest, useTestPreview } from "./queries.ts"
-import { BATCHED, TYPES, typeOf } from "./words.ts"
 
 const OFFERED = 8
 

@@ -1,15 +1,15 @@
 /** Sending messages again: counted first, then confirmed. */
 import { useState } from "react"
-import type { Destination } from "../lib/api.ts"
-import { plural } from "../lib/format.ts"
-import { useZone } from "../lib/me.ts"
-import { useRested } from "../lib/rested.ts"
-import { instantOf, localTime } from "../lib/zone.ts"
-import { announce } from "../ui/announced.tsx"
-import { Confirm } from "../ui/dialog.tsx"
-import { Choice, Labelled } from "../ui/fields.tsx"
-import { Failed } from "../ui/parts.tsx"
-import { type Again, useReplay, useReplayDryRun } from "./queries.ts"
+import type { Destination } from "../../lib/api.ts"
+import { plural } from "../../lib/format.ts"
+import { useZone } from "../../lib/me.ts"
+import { useRested } from "../../lib/rested.ts"
+import { instantOf, localTime } from "../../lib/zone.ts"
+import { announce } from "../../ui/announced.tsx"
+import { Confirm } from "../../ui/dialog.tsx"
+import { Choice, Labelled } from "../../ui/fields.tsx"
+import { Failed } from "../../ui/parts.tsx"
+import { type Again, useReplay, useReplayDryRun } from "../queries.ts"
 
 const DAY_MS = 86_400_000
 const TYPING_MS = 300

@@ -1,8 +1,8 @@
 /** A request and an answer, as they are on the wire. */
-import { RequestFailed } from "../lib/client.ts"
-import { written } from "../lib/json.ts"
-import { Answered } from "../ui/parts.tsx"
-import { useMessage } from "./queries.ts"
+import { RequestFailed } from "../../lib/client.ts"
+import { written } from "../../lib/json.ts"
+import { Answered } from "../../ui/parts.tsx"
+import { useMessage } from "../queries.ts"
 
 /** A message of the log, made again. */
 export function MadeRequest({ name, seq }: { name: string; seq: number }) {
