@@ -5,9 +5,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 
-from application import Application, running
+from application import KEYS, Application, running
+from serving import bearer
+from tinycdp.api.application import fast_lanes
 from tinycdp.runtime.decisions.misses import Misses
 from tinycdp.store import profiles as profile_store
 
@@ -48,6 +51,26 @@ async def test_what_is_missed_at_once_is_read_at_once(app: Application, queries:
     found = await asyncio.gather(*(allowed(f"u{n}") for n in range(MANY)), allowed("u0"), allowed("stranger"))
     assert found == [n % 2 == 0 for n in range(MANY)] + [True, False]
     assert sum(queries) in range(MANY + 1, MANY + 3) and len(queries) < MANY / 10
+
+
+@pytest.mark.parametrize("user", ["ada", "stranger"])
+async def test_a_read_in_the_fast_lane_answers_as_the_ordinary_route(
+    app: Application, queries: list[int], user: str
+) -> None:
+    rules = [{"id": "went", "when": "events.go.count() >= 1", "serve": "on"}]
+    await app.define("flag", key="went", rules=rules)
+    await app.track({"event": "go", "userId": "ada"})
+    app.service.snapshots.outgrown()
+    counted = app.service.metrics.fast.copy()
+    transport = httpx.ASGITransport(fast_lanes(app.litestar))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=bearer(KEYS["read"])) as lanes:
+        lane = await lanes.get(f"/v1/decide?flag=went&userId={user}")
+    assert sum(app.service.metrics.fast.values()) == sum(counted.values()) + 1, "the lane answered"
+    assert queries == [1]
+    app.service.snapshots.outgrown()
+    ordinary = await app.read.get(f"/v1/decide?flag=went&userId={user}&exposure=true")
+    assert (lane.status_code, lane.json()) == (200, ordinary.json())
+    assert lane.json()["allow"] is (user == "ada")
 
 
 async def test_none_waits_for_a_later_one(app: Application) -> None:
