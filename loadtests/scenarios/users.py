@@ -8,6 +8,7 @@ import json
 import os
 import random
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,12 +36,13 @@ _QUESTIONS = [
 
 
 class Paced(FastHttpUser):
-    """Sends `one` at a fixed rate."""
+    """Sends `one` at a fixed rate; each kind of traffic says what that is."""
 
     abstract = True
     fixed_count = 1
     concurrency = 256
     rate = 1.0
+    one: Callable[[], None]
 
     @task
     def run_on_schedule(self) -> None:
@@ -51,10 +53,6 @@ class Paced(FastHttpUser):
             if (wait := due - time.monotonic()) > 0:
                 gevent.sleep(wait)
             gevent.spawn(self.one)
-
-    def one(self) -> None:
-        """Send one request."""
-        raise NotImplementedError
 
     def ask(self, method: str, path: str, key: str, name: str, body: Any = None) -> Any:
         """A request, which the report counts under a name."""
