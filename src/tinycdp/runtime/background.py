@@ -1,6 +1,7 @@
 """Work that a process repeats beside its requests, until it is stopped.
 
 Shape   Loop(name, work, pause) · start() and stop(), or run() and finish() · wake() ends the pause.
+        EnvironmentLoops: one for each environment
         BufferedWriter: buffers in memory, and writes with flush(), which stop() calls once more
 Units   seconds of the event loop's clock
 Laws    no exception of the work ends a loop. One line says that it fails, and one that it works again; an exception
@@ -16,13 +17,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 
 from tinycdp.errors import Unavailable
-from tinycdp.store.database.pool import DATABASE_AWAY, RETRY
+from tinycdp.store import definitions as definition_store
+from tinycdp.store.database.pool import DATABASE_AWAY, RETRY, Pool, acquired
 
 log = logging.getLogger(__name__)
 
 #: Errors that pass by themselves.
 PASSING = (Unavailable, *RETRY)
 _REMIND_SECONDS = 3600.0
+#: How often new environments are looked for.
+_ENVIRONMENTS_SECONDS = 5.0
 
 
 class Loop:
@@ -89,6 +93,46 @@ class Loop:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
+
+
+class EnvironmentLoops:
+    """A loop for each environment, those that are created later included.
+
+    begin  makes the loop of an environment when it is first seen"""
+
+    def __init__(self, name: str, pool: Pool, begin: Callable[[int], Loop]) -> None:
+        self._pool = pool
+        self._begin = begin
+        self._loops: dict[int, Loop] = {}
+        self._finding = Loop(f"environments of {name}", self._find, _ENVIRONMENTS_SECONDS)
+
+    def start(self) -> None:
+        """Start to look for environments."""
+        self._finding.start()
+
+    async def stop(self) -> None:
+        """Stop all loops, and cancel what they do."""
+        await self._finding.stop()
+        for loop in self._loops.values():
+            await loop.stop()
+
+    def wake(self, environment_id: int) -> None:
+        """There is news in an environment."""
+        if (loop := self._loops.get(environment_id)) is not None:
+            loop.wake()
+
+    def wake_all(self) -> None:
+        """There may be news anywhere."""
+        for loop in self._loops.values():
+            loop.wake()
+
+    async def _find(self) -> None:
+        async with acquired(self._pool) as connection:
+            known = [row.id for row in await definition_store.list_environments(connection)]
+        for environment_id in known:
+            if environment_id not in self._loops:
+                loop = self._loops[environment_id] = self._begin(environment_id)
+                loop.start()
 
 
 class _Trouble:

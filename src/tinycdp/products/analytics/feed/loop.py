@@ -25,15 +25,14 @@ from tinycdp.products.analytics.store.clickhouse import ClickHouse
 from tinycdp.products.analytics.store.errors import AnalyticsAway
 from tinycdp.products.analytics.store.tables import prepare
 from tinycdp.products.analytics.store.target import Target
-from tinycdp.runtime.background import Loop
+from tinycdp.runtime.background import EnvironmentLoops, Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import Listener, Waker
 from tinycdp.runtime.outbox import Consumer, Lapsed, NoSuchConsumer, Overtaken
 from tinycdp.runtime.ownership import Ownership
-from tinycdp.store import definitions as definition_store
-from tinycdp.store.database.pool import Pool, acquired, transaction
+from tinycdp.store.database.pool import Pool, transaction
 from tinycdp.times import day_of
 
 log = logging.getLogger(__name__)
@@ -44,7 +43,6 @@ _IDLE_SECONDS = 1.0
 _ELSEWHERE_SECONDS = 2.0
 _SHORTEST_AWAY_SECONDS = 0.25
 _LONGEST_AWAY_SECONDS = 5.0
-_ENVIRONMENTS_SECONDS = 5.0
 _TIDY_SECONDS = 600.0
 #: CopiedRows of the outbox in one read, at least and at most.
 _ROWS = (200, 5_000)
@@ -66,8 +64,8 @@ class Feed:
         self._keep_exposures_ms = exposure_days * DAY_MS
         self._catalogs = Catalogs()
         self._locks = Ownership(dsn, source.try_feed)
-        self._listener = Listener(dsn, Waker(self.wake, self.wake_all))
-        self._loops: dict[int, Loop] = {}
+        self._loops = EnvironmentLoops("analytics", pool, self._begin)
+        self._listener = Listener(dsn, Waker(self._loops.wake, self._loops.wake_all))
         self._complete: set[int] = set()
         self._rows: dict[int, int] = {}
         self._folded_at: dict[int, int] = {}
@@ -81,40 +79,19 @@ class Feed:
     async def run(self, stop: asyncio.Event) -> None:
         """Feed all environments until `stop` is set. Batches in progress are dropped; they are repeated."""
         listening = asyncio.create_task(self._listener.start())
-        environments = Loop("environments of analytics", self._find_environments, _ENVIRONMENTS_SECONDS)
         tidy = Loop("tidying of analytics", self._tidy, _TIDY_SECONDS)
-        environments.start()
+        self._loops.start()
         tidy.start()
         try:
             await stop.wait()
         finally:
-            await environments.stop()
             await tidy.stop()
-            for loop in self._loops.values():
-                await loop.stop()
+            await self._loops.stop()
             listening.cancel()
             await self._listener.stop()
             await self._locks.close()
 
-    def wake(self, environment_id: int) -> None:
-        """There is news in an environment."""
-        if (loop := self._loops.get(environment_id)) is not None:
-            loop.wake()
-
-    def wake_all(self) -> None:
-        """There may be news anywhere."""
-        for loop in self._loops.values():
-            loop.wake()
-
-    async def _find_environments(self) -> None:
-        async with acquired(self._pool) as connection:
-            known = [row.id for row in await definition_store.list_environments(connection)]
-        for environment_id in known:
-            if environment_id not in self._loops:
-                loop = self._loops[environment_id] = self._loop_of(environment_id)
-                loop.start()
-
-    def _loop_of(self, environment_id: int) -> Loop:
+    def _begin(self, environment_id: int) -> Loop:
         environment = Environment(environment_id, self._pool, self._now)
         last = -INTERVAL_SECONDS
 

@@ -24,13 +24,12 @@ from tinycdp.products.delivery.log import HappeningLog
 from tinycdp.products.delivery.reach import Reach
 from tinycdp.products.delivery.store import lanes as lane_store
 from tinycdp.products.delivery.store import log as store
-from tinycdp.runtime.background import Loop
+from tinycdp.runtime.background import EnvironmentLoops, Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import Listener, Waker
 from tinycdp.runtime.outbox import NoSuchConsumer, Overtaken
 from tinycdp.runtime.ownership import Ownership
-from tinycdp.store import definitions as definition_store
 from tinycdp.store.database.pool import Pool, acquired
 
 log = logging.getLogger(__name__)
@@ -39,7 +38,6 @@ _IDLE_SECONDS = 1.0
 _TOGETHER_SECONDS = 0.02
 _ELSEWHERE_SECONDS = 2.0
 _AGAIN_SECONDS = 0.25
-_ENVIRONMENTS_SECONDS = 5.0
 _TIDY_SECONDS = 60.0
 _PRUNED = 10_000
 _LOGGED_DAYS, _LOGGED_ROWS = 7, 50_000
@@ -81,24 +79,21 @@ class Deliveries:
         self._channels = Channels(reach)
         self._destinations = Destinations()
         self._locks = Ownership(dsn, store.try_deliver)
-        self._listener = Listener(dsn, Waker(self.wake, self.wake_all))
         self._running: dict[int, _Running] = {}
-        self._loops: dict[int, Loop] = {}
+        self._loops = EnvironmentLoops("delivery", pool, self._begin)
+        self._listener = Listener(dsn, Waker(self.wake, self._loops.wake_all))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop` is set. What is being sent then is sent again."""
         listening = asyncio.create_task(self._listener.start())
-        environments = Loop("environments of delivery", self._find_environments, _ENVIRONMENTS_SECONDS)
         tidy = Loop("tidying of delivery", self._tidy, _TIDY_SECONDS)
-        environments.start()
+        self._loops.start()
         tidy.start()
         try:
             await stop.wait()
         finally:
-            await environments.stop()
             await tidy.stop()
-            for loop in self._loops.values():
-                await loop.stop()
+            await self._loops.stop()
             for running in self._running.values():
                 await running.stop()
             listening.cancel()
@@ -112,24 +107,12 @@ class Deliveries:
         """There is news in an environment; without a lane nothing of it is sent."""
         running = self._running.get(environment_id)
         if running is not None and running.lanes:
-            self._loops[environment_id].wake()
+            self._loops.wake(environment_id)
 
-    def wake_all(self) -> None:
-        """There may be news anywhere."""
-        for loop in self._loops.values():
-            loop.wake()
+    def _begin(self, environment_id: int) -> Loop:
+        environment = Environment(environment_id, self._pool, self._now)
+        running = self._running[environment_id] = _Running(environment, self._destinations)
 
-    async def _find_environments(self) -> None:
-        async with acquired(self._pool) as connection:
-            known = [row.id for row in await definition_store.list_environments(connection)]
-        for environment_id in known:
-            if environment_id not in self._loops:
-                environment = Environment(environment_id, self._pool, self._now)
-                running = self._running[environment_id] = _Running(environment, self._destinations)
-                loop = self._loops[environment_id] = self._loop_of(running)
-                loop.start()
-
-    def _loop_of(self, running: _Running) -> Loop:
         async def work() -> float:
             # What is committed in the meantime is in the same step.
             await asyncio.sleep(_TOGETHER_SECONDS)

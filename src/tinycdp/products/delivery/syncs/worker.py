@@ -25,7 +25,7 @@ from tinycdp.products.delivery.syncs.definitions import SavedSync, SavedSyncs
 from tinycdp.products.delivery.syncs.outlets import SyncOutlet, SyncPlace
 from tinycdp.products.delivery.syncs.records import NotReady, SyncProgram
 from tinycdp.products.delivery.syncs.run import OvertakenRun, RunResult, SyncRun
-from tinycdp.runtime.background import Loop
+from tinycdp.runtime.background import EnvironmentLoops, Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.environment import Environment
@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 1.0
 _ELSEWHERE_SECONDS = 2.0
-_ENVIRONMENTS_SECONDS = 5.0
 _ROWS = 500
 _PRUNED = 10_000
 
@@ -69,35 +68,24 @@ class SyncWorker:
         self._syncs = SavedSyncs(Destinations())
         self._locks = Ownership(dsn, store.try_sync)
         self._running: dict[int, _Running] = {}
-        self._loops: dict[int, Loop] = {}
+        self._loops = EnvironmentLoops("syncs", pool, self._begin)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run syncs until `stop` is set."""
-        environments = Loop("environments of syncs", self._find_environments, _ENVIRONMENTS_SECONDS)
-        environments.start()
+        self._loops.start()
         try:
             await stop.wait()
         finally:
-            await environments.stop()
-            for loop in self._loops.values():
-                await loop.stop()
+            await self._loops.stop()
             for running in self._running.values():
                 await running.stop()
             await self._locks.close()
             await self._channels.close()
 
-    async def _find_environments(self) -> None:
-        async with acquired(self._pool) as connection:
-            known = [row.id for row in await definition_store.list_environments(connection)]
-        for environment_id in known:
-            if environment_id not in self._loops:
-                environment = Environment(environment_id, self._pool, self._now)
-                running = _Running(environment, Consumer(environment, SYNC_CONSUMER))
-                self._running[environment_id] = running
-                loop = self._loops[environment_id] = self._loop_of(running)
-                loop.start()
+    def _begin(self, environment_id: int) -> Loop:
+        environment = Environment(environment_id, self._pool, self._now)
+        running = self._running[environment_id] = _Running(environment, Consumer(environment, SYNC_CONSUMER))
 
-    def _loop_of(self, running: _Running) -> Loop:
         async def work() -> float:
             return await self._step(running)
 
